@@ -1,0 +1,1 @@
+"""The HTTP API: falcon resources, one module per noun."""

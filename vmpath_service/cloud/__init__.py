@@ -1,0 +1,1 @@
+"""Nova and Placement through openstacksdk and keystoneauth1."""

@@ -1,0 +1,1 @@
+"""Entry points of the daemon and the command-line programs; the only wiring."""

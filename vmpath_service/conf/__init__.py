@@ -1,0 +1,1 @@
+"""Configuration options and their translation into settings values."""

@@ -1,0 +1,1 @@
+"""Hosts, instances, server groups, placements and plans; file formats; constraints and costs."""

@@ -1,0 +1,1 @@
+"""From a placement to another: path, order, schedule, explanation, replay."""

@@ -1,0 +1,1 @@
+"""Placement policies: a snapshot in, a target placement out."""

@@ -1,0 +1,1 @@
+"""The oslo.messaging server of the engine and its client."""

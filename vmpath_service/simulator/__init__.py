@@ -1,0 +1,1 @@
+"""A simulated cloud that speaks Keystone, Nova and Placement over HTTP."""

@@ -1,0 +1,1 @@
+"""The database: rearrangements, migrations, intentions, events."""
