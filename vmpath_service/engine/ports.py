@@ -1,0 +1,122 @@
+"""What the engine needs of the world, as Protocols: ``cloud`` and ``store`` fulfil them without knowing it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from vmpath_service.model.plan import Plan
+from vmpath_service.model.readings import HostReading, InstanceReading, MigrationReading
+from vmpath_service.model.records import Event, Freeze, Migration, Rearrangement, RearrangementState, Request
+from vmpath_service.model.snapshot import Snapshot
+
+
+class Cloud(Protocol):
+    """The live cloud. Every call has a time-out and raises CloudUnreachable, CloudDenied or NoDecision."""
+
+    def read(self) -> Snapshot:
+        """The whole cloud; raises NoDecision rather than returning a partial picture."""
+
+    def read_hosts(self, names: Collection[str]) -> Mapping[str, HostReading]:
+        """These hosts as they are now; a host that Nova does not have is missing in the answer."""
+
+    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
+        """These instances as they are now; one that is missing in the answer does not exist any more."""
+
+    def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
+        """All migration records of these instances, oldest first, with progress for those under way."""
+
+    def live_migrate(self, instance: str, dest: str) -> None:
+        """Ask Nova, once, never forced, never retried. Returns when Nova has said 202 ("asked", no more).
+
+        Raises RequestRefused if Nova surely did nothing, AnswerLost if that is not known.
+        """
+
+    def disable_host(self, name: str, reason: str) -> None:
+        """Let the host's compute service take nothing in any more."""
+
+    def enable_host(self, name: str) -> None:
+        """Undo ``disable_host``."""
+
+    def disabled_reason(self, name: str) -> str | None:
+        """Why the host is disabled: None if it is enabled, an empty text if no reason was given."""
+
+
+class Store(Protocol):
+    """The database. Raises StoreError; Fenced if ``epoch`` is no longer the rearrangement's."""
+
+    def create(self, request: Request) -> Rearrangement:
+        """A new rearrangement in state planning, without an owner."""
+
+    def get(self, identity: str) -> Rearrangement:
+        """Raises NotFound."""
+
+    def list(
+        self, *, states: Collection[RearrangementState] = (), limit: int | None = None, marker: str | None = None
+    ) -> Sequence[Rearrangement]:
+        """Newest first; raises NotFound for an unknown marker."""
+
+    def claim(self, identity: str, owner: str) -> int:
+        """Make ``owner`` the owner and return the new epoch, which fences every earlier owner."""
+
+    def change(
+        self, identity: str, epoch: int, *, expected: Collection[RearrangementState] = (), **values: Any
+    ) -> Rearrangement:
+        """Set fields of a rearrangement; raises Conflict if its state is not one of ``expected``."""
+
+    def request_cancel(self, identity: str) -> Rearrangement:
+        """Ask the owner to cancel; needs no epoch. Raises Conflict if it has ended."""
+
+    def delete(self, identity: str) -> None:
+        """Forget a rearrangement that has ended; raises Conflict otherwise."""
+
+    def save_plan(self, identity: str, epoch: int, plan: Plan, migrations: Sequence[Migration]) -> None:
+        """Keep the plan and its migrations (all pending), in one transaction with nothing half done."""
+
+    def plan(self, identity: str) -> Plan:
+        """Raises NotFound while there is none."""
+
+    def migrations(self, identity: str) -> Sequence[Migration]:
+        """In the order of their steps."""
+
+    def intend(self, epoch: int, migration: Migration) -> None:
+        """Journal the intention to send a request, durably, before it is sent.
+
+        ``migration.attempt`` must be new for its step (raises Conflict if it is not): no migration is
+        knowingly started twice.
+        """
+
+    def record(self, epoch: int, migration: Migration) -> None:
+        """Write down how a migration stands now."""
+
+    def unresolved(self) -> Sequence[Migration]:
+        """Migrations of any rearrangement that are requested, running or being verified: they may still move
+        their instance."""
+
+    def add_event(self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None) -> Event:
+        """Append an event."""
+
+    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Events with a sequence above ``after``, in order."""
+
+    def freeze(self, reason: str, by: str) -> Freeze:
+        """From now on nothing new starts; a second freeze keeps the first."""
+
+    def thaw(self) -> None:
+        """Lift the freeze."""
+
+    def frozen(self) -> Freeze | None:
+        """The freeze in force, if any."""
+
+
+class Clock(Protocol):
+    """Time for the engine, so that tests and rehearsals can run it faster."""
+
+    def time(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or earlier when the engine is asked to stop."""

@@ -1,0 +1,19 @@
+"""What a caller may ask of the path finder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vmpath_service.model.plan import Limits, Objective
+
+
+@dataclass(frozen=True, slots=True)
+class PathSettings:
+    """``time_limit`` in seconds ends the search (the plan is then marked as time-limited); ``best_effort``
+    accepts a partial path; ``departures`` lets the target say that instances are gone."""
+
+    objective: Objective = "balanced"
+    limits: Limits = field(default_factory=Limits)
+    time_limit: float | None = None
+    best_effort: bool = False
+    departures: bool = False

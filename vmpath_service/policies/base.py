@@ -1,0 +1,115 @@
+"""The contract of a placement policy (stevedore group ``vmpath.policies``)."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vmpath_service.model.compiled import CompiledCloud
+from vmpath_service.model.options import Option, OptionValue
+
+GUARDS: tuple[Option, ...] = (
+    Option("availability_zones", "list", "Only hosts in these availability zones; empty: all.", ()),
+    Option("aggregates", "list", "Only hosts in one of these aggregates; empty: all.", ()),
+    Option("max_migrations", "integer", "At most this many migrations; not set: no limit.", None, minimum=1),
+    Option(
+        "objective",
+        "string",
+        "What the path finder saves: cost (memory moved), time (until the last migration ends), or both.",
+        "balanced",
+        choices=("cost", "time", "balanced"),
+    ),
+    Option(
+        "approval",
+        "string",
+        "Whether a person approves the plan before anything moves.",
+        "manual",
+        choices=("manual", "automatic"),
+    ),
+)
+"""Options that every policy has beside its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a decision may touch; empty means no restriction of that kind.
+
+    ``zones`` and ``aggregates`` restrict sources and destinations. ``hosts`` are the hosts that the request
+    names: those to be emptied for ``drain``, else the only ones to be touched.
+    """
+
+    zones: tuple[str, ...] = ()
+    aggregates: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How good a placement is; lower is better. ``terms`` explain ``value`` in the policy's own words."""
+
+    value: float
+    unit: str
+    terms: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An instance that the policy would have moved but may not, with a reason a person can act on."""
+
+    instance: str
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A policy's answer: a target that is sane by itself, though a path to it need not exist.
+
+    ``placement``: uuid to host of every instance that is to be elsewhere than now, nothing else.
+    ``disable``: hosts that must take nothing in from before the first migration (a drain).
+    ``emptied``: hosts that the target leaves without any instance.
+    ``shortage``: why the policy could not do what it was asked for in full, or None.
+    """
+
+    placement: Mapping[str, str]
+    before: Score
+    after: Score
+    leftovers: tuple[Leftover, ...] = ()
+    disable: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+    shortage: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Policy(abc.ABC):
+    """Turns a cloud into a target placement.
+
+    A subclass names itself, declares its own ``options`` (``GUARDS`` come on top, names must differ) and
+    decides. It is pure and deterministic: the same cloud, settings and scope give the same decision. It moves
+    no pinned instance, puts nothing where it is not admitted or has no room, and never makes its score worse.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One sentence for lists."""
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    def __init__(self, settings: Mapping[str, OptionValue]) -> None:
+        """``settings``: a value for each of ``options`` and ``GUARDS``, as ``read_options`` completes them."""
+        self.settings = settings
+
+    @classmethod
+    def declared(cls) -> tuple[Option, ...]:
+        """All options of the policy, guards included."""
+        return (*cls.options, *GUARDS)
+
+    @abc.abstractmethod
+    def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:
+        """The target. Raises NotFound for a host, zone or aggregate that the cloud does not have,
+        InvalidInput for a scope or settings that make no sense for it."""
+
+    @abc.abstractmethod
+    def score(self, cloud: CompiledCloud, where: Sequence[int]) -> Score:
+        """How good it is to have each instance on host ``where[instance]`` (NOWHERE: not placed)."""

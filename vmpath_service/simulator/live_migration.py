@@ -1,0 +1,331 @@
+"""The life of a live migration, as Nova's API, conductor, scheduler and two computes give it."""
+
+from __future__ import annotations
+
+from vmpath_service.simulator import memory_copy, scheduling
+from vmpath_service.simulator.records import Host, MemoryBehaviour, Migration, Server
+from vmpath_service.simulator.refusals import Refused, not_in_state
+from vmpath_service.simulator.world import World
+
+# Shares of Settings.overhead_s; they add up to 1 on the way to the end.
+TO_CONDUCTOR, CHECKS, PREPARING, SWITCHING, COMPLETING, RELEASING = 0.05, 0.3, 0.2, 0.25, 0.15, 0.05
+KIND = "live-migration"
+
+
+def ask(world: World, server: Server, target: str | None) -> None:
+    """Take a request to live-migrate; all but the plainest errors show later, in the record.
+
+    Raises Refused: 409 for a server in the wrong state, 400 for an unknown host.
+    """
+    if server.vm_state not in ("active", "paused"):
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, "os-migrateLive")
+    if server.task_state is not None:
+        raise not_in_state(server.uuid, "task_state", server.task_state, "os-migrateLive")
+    if target is not None and target not in world.hosts:
+        raise Refused(400, f"Compute host {target} could not be found.")
+    server.task_state = "migrating"
+    world.touch(server)
+    world.after(world.settings.overhead_s * TO_CONDUCTOR, _conduct, world, server, target)
+
+
+def abort(world: World, server: Server, migration: Migration, queued_too: bool) -> None:
+    """Take a request to abort.
+
+    Raises Refused: 409 when the server is not migrating, 400 in a status that forbids it.
+    """
+    if server.task_state != "migrating":
+        raise not_in_state(server.uuid, "task_state", server.task_state, "abort live migration")
+    allowed = ("running", "queued", "preparing") if queued_too else ("running",)
+    if migration.status not in allowed:
+        raise _wrong_status(migration, "abort live migration")
+    if not world.hosts[migration.source].alive:
+        return
+    if migration.status == "preparing":
+        migration.cancel_asked = True
+    elif migration.phase in ("queued", "copying") and not migration.post_copy:
+        migration.epoch += 1
+        migration.phase = "aborting"
+        world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _cancelled)
+
+
+def force_complete(world: World, server: Server, migration: Migration) -> None:
+    """Take a request to complete at any price: the guest is paused, or switched to post-copy.
+
+    Raises Refused: 409 when the server is not ACTIVE and migrating, 400 when not running.
+    """
+    if server.vm_state != "active":
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, "force_complete")
+    if server.task_state != "migrating":
+        raise not_in_state(server.uuid, "task_state", server.task_state, "force_complete")
+    if migration.status != "running":
+        raise _wrong_status(migration, "force complete")
+    copy = migration.copy
+    if migration.phase != "copying" or copy is None or not world.hosts[migration.source].alive:
+        return
+    rate = _rate_mb_s(world, server)
+    migration.copy = memory_copy.forced(copy, world.now, rate)
+    migration.post_copy = world.settings.post_copy_permitted
+    migration.epoch += 1
+    world.after_unless_changed(migration, migration.copy.duration_s or 0.0, _switch)
+
+
+def server_is_going(world: World, migration: Migration) -> None:
+    """The server is being deleted under a migration: end the record, free what it holds."""
+    migration.epoch += 1
+    world.ledger.release(migration.uuid)
+    _leave_source(world, migration)
+    world.set_status(migration, "error")
+
+
+def source_died(world: World, host: Host) -> None:
+    """The nova-compute that carries out migrations is dead: they stay as they are."""
+    for number in list(world.touching[host.name]):
+        migration = world.migrations[number]
+        if migration.source == host.name and migration.kind == KIND:
+            migration.epoch += 1
+            migration.phase = "orphaned"
+        elif migration.kind == KIND and migration.phase == "copying":
+            migration.epoch += 1
+            world.after_unless_changed(migration, 1.0, _failed)
+    host.copying.clear()
+    host.waiting.clear()
+
+
+def source_came_back(world: World, host: Host) -> None:
+    """A restarted nova-compute resets the task of its servers and forgets their migrations."""
+    for number in list(world.touching[host.name]):
+        migration = world.migrations[number]
+        server = world.servers.get(migration.server)
+        if migration.phase == "orphaned" and migration.source == host.name and server is not None:
+            server.task_state = None
+            world.touch(server)
+
+
+def resume_in_flight(world: World, server: Server, target: Host) -> Migration:
+    """A migration that was running already when the snapshot was taken."""
+    source = _source_of(world, server)
+    server.task_state = "migrating"
+    migration = world.new_migration(server, source.name, None, KIND, "accepted")
+    _take_place(world, server, migration, target)
+    migration.dest_compute = target.name
+    migration.dest_node = target.hypervisor_hostname
+    source.copying.add(migration.number)
+    _start_copying(world, migration)
+    return migration
+
+
+def _wrong_status(migration: Migration, action: str) -> Refused:
+    return Refused(
+        400,
+        f"Migration {migration.number} state of instance {migration.server} is"
+        f" {migration.status}. Cannot {action} while the migration is in this state.",
+    )
+
+
+def _source_of(world: World, server: Server) -> Host:
+    if server.host is None:
+        raise not_in_state(server.uuid, "host", None, "os-migrateLive")
+    return world.hosts[server.host]
+
+
+def _conduct(world: World, server: Server, wanted: str | None) -> None:
+    if server.uuid not in world.servers or server.task_state != "migrating":
+        return
+    overhead = world.settings.overhead_s
+    source = _source_of(world, server)
+    migration = world.new_migration(server, source.name, None, KIND, "accepted")
+    migration.source_node = source.hypervisor_hostname
+    target = world.hosts[wanted] if wanted is not None else None
+    reason: str | None = None
+    if not world.is_up(source):
+        reason = f"Compute service of {source.name} is unavailable at this time."
+    elif target is None:
+        target = scheduling.choose(world, server, live=True)
+        reason = None if target else "no host admits it"
+    else:
+        reason = scheduling.refusal(world, server, target, live=True)
+    if reason is not None or target is None:
+        server.fault = (world.now, 500, f"No valid host was found. {reason}")
+        world.after_unless_changed(migration, overhead * CHECKS / 3, _refused)
+        return
+    _take_place(world, server, migration, target)
+    if not target.alive:
+        world.after_unless_changed(migration, world.settings.dead_target_timeout_s, _refused)
+    elif server.metadata.get("lab_fail") in ("check_dest", "check_source"):
+        world.after_unless_changed(migration, overhead * CHECKS, _refused)
+    else:
+        world.after_unless_changed(migration, overhead * CHECKS, _reach_source)
+
+
+def _take_place(world: World, server: Server, migration: Migration, target: Host) -> None:
+    """The migration takes over what the server holds, the server holds the same at the target."""
+    world.ledger.hand_over(server.uuid, migration.uuid, "MIGRATION")
+    world.ledger.allocate(
+        server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id
+    )
+    world.set_target(migration, target.name)
+
+
+def _refused(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    if migration.target is not None:
+        world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+    server.task_state = None
+    world.touch(server)
+    world.set_status(migration, "error")
+
+
+def _reach_source(world: World, migration: Migration) -> None:
+    source = world.hosts[migration.source]
+    target = world.hosts[migration.target or ""]
+    migration.dest_compute = target.name
+    migration.dest_node = target.hypervisor_hostname
+    migration.phase = "queued"
+    world.set_status(migration, "queued")
+    if not source.alive:
+        migration.phase = "orphaned"
+        return
+    source.waiting.append(migration.number)
+    _fill_slots(world, source)
+
+
+def _fill_slots(world: World, source: Host) -> None:
+    while source.waiting and len(source.copying) < world.settings.concurrent_live_migrations:
+        migration = world.migrations[source.waiting.pop(0)]
+        source.copying.add(migration.number)
+        migration.phase = "preparing"
+        world.set_status(migration, "preparing")
+        fails = world.servers[migration.server].metadata.get("lab_fail") == "pre"
+        world.after_unless_changed(
+            migration,
+            world.settings.overhead_s * PREPARING,
+            _failed if fails else _start_copying,
+        )
+
+
+def _leave_source(world: World, migration: Migration) -> None:
+    source = world.hosts[migration.source]
+    source.copying.discard(migration.number)
+    if migration.number in source.waiting:
+        source.waiting.remove(migration.number)
+    _fill_slots(world, source)
+
+
+def _rate_mb_s(world: World, server: Server) -> float:
+    memory = max(1, server.resources.get("MEMORY_MB", 1))
+    if "lab_seconds" in server.metadata:
+        return memory / max(0.001, float(server.metadata["lab_seconds"]))
+    if "lab_bw" in server.metadata:
+        return max(0.001, float(server.metadata["lab_bw"]))
+    return world.settings.migration_mbps / 8
+
+
+def _behaviour(server: Server) -> MemoryBehaviour:
+    if "lab_dirty" in server.metadata:
+        return MemoryBehaviour(dirty_mb_s=float(server.metadata["lab_dirty"]))
+    if "lab_seconds" in server.metadata:
+        return MemoryBehaviour()
+    return server.memory
+
+
+def _start_copying(world: World, migration: Migration) -> None:
+    if migration.cancel_asked:
+        _cancelled(world, migration)
+        return
+    server = world.servers[migration.server]
+    every = float(server.metadata.get("lab_tick", world.settings.progress_every_s))
+    copy = memory_copy.begin(
+        world.now,
+        server.resources.get("MEMORY_MB", 0),
+        _rate_mb_s(world, server),
+        _behaviour(server),
+        every,
+    )
+    migration.copy = copy
+    migration.phase = "copying"
+    world.set_status(migration, "running")
+    failing = {"mid": _failed, "raise": _raised}.get(server.metadata.get("lab_fail", ""))
+    if failing is not None:
+        share = float(server.metadata.get("lab_fail_at", 0.5))
+        seconds = copy.duration_s if copy.duration_s is not None else copy.first_pass_s
+        world.after_unless_changed(migration, share * seconds, failing)
+    elif copy.duration_s is not None:
+        world.after_unless_changed(migration, copy.duration_s, _switch)
+
+
+def _switch(world: World, migration: Migration) -> None:
+    migration.phase = "switching"
+    overhead, lag = world.settings.overhead_s, world.settings.host_update_lag_s
+    if world.servers[migration.server].metadata.get("lab_fail") == "post_dest":
+        world.after_unless_changed(migration, overhead * SWITCHING, _failed_at_target)
+    elif lag > 0:
+        world.after_unless_changed(migration, overhead * (SWITCHING + COMPLETING), _completed)
+        world.after_unless_changed(
+            migration, overhead * (SWITCHING + COMPLETING) + lag, _arrived_late
+        )
+    else:
+        world.after_unless_changed(migration, overhead * SWITCHING, _arrived)
+
+
+def _arrived(world: World, migration: Migration) -> None:
+    _arrived_late(world, migration)
+    overhead = world.settings.overhead_s
+    world.after_unless_changed(migration, overhead * COMPLETING, _completed)
+
+
+def _arrived_late(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    world.place(server, migration.target)
+    server.task_state = None
+    migration.phase = "arrived"
+
+
+def _completed(world: World, migration: Migration) -> None:
+    world.set_status(migration, "completed")
+    world.after_unless_changed(migration, world.settings.overhead_s * RELEASING, _released)
+
+
+def _released(world: World, migration: Migration) -> None:
+    world.ledger.release(migration.uuid)
+    _leave_source(world, migration)
+
+
+def _cancelled(world: World, migration: Migration) -> None:
+    _roll_back(world, migration, "cancelled")
+
+
+def _failed(world: World, migration: Migration) -> None:
+    _roll_back(world, migration, "failed")
+
+
+def _roll_back(world: World, migration: Migration, status: str) -> None:
+    """What the source does about an end without success: books first, then server, then record."""
+    server = world.servers[migration.server]
+    world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+    server.task_state = None
+    world.touch(server)
+    migration.phase = "ended"
+
+    def end(world: World, migration: Migration) -> None:
+        world.set_status(migration, status)
+        _leave_source(world, migration)
+
+    world.after_unless_changed(migration, world.settings.overhead_s * RELEASING, end)
+
+
+def _raised(world: World, migration: Migration) -> None:
+    """The driver raised: nobody rolls back, so both allocations stay where they are."""
+    server = world.servers[migration.server]
+    migration.phase = "ended"
+    world.set_status(migration, "error")
+    server.vm_state = "error"
+    server.task_state = None
+    server.fault = (world.now, 500, "the simulated driver raised")
+    world.touch(server)
+    _leave_source(world, migration)
+
+
+def _failed_at_target(world: World, migration: Migration) -> None:
+    """The guest is at the target already when the work after the switch fails there."""
+    world.place(world.servers[migration.server], migration.target)
+    _raised(world, migration)

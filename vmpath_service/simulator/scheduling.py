@@ -1,0 +1,115 @@
+"""Whether Nova's scheduler and the checks at the destination admit a server on a host.
+
+Pure: nothing is changed. The order is the order in which Nova finds out.
+"""
+
+from __future__ import annotations
+
+from vmpath_service.simulator.records import Host, Server
+from vmpath_service.simulator.world import World
+
+
+def refusal(world: World, server: Server, target: Host, live: bool) -> str | None:
+    """Why the server may not go to `target`, or None when it may.
+
+    live: also what only a live migration asks for (a hypervisor of the same type, no older, and
+    nothing in the guest that forbids it).
+    """
+    if server.host == target.name:
+        return "it is there already"
+    if target.disabled:
+        return f"compute service of {target.name} is disabled"
+    if not world.is_up(target):
+        return f"compute service of {target.name} is down"
+    reason = world.ledger.what_stands_in_the_way(target.uuid, server.resources)
+    if reason is not None:
+        return reason
+    return (
+        _traits(server, target)
+        or _zone_and_aggregates(server, target)
+        or _group(world, server, target)
+        or (_live_only(world, server, target) if live else None)
+    )
+
+
+def choose(world: World, server: Server, live: bool) -> Host | None:
+    """The admissible host with most memory left, as Nova's RAM weigher prefers; None if none."""
+    best: Host | None = None
+    most = -1
+    for host in world.hosts.values():
+        if refusal(world, server, host, live) is not None:
+            continue
+        inventory = host.inventories.get("MEMORY_MB")
+        used = world.ledger.providers[host.uuid].used.get("MEMORY_MB", 0)
+        left = (inventory.capacity if inventory else 0) - used
+        if left > most:
+            best, most = host, left
+    return best
+
+
+def _traits(server: Server, target: Host) -> str | None:
+    for trait in server.required_traits:
+        if trait not in target.traits:
+            return f"{target.name} lacks trait {trait}"
+    for trait in server.forbidden_traits:
+        if trait in target.traits:
+            return f"{target.name} has forbidden trait {trait}"
+    return None
+
+
+def _zone_and_aggregates(server: Server, target: Host) -> str | None:
+    if server.pinned_zone is not None and server.pinned_zone != target.zone:
+        return f"{target.name} is not in availability zone {server.pinned_zone}"
+    names = {name for a in target.aggregates for name in (a.name, a.uuid)}
+    for wanted in server.required_aggregates:
+        if wanted not in names:
+            return f"{target.name} is not in aggregate {wanted}"
+    tenants = {
+        tenant.strip()
+        for aggregate in target.aggregates
+        for key, value in aggregate.metadata.items()
+        if key.startswith("filter_tenant_id")
+        for tenant in value.split(",")
+    }
+    if tenants and server.project_id not in tenants:
+        return f"{target.name} is reserved for other projects"
+    return None
+
+
+def _group(world: World, server: Server, target: Host) -> str | None:
+    group = world.group_of.get(server.uuid)
+    if group is None:
+        return None
+    others = [member for member in group.members if member != server.uuid]
+    if group.policy == "anti-affinity":
+        there = sum(1 for member in others if _counts_at(world, member, target.name))
+        if there >= group.most_per_host:
+            return f"server group {group.name} has {there} members on {target.name}"
+    if group.policy == "affinity" and not any(
+        world.servers[member].host == target.name for member in others if member in world.servers
+    ):
+        return f"server group {group.name} has no member on {target.name}"
+    return None
+
+
+def _counts_at(world: World, member: str, host: str) -> bool:
+    """A member counts where it is, where it is going, and where it is leaving until that ends."""
+    if member in world.on_host[host]:
+        return True
+    last = world.servers[member].migration if member in world.servers else None
+    return last is not None and last in world.touching[host]
+
+
+def _live_only(world: World, server: Server, target: Host) -> str | None:
+    if server.refuses_live is not None:
+        return server.refuses_live
+    source = world.hosts[server.host] if server.host is not None else None
+    if source is None:
+        return None
+    if source.hypervisor_type != target.hypervisor_type:
+        return "the hypervisors are of different types"
+    if source.hypervisor_version > target.hypervisor_version:
+        return f"the hypervisor of {target.name} is older"
+    if source.cell != target.cell:
+        return f"{target.name} is in another cell"
+    return None

@@ -1,0 +1,226 @@
+"""The state of the simulated cloud and its time.
+
+Nothing here sleeps or starts threads: what is to happen is kept as events, and `advance` lets all
+happen that is due. Callers hold `lock` around whatever they read or change.
+"""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import itertools
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from vmpath_service.simulator.clock import Clock
+from vmpath_service.simulator.ledger import Ledger, Provider
+from vmpath_service.simulator.records import (
+    ENDED,
+    Aggregate,
+    Host,
+    Migration,
+    Server,
+    ServerGroup,
+)
+from vmpath_service.simulator.settings import Settings
+
+NAMES = uuid.UUID("5b1c3f1e-5d0a-4d0e-9d3c-7d6c1a0f7a11")
+
+
+def uuid_of(kind: str, name: str) -> str:
+    """The same UUID for the same thing, always."""
+    return str(uuid.uuid5(NAMES, f"{kind}:{name}"))
+
+
+class World:
+    """Hosts, servers, migrations, groups, aggregates and who holds what."""
+
+    def __init__(self, clock: Clock, settings: Settings) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.lock = threading.RLock()
+        self.now = clock.now()
+        self.ledger = Ledger()
+        self.hosts: dict[str, Host] = {}
+        self.hosts_by_uuid: dict[str, Host] = {}
+        self.hosts_by_service: dict[str, Host] = {}
+        self.servers: dict[str, Server] = {}
+        self.deleted: dict[str, Server] = {}
+        self.newest_first: list[tuple[float, int, str]] = []
+        self.on_host: dict[str, dict[str, None]] = {}
+        self.migrations: dict[int, Migration] = {}
+        self.migrations_of: dict[str, list[int]] = {}
+        self.touching: dict[str, set[int]] = {}
+        self.groups: dict[str, ServerGroup] = {}
+        self.group_of: dict[str, ServerGroup] = {}
+        self.aggregates: dict[int, Aggregate] = {}
+        self.images: dict[str, str] = {}
+        self._server_numbers = itertools.count(1)
+        self._migration_numbers = itertools.count(1)
+        self._sequence = itertools.count()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+
+    # Time ----------------------------------------------------------------------------------
+
+    def advance(self) -> None:
+        """Let everything happen that is due by the clock's now."""
+        until = self.clock.now()
+        while self._events and self._events[0][0] <= until:
+            moment, _, happen = heapq.heappop(self._events)
+            self.now = max(self.now, moment)
+            happen()
+        self.now = max(self.now, until)
+
+    def after(self, seconds: float, happen: Callable[..., None], *arguments: Any) -> None:
+        """Let `happen(*arguments)` happen in `seconds`."""
+        event = (self.now + seconds, next(self._sequence), lambda: happen(*arguments))
+        heapq.heappush(self._events, event)
+
+    def after_unless_changed(
+        self,
+        migration: Migration,
+        seconds: float,
+        happen: Callable[[World, Migration], None],
+    ) -> None:
+        """The next step in the life of a migration, void once its epoch has moved on."""
+        epoch = migration.epoch
+
+        def step() -> None:
+            if migration.epoch == epoch:
+                happen(self, migration)
+
+        self.after(seconds, step)
+
+    @property
+    def next_event_in(self) -> float | None:
+        """Seconds until something happens by itself; None when nothing will."""
+        return max(0.0, self._events[0][0] - self.now) if self._events else None
+
+    # Hosts ---------------------------------------------------------------------------------
+
+    def add_host(self, host: Host) -> None:
+        self.hosts[host.name] = host
+        self.hosts_by_uuid[host.uuid] = host
+        self.hosts_by_service[host.service_uuid] = host
+        self.on_host[host.name] = {}
+        self.touching[host.name] = set()
+        self.ledger.add_provider(
+            Provider(
+                uuid=host.uuid,
+                name=host.hypervisor_hostname,
+                inventories=host.inventories,
+                traits=host.traits,
+                aggregates=[aggregate.uuid for aggregate in host.aggregates],
+            )
+        )
+
+    def is_up(self, host: Host) -> bool:
+        """What the service group knows: forced down, or silent for too long, is down."""
+        if host.forced_down:
+            return False
+        if host.silent_since is None:
+            return True
+        return self.now - host.silent_since < self.settings.service_down_time_s
+
+    # Servers -------------------------------------------------------------------------------
+
+    def new_server_number(self) -> int:
+        return next(self._server_numbers)
+
+    def add_server(self, server: Server) -> None:
+        self.servers[server.uuid] = server
+        bisect.insort(self.newest_first, self._order(server))
+        if server.host is not None:
+            self.on_host[server.host][server.uuid] = None
+
+    @staticmethod
+    def _order(server: Server) -> tuple[float, int, str]:
+        return (-server.created_at, -server.number, server.uuid)
+
+    def touch(self, server: Server) -> None:
+        """Note that the server has just changed."""
+        server.updated_at = self.now
+
+    def place(self, server: Server, host: str | None) -> None:
+        """Let the server be on `host`."""
+        if server.host is not None:
+            self.on_host[server.host].pop(server.uuid, None)
+        server.host = host
+        if host is not None:
+            self.on_host[host][server.uuid] = None
+            server.zone = self.hosts[host].zone
+        self.touch(server)
+
+    def bury(self, server: Server) -> None:
+        """The server is gone: only lists of deleted servers still show it."""
+        self.ledger.release(server.uuid)
+        if server.host is not None:
+            self.on_host[server.host].pop(server.uuid, None)
+        del self.servers[server.uuid]
+        position = bisect.bisect_left(self.newest_first, self._order(server))
+        del self.newest_first[position]
+        group = self.group_of.pop(server.uuid, None)
+        if group is not None:
+            group.members.remove(server.uuid)
+        server.vm_state = "deleted"
+        server.task_state = None
+        server.power_state = 0
+        server.deleted_at = self.now
+        self.touch(server)
+        self.deleted[server.uuid] = server
+
+    def newest_after(self, marker: Server | None) -> Iterator[Server]:
+        """Servers, newest first, from behind the marker on."""
+        start = 0
+        if marker is not None:
+            start = bisect.bisect_right(self.newest_first, self._order(marker))
+        for position in range(start, len(self.newest_first)):
+            yield self.servers[self.newest_first[position][2]]
+
+    # Groups --------------------------------------------------------------------------------
+
+    def add_group(self, group: ServerGroup) -> None:
+        self.groups[group.uuid] = group
+        for member in group.members:
+            self.group_of[member] = group
+
+    # Migrations ----------------------------------------------------------------------------
+
+    def new_migration(
+        self, server: Server, source: str, target: str | None, kind: str, status: str
+    ) -> Migration:
+        """A migration record as the conductor makes it, counted at its source from now on."""
+        number = next(self._migration_numbers)
+        migration = Migration(
+            number=number,
+            uuid=uuid_of("migration", f"{number}:{server.uuid}"),
+            server=server.uuid,
+            source=source,
+            target=target,
+            kind=kind,
+            status=status,
+            project_id=server.project_id,
+            user_id=server.user_id,
+            flavor=server.flavor.id,
+            created_at=self.now,
+        )
+        self.migrations[number] = migration
+        self.migrations_of.setdefault(server.uuid, []).append(number)
+        self.touching[source].add(number)
+        server.migration = number
+        return migration
+
+    def set_target(self, migration: Migration, target: str) -> None:
+        """The scheduler has chosen: the migration is counted at its target from now on."""
+        migration.target = target
+        self.touching[target].add(migration.number)
+
+    def set_status(self, migration: Migration, status: str) -> None:
+        migration.status = status
+        migration.updated_at = self.now
+        if status in ENDED:
+            self.touching[migration.source].discard(migration.number)
+            if migration.target is not None:
+                self.touching[migration.target].discard(migration.number)
