@@ -93,7 +93,9 @@ class Store(Protocol):
         """Migrations of any rearrangement that are requested, running or being verified: they may still move
         their instance."""
 
-    def add_event(self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None) -> Event:
+    def add_event(
+        self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
+    ) -> Event:
         """Append an event."""
 
     def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:

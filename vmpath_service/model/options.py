@@ -64,16 +64,18 @@ class Option:
                 result = value  # type: ignore[assignment]
             case "list":
                 if isinstance(value, str):
-                    value = tuple(part.strip() for part in value.split(",") if part.strip())
-                fine = isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value)
-                fine = fine and (not self.choices or all(part in self.choices for part in value))  # type: ignore[attr-defined]
-                result = tuple(value) if fine else ()
+                    value = [part.strip() for part in value.split(",") if part.strip()]
+                names = [part for part in value if isinstance(part, str)] if isinstance(value, (list, tuple)) else []
+                fine = isinstance(value, (list, tuple)) and len(names) == len(value)
+                fine = fine and (not self.choices or set(names) <= set(self.choices))
+                result = tuple(names)
             case "share":
+                shares = dict(value) if isinstance(value, Mapping) else {}
                 fine = isinstance(value, Mapping) and all(
-                    isinstance(key, str) and isinstance(part, (int, float)) and 0 <= part < 1
-                    for key, part in value.items()
+                    isinstance(name, str) and isinstance(part, (int, float)) and 0 <= part < 1
+                    for name, part in shares.items()
                 )
-                result = dict(value) if fine else {}  # type: ignore[arg-type, call-overload]
+                result = shares
         if value is None and self.default is None:
             return None
         if fine and isinstance(value, (int, float)) and not isinstance(value, bool):
