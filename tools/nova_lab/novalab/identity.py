@@ -1,0 +1,148 @@
+"""Raw REST access to the lab as its administrator, and what a fresh lab is filled with."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from keystoneauth1 import adapter, session
+from keystoneauth1.identity import v3
+
+from novalab.settings import REGION, Settings
+
+#: flavors of a fresh lab: name, MiB of memory, VCPUs, GiB of disk
+FLAVORS = (("lab.tiny", 256, 1, 1), ("lab.small", 1024, 1, 1), ("lab.big", 16384, 8, 20))
+SERVICES = ("nova", "placement", "glance", "neutron")
+
+
+class Cloud:
+    """Adapters to the APIs of one lab; addresses from the settings, not from the catalog."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.session = session.Session(
+            auth=v3.Password(
+                auth_url=settings.keystone_url,
+                username="admin",
+                password=settings.password,
+                project_name="admin",
+                user_domain_id="default",
+                project_domain_id="default",
+            )
+        )
+
+    def _adapter(self, kind: str, url: str, version: str | None = None) -> adapter.Adapter:
+        return adapter.Adapter(
+            self.session,
+            service_type=kind,
+            endpoint_override=url,
+            default_microversion=version,
+            connect_retries=3,
+        )
+
+    @functools.cached_property
+    def identity(self) -> adapter.Adapter:
+        return self._adapter("identity", self._settings.keystone_url)
+
+    @functools.cached_property
+    def compute(self) -> adapter.Adapter:
+        return self._adapter("compute", self._settings.nova_url, "2.96")
+
+    @functools.cached_property
+    def placement(self) -> adapter.Adapter:
+        return self._adapter("placement", self._settings.placement_url, "1.39")
+
+    @functools.cached_property
+    def image(self) -> adapter.Adapter:
+        return self._adapter("image", self._settings.glance_url + "/v2")
+
+    def compute_services(self) -> list[dict[str, Any]]:
+        """The nova-compute services as the API shows them."""
+        body = self.compute.get("/os-services?binary=nova-compute").json()
+        return list(body["services"])
+
+
+def fill_identity(cloud: Cloud, settings: Settings) -> None:
+    """Users, projects, services and endpoints; may be repeated."""
+    projects = _ensure(cloud, "projects", "project", ("service", "demo"), domain_id="default")
+    users = _ensure(
+        cloud,
+        "users",
+        "user",
+        (*SERVICES, "demo"),
+        domain_id="default",
+        password=settings.password,
+    )
+    roles = {role["name"]: role["id"] for role in cloud.identity.get("/roles").json()["roles"]}
+    grants = [("service", name, role) for name in SERVICES for role in ("admin", "service")]
+    for project, user, role in [*grants, ("demo", "demo", "member")]:
+        cloud.identity.put(f"/projects/{projects[project]}/users/{users[user]}/roles/{roles[role]}")
+    endpoints = cloud.identity.get("/endpoints").json()["endpoints"]
+    known = {(entry["service_id"], entry["interface"]) for entry in endpoints}
+    for name, kind, url in (
+        ("nova", "compute", settings.nova_url),
+        ("placement", "placement", settings.placement_url),
+        ("glance", "image", settings.glance_url),
+        ("neutron", "network", settings.neutron_url),
+    ):
+        service = _ensure(cloud, "services", "service", (name,), type=kind)[name]
+        for interface in ("public", "internal"):
+            if (service, interface) in known:
+                continue
+            cloud.identity.post(
+                "/endpoints",
+                json={
+                    "endpoint": {
+                        "service_id": service,
+                        "interface": interface,
+                        "url": url,
+                        "region_id": REGION,
+                    }
+                },
+            )
+
+
+def _ensure(
+    cloud: Cloud, plural: str, singular: str, wanted: tuple[str, ...], **fields: str
+) -> dict[str, str]:
+    """Ids by name of the wanted resources, made where they did not exist."""
+    have = {
+        entry["name"]: entry["id"] for entry in cloud.identity.get(f"/{plural}").json()[plural]
+    }
+    for name in wanted:
+        if name not in have:
+            body = {singular: {"name": name, **fields}}
+            made = cloud.identity.post(f"/{plural}", json=body).json()[singular]
+            have[name] = made["id"]
+    return have
+
+
+def fill_compute(cloud: Cloud) -> None:
+    """One image, a few flavors, no quota; may be repeated."""
+    images = cloud.image.get("/images?name=lab").json()["images"]
+    if not any(image["status"] == "active" for image in images):
+        image = cloud.image.post(
+            "/images",
+            json={
+                "name": "lab",
+                "disk_format": "raw",
+                "container_format": "bare",
+                "visibility": "public",
+            },
+        ).json()
+        cloud.image.put(
+            f"/images/{image['id']}/file",
+            data=b"nothing boots from this",
+            headers={"Content-Type": "application/octet-stream"},
+        )
+    have = {entry["name"] for entry in cloud.compute.get("/flavors").json()["flavors"]}
+    for name, memory, vcpus, disk in FLAVORS:
+        if name not in have:
+            flavor = {"name": name, "ram": memory, "vcpus": vcpus, "disk": disk}
+            cloud.compute.post("/flavors", json={"flavor": flavor})
+    unlimited = ("cores", "ram", "instances", "server_groups", "server_group_members")
+    for project in cloud.identity.get("/projects").json()["projects"]:
+        cloud.compute.put(
+            f"/os-quota-sets/{project['id']}",
+            json={"quota_set": dict.fromkeys((*unlimited, "metadata_items", "key_pairs"), -1)},
+        )
