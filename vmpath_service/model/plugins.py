@@ -22,7 +22,7 @@ def load(group: str, name: str, base: type[Any]) -> Any:
     from stevedore import driver, exception
 
     try:
-        found: Any = driver.DriverManager(group, name, invoke_on_load=False, warn_on_missing_entrypoint=False).driver
+        found: Any = driver.DriverManager(group, name, invoke_on_load=False).driver
     except (exception.NoMatches, RuntimeError) as error:
         names = available(group)
         close = difflib.get_close_matches(name, names, 1)
