@@ -1,0 +1,147 @@
+"""vmpath's programs as a user starts them: the daemon and the command line, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+BIN = pathlib.Path(sys.executable).parent
+READY_SECONDS = 60.0
+STOP_SECONDS = 30.0
+COMMAND_SECONDS = 600.0
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(seek: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+    """The first true answer of ``seek``; AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := seek()):
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.05)
+    return found
+
+
+def ini(sections: Mapping[str, Mapping[str, object]]) -> str:
+    """The text of an ini file."""
+    return "\n".join(
+        f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in options.items())
+        for name, options in sections.items()
+    )
+
+
+class Service:
+    """A ``vmpath-service`` with its state in ``directory``, on the cloud ``cloud`` of a clouds.yaml file.
+
+    ``sections`` are added to its configuration file. It may be killed and started again.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        clouds_file: pathlib.Path,
+        cloud: str,
+        sections: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory / "service.log"
+        self.configuration = directory / "vmpath.conf"
+        merged: dict[str, dict[str, object]] = {
+            "DEFAULT": {"state_path": directory / "state"},
+            "api": {"bind_port": self.port},
+            "nova": {"cloud": cloud},
+        }
+        for name, options in (sections or {}).items():
+            merged.setdefault(name, {}).update(options)
+        self.configuration.write_text(ini(merged))
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("OS_", "VMPATH_"))
+        } | {"OS_CLIENT_CONFIG_FILE": str(clouds_file), "VMPATH_URL": self.url}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and return once it answers."""
+        import requests
+
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / "vmpath-service", "--config-file", str(self.configuration)],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+        def answers() -> bool:
+            assert self.process is not None
+            assert self.process.poll() is None, f"vmpath-service ended:\n{self.log.read_text()}"
+            try:
+                return requests.get(f"{self.url}/healthcheck", timeout=5).status_code == 200
+            except requests.RequestException:
+                return False
+
+        wait_until(answers, "vmpath-service answers", READY_SECONDS)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it gets to clean up."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Run ``vmpath WORDS`` against it."""
+        return subprocess.run(
+            [BIN / "vmpath", *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def answer(self, *words: str, expected: int = 0, seconds: float = COMMAND_SECONDS) -> Any:
+        """What ``vmpath WORDS -f json`` prints; AssertionError unless it exits with ``expected``."""
+        done = self.command(*words, "-f", "json", seconds=seconds)
+        assert done.returncode == expected, (
+            f"vmpath {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log.read_text()[-5000:]}"
+        )
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(STOP_SECONDS)
+                raise
