@@ -1,0 +1,104 @@
+"""The lab as tests see it: its commands, and raw access to its APIs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from keystoneauth1.adapter import Adapter
+from openstack.config import OpenStackConfig
+
+SCRIPT = Path(__file__).parents[2] / "tools" / "nova_lab" / "lab"
+COMPUTE_MICROVERSION = "2.96"
+PLACEMENT_MICROVERSION = "1.39"
+
+Found = TypeVar("Found")
+
+
+class NovaLab:
+    """A lab that is up.
+
+    Nothing here goes through vmpath, so that it can serve as its judge.
+    """
+
+    def __init__(self) -> None:
+        status = json.loads(run_script("status", "--json"))
+        self.directory = Path(status["directory"])
+        self.clouds_file = Path(status["clouds_file"])
+        self.hosts: tuple[str, ...] = tuple(status["computes"])
+        self.max_live_migrations: int = status["max_live_migrations"]
+
+    def adapter(self, service_type: str, microversion: str, cloud: str = "novalab") -> Adapter:
+        """Raw REST access by way of the catalog; errors answer, they do not raise."""
+        config = OpenStackConfig(config_files=[str(self.clouds_file)], load_envvars=False)
+        return Adapter(
+            config.get_one(cloud).get_session(),
+            service_type=service_type,
+            interface="public",
+            default_microversion=microversion,
+            raise_exc=False,
+        )
+
+    @functools.cached_property
+    def compute(self) -> Adapter:
+        """Nova, as the administrator."""
+        return self.adapter("compute", COMPUTE_MICROVERSION)
+
+    @functools.cached_property
+    def placement(self) -> Adapter:
+        """Placement, as the administrator."""
+        return self.adapter("placement", PLACEMENT_MICROVERSION)
+
+    @functools.cached_property
+    def demo_compute(self) -> Adapter:
+        """Nova, as an ordinary user."""
+        return self.adapter("compute", COMPUTE_MICROVERSION, "novalab-demo")
+
+    def reset(self) -> None:
+        """Delete every server, group and aggregate; every host up and enabled again."""
+        run_script("reset")
+
+    def kill_compute(self, host: str) -> None:
+        """End the nova-compute of *host* with SIGKILL; Nova notices some seconds later."""
+        run_script("kill-compute", host.removeprefix("compute"))
+
+    def start_compute(self, host: str) -> None:
+        """Start the nova-compute of *host* again."""
+        run_script("start-compute", host.removeprefix("compute"))
+
+
+def run_script(*words: str, timeout: float = 300) -> str:
+    """The standard output of one lab command; AssertionError with its errors if it fails."""
+    outcome = subprocess.run(
+        [SCRIPT, *words], capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert outcome.returncode == 0, f"lab {' '.join(words)}: {outcome.stderr or outcome.stdout}"
+    return outcome.stdout
+
+
+def call(
+    adapter: Adapter,
+    method: str,
+    url: str,
+    body: object = None,
+    microversion: str | None = None,
+) -> Any:
+    """The decoded answer to one request; AssertionError with the answer if it is an error."""
+    version = {"microversion": microversion} if microversion else {}
+    answer = adapter.request(url, method, json=body, **version)
+    assert answer.status_code < 400, f"{method} {url}: {answer.status_code} {answer.text[:500]}"
+    return answer.json() if answer.content else None
+
+
+def until(seek: Callable[[], Found], what: str, seconds: float = 60) -> Found:
+    """The first true answer of *seek*; AssertionError when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := seek()):
+        assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
+        time.sleep(0.2)
+    return found
