@@ -60,21 +60,11 @@ class Ledger:
             inventory = provider.inventories.get(name)
             if inventory is None:
                 return f"{provider.name} has no inventory of {name}"
-            if (
-                amount < inventory.min_unit
-                or amount > inventory.max_unit
-                or amount % inventory.step_size
-            ):
-                return (
-                    f"{amount} of {name} violates min_unit, max_unit or step_size"
-                    f" of {provider.name}"
-                )
+            if amount < inventory.min_unit or amount > inventory.max_unit or amount % inventory.step_size:
+                return f"{amount} of {name} violates min_unit, max_unit or step_size of {provider.name}"
             used = provider.used.get(name, 0) - freed.get(name, 0)
             if used + amount > inventory.capacity:
-                return (
-                    f"{provider.name} has {inventory.capacity - used} of {name} left,"
-                    f" {amount} is wanted"
-                )
+                return f"{provider.name} has {inventory.capacity - used} of {name} left, {amount} is wanted"
         return None
 
     def allocate(

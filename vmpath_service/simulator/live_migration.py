@@ -160,9 +160,7 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
 def _take_place(world: World, server: Server, migration: Migration, target: Host) -> None:
     """The migration takes over what the server holds, the server holds the same at the target."""
     world.ledger.hand_over(server.uuid, migration.uuid, "MIGRATION")
-    world.ledger.allocate(
-        server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id
-    )
+    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
     world.set_target(migration, target.name)
 
 
@@ -260,9 +258,7 @@ def _switch(world: World, migration: Migration) -> None:
         world.after_unless_changed(migration, overhead * SWITCHING, _failed_at_target)
     elif lag > 0:
         world.after_unless_changed(migration, overhead * (SWITCHING + COMPLETING), _completed)
-        world.after_unless_changed(
-            migration, overhead * (SWITCHING + COMPLETING) + lag, _arrived_late
-        )
+        world.after_unless_changed(migration, overhead * (SWITCHING + COMPLETING) + lag, _arrived_late)
     else:
         world.after_unless_changed(migration, overhead * SWITCHING, _arrived)
 
@@ -274,9 +270,10 @@ def _arrived(world: World, migration: Migration) -> None:
 
 
 def _arrived_late(world: World, migration: Migration) -> None:
-    server = world.servers[migration.server]
-    world.place(server, migration.target)
-    server.task_state = None
+    server = world.servers.get(migration.server)
+    if server is not None:
+        world.place(server, migration.target)
+        server.task_state = None
     migration.phase = "arrived"
 
 

@@ -36,9 +36,7 @@ def seconds_to_converge(memory_mb: float, rate_mb_s: float, guest: MemoryBehavio
     return first + hot_rate * first / (rate_mb_s - hot_rate)
 
 
-def begin(
-    now: float, memory_mb: float, rate_mb_s: float, guest: MemoryBehaviour, every_s: float
-) -> Copy:
+def begin(now: float, memory_mb: float, rate_mb_s: float, guest: MemoryBehaviour, every_s: float) -> Copy:
     """Start copying at `now`."""
     used = guest.used_mb if guest.used_mb is not None else memory_mb
     total = int(memory_mb * MIB)

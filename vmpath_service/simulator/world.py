@@ -19,6 +19,7 @@ from vmpath_service.simulator.ledger import Ledger, Provider
 from vmpath_service.simulator.records import (
     ENDED,
     Aggregate,
+    Flavor,
     Host,
     Migration,
     Server,
@@ -56,7 +57,7 @@ class World:
         self.groups: dict[str, ServerGroup] = {}
         self.group_of: dict[str, ServerGroup] = {}
         self.aggregates: dict[int, Aggregate] = {}
-        self.images: dict[str, str] = {}
+        self.flavors: dict[str, Flavor] = {}
         self._server_numbers = itertools.count(1)
         self._migration_numbers = itertools.count(1)
         self._sequence = itertools.count()
@@ -131,6 +132,7 @@ class World:
 
     def add_server(self, server: Server) -> None:
         self.servers[server.uuid] = server
+        self.flavors.setdefault(server.flavor.id, server.flavor)
         bisect.insort(self.newest_first, self._order(server))
         if server.host is not None:
             self.on_host[server.host][server.uuid] = None
@@ -188,9 +190,7 @@ class World:
 
     # Migrations ----------------------------------------------------------------------------
 
-    def new_migration(
-        self, server: Server, source: str, target: str | None, kind: str, status: str
-    ) -> Migration:
+    def new_migration(self, server: Server, source: str, target: str | None, kind: str, status: str) -> Migration:
         """A migration record as the conductor makes it, counted at its source from now on."""
         number = next(self._migration_numbers)
         migration = Migration(

@@ -1,0 +1,139 @@
+"""A simulated cloud in this process: start it, talk to it over HTTP, stop it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import TracebackType
+
+import msgspec
+import waitress.server
+from waitress import wasyncore
+
+from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.simulator.clock import Clock, ScaledClock
+from vmpath_service.simulator.faults import HttpFault
+from vmpath_service.simulator.identity import Identity
+from vmpath_service.simulator.loading import load
+from vmpath_service.simulator.settings import Settings
+from vmpath_service.simulator.web.application import Application
+from vmpath_service.simulator.web.site import Site
+from vmpath_service.simulator.world import World
+
+STOP_TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 1.0
+
+
+class SimulatedCloud:
+    """Keystone, Nova and Placement on one loopback port, each under a prefix.
+
+    snapshot: what the cloud holds at the start. clock: how its time passes (real time by
+    default). port 0: any free one. Use it as a context manager, or `start` and `stop` it.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        faults: tuple[HttpFault, ...] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        threads: int = 8,
+    ) -> None:
+        self.clock = clock or ScaledClock()
+        self.settings = settings or Settings()
+        self.world: World = load(snapshot, self.clock, self.settings)
+        self.site = Site(self.world, Identity(self.settings))
+        for fault in faults:
+            self.site.faults.add(fault)
+        self._address = (host, port)
+        self._threads = threads
+        self._server: waitress.server.TcpWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    @property
+    def auth_url(self) -> str:
+        return f"{self.site.base_url}/identity/v3"
+
+    @property
+    def unknown_requests(self) -> dict[str, int]:
+        """What was asked for and is not simulated: how often each."""
+        return dict(self.site.unknown)
+
+    def add_fault(self, fault: HttpFault) -> None:
+        """Let the next matching requests meet a fault."""
+        self.site.faults.add(fault)
+
+    def start(self) -> SimulatedCloud:
+        """Listen and serve. Raises OSError when the port is not to be had."""
+        host, port = self._address
+        # Without its own logging waitress warns of a queue whenever all threads are busy.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        self._server = waitress.server.create_server(
+            Application(self.site),
+            host=host,
+            port=port,
+            threads=self._threads,
+            channel_request_lookahead=1,
+            ident="simulated-cloud",
+        )
+        self.site.base_url = f"http://{host}:{self._server.effective_port}"
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._serve, args=(self._server,), name="simulated-cloud", daemon=True)
+        self._thread.start()
+        return self
+
+    def _serve(self, server: waitress.server.TcpWSGIServer) -> None:
+        """waitress's own loop would go on while clients keep their connections open."""
+        while not self._stopping.is_set():
+            wasyncore.loop(timeout=LONGEST_WAIT_S, map=server._map, count=1)
+        server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_TIMEOUT_S)
+        wasyncore.close_all(server._map, ignore_all=True)
+
+    def stop(self) -> None:
+        """Stop serving; a second stop does nothing."""
+        if self._server is None or self._thread is None:
+            return
+        self._stopping.set()
+        self._server.pull_trigger()
+        self._thread.join(STOP_TIMEOUT_S)
+        self._server = self._thread = None
+
+    def __enter__(self) -> SimulatedCloud:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def clouds(self) -> dict[str, dict[str, object]]:
+        """The `clouds` of a clouds.yaml: `simulated` (administrator) and `simulated-demo`."""
+        return {
+            name: {
+                "auth": {
+                    "auth_url": self.auth_url,
+                    "username": user,
+                    "password": password,
+                    "project_name": user,
+                    "user_domain_name": "Default",
+                    "project_domain_name": "Default",
+                },
+                "region_name": self.settings.region,
+                "identity_api_version": "3",
+            }
+            for name, user, password in (
+                ("simulated", "admin", self.settings.admin_password),
+                ("simulated-demo", "demo", self.settings.demo_password),
+            )
+        }
+
+    def clouds_yaml_text(self) -> str:
+        """A clouds.yaml for this cloud (JSON is YAML)."""
+        return msgspec.json.format(msgspec.json.encode({"clouds": self.clouds()}), indent=2).decode() + "\n"

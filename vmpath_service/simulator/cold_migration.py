@@ -1,0 +1,136 @@
+"""The life of a cold migration, up to the operator's confirming or reverting it."""
+
+from __future__ import annotations
+
+from vmpath_service.simulator import scheduling
+from vmpath_service.simulator.records import Migration, Server
+from vmpath_service.simulator.refusals import Refused, not_in_state
+from vmpath_service.simulator.world import World
+
+KIND = "migration"
+
+
+def ask(world: World, server: Server, wanted: str | None) -> None:
+    """Take a request to migrate cold.
+
+    Raises Refused: 409 for a server in the wrong state, 400 for an unknown host or the present.
+    """
+    if server.vm_state not in ("active", "stopped"):
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, "migrate")
+    if server.task_state is not None:
+        raise not_in_state(server.uuid, "task_state", server.task_state, "migrate")
+    if wanted is not None and wanted not in world.hosts:
+        raise Refused(400, f"Compute host {wanted} could not be found.")
+    if wanted is not None and wanted == server.host:
+        raise Refused(400, "Cannot migrate to the host where the server exists.")
+    server.task_state = "resize_prep"
+    world.touch(server)
+    world.after(world.settings.overhead_s * 0.05, _conduct, world, server, wanted)
+
+
+def confirm(world: World, server: Server) -> None:
+    """Give up the source. Raises Refused 409 when there is nothing to confirm, 404 without."""
+    migration = _finished(world, server, "confirmResize")
+    world.set_status(migration, "confirming")
+    world.after_unless_changed(migration, world.settings.action_s, _confirmed)
+
+
+def revert(world: World, server: Server) -> None:
+    """Go back to the source. Raises Refused 409 when there is nothing to revert, 404 without."""
+    migration = _finished(world, server, "revertResize")
+    world.set_status(migration, "reverting")
+    server.task_state = "resize_reverting"
+    world.touch(server)
+    world.after_unless_changed(migration, world.settings.action_s, _reverted)
+
+
+def _finished(world: World, server: Server, action: str) -> Migration:
+    if server.vm_state != "resized":
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, action)
+    if server.task_state is not None:
+        raise not_in_state(server.uuid, "task_state", server.task_state, action)
+    migration = world.migrations.get(server.migration or 0)
+    if migration is None or migration.status != "finished":
+        raise Refused(400, "Instance has not been resized.")
+    return migration
+
+
+def _conduct(world: World, server: Server, wanted: str | None) -> None:
+    if server.uuid not in world.servers or server.host is None:
+        return
+    source = world.hosts[server.host]
+    migration = world.new_migration(server, source.name, None, KIND, "pre-migrating")
+    migration.source_node = source.hypervisor_hostname
+    if wanted is None:
+        target = scheduling.choose(world, server, live=False)
+        reason = None if target else "no host admits it"
+    else:
+        target = world.hosts[wanted]
+        reason = scheduling.refusal(world, server, target, live=False)
+    if reason is not None or target is None:
+        server.fault = (world.now, 500, f"No valid host was found. {reason}")
+        world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _refused)
+        return
+    world.ledger.hand_over(server.uuid, migration.uuid, "MIGRATION")
+    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
+    world.set_target(migration, target.name)
+    migration.dest_compute = target.name
+    migration.dest_node = target.hypervisor_hostname
+    world.after_unless_changed(migration, world.settings.overhead_s * 0.3, _copying)
+
+
+def _refused(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    server.task_state = None
+    world.touch(server)
+    world.set_status(migration, "error")
+
+
+def _copying(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    server.task_state = "resize_migrating"
+    world.touch(server)
+    world.set_status(migration, "migrating")
+    disk_mb = server.resources.get("DISK_GB", 0) * 1024
+    seconds = disk_mb / (world.settings.migration_mbps / 8)
+    if "lab_seconds" in server.metadata:
+        seconds = float(server.metadata["lab_seconds"])
+    world.after_unless_changed(migration, seconds, _finishing)
+
+
+def _finishing(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    world.place(server, migration.target)
+    server.task_state = "resize_finish"
+    world.set_status(migration, "post-migrating")
+    world.after_unless_changed(migration, world.settings.overhead_s * 0.6, _resized)
+
+
+def _resized(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    server.state_before_resize = server.vm_state
+    server.vm_state = "resized"
+    server.task_state = None
+    world.touch(server)
+    world.set_status(migration, "finished")
+
+
+def _confirmed(world: World, migration: Migration) -> None:
+    world.ledger.release(migration.uuid)
+    world.set_status(migration, "confirmed")
+    _end_resize(world, world.servers[migration.server])
+
+
+def _reverted(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+    world.place(server, migration.source)
+    world.set_status(migration, "reverted")
+    _end_resize(world, server)
+
+
+def _end_resize(world: World, server: Server) -> None:
+    server.vm_state = server.state_before_resize or "active"
+    server.state_before_resize = None
+    server.task_state = None
+    world.touch(server)

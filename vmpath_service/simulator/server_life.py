@@ -1,0 +1,116 @@
+"""Booting, stopping, starting, pausing, locking, resetting and deleting servers; computes dying."""
+
+from __future__ import annotations
+
+from vmpath_service.simulator import live_migration, scheduling
+from vmpath_service.simulator.records import ENDED, Host, Server
+from vmpath_service.simulator.refusals import Refused, not_in_state
+from vmpath_service.simulator.world import World
+
+# action -> (states it may start in, task meanwhile, state and power state afterwards)
+POWER_ACTIONS = {
+    "os-stop": (("active", "error"), "powering-off", "stopped", 4),
+    "os-start": (("stopped",), "powering-on", "active", 1),
+    "pause": (("active",), "pausing", "paused", 3),
+    "unpause": (("paused",), "unpausing", "active", 1),
+}
+
+
+def boot(world: World, server: Server, wanted: str | None) -> None:
+    """Take a request for a new server; where it fits nowhere it ends in ERROR.
+
+    Raises Refused 400 when `wanted` is not a host.
+    """
+    if wanted is not None and wanted not in world.hosts:
+        raise Refused(400, f"Compute host {wanted} could not be found.")
+    server.vm_state, server.task_state, server.power_state = "building", "scheduling", 0
+    world.add_server(server)
+    if wanted is None:
+        target = scheduling.choose(world, server, live=False)
+        reason = None if target else "There are not enough hosts available."
+    else:
+        target = world.hosts[wanted]
+        reason = scheduling.refusal(world, server, target, live=False)
+    if reason is not None or target is None:
+        world.after(world.settings.boot_s / 2, _not_booted, world, server, str(reason))
+        return
+    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
+    world.place(server, target.name)
+    server.task_state = "spawning"
+    world.after(world.settings.boot_s, _booted, world, server)
+
+
+def change_power(world: World, server: Server, action: str) -> None:
+    """Stop, start, pause or unpause. Raises Refused 409 for a server in the wrong state."""
+    allowed, task, after, power = POWER_ACTIONS[action]
+    if server.vm_state not in allowed:
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, _verb(action))
+    if server.task_state is not None:
+        raise not_in_state(server.uuid, "task_state", server.task_state, _verb(action))
+    server.task_state = task
+    world.touch(server)
+    world.after(world.settings.action_s, _power_changed, world, server, task, after, power)
+
+
+def reset_state(world: World, server: Server, state: str) -> None:
+    """Say that the server is active or in error, whatever it is."""
+    server.vm_state = state
+    server.task_state = None
+    world.touch(server)
+
+
+def delete(world: World, server: Server) -> None:
+    """Take a request to delete; it is done some moments later."""
+    if server.task_state == "deleting":
+        return
+    server.task_state = "deleting"
+    world.touch(server)
+    world.after(world.settings.action_s, _deleted, world, server)
+
+
+def kill_compute(world: World, host: Host) -> None:
+    """The nova-compute process dies; its service counts as down some time later."""
+    if host.silent_since is None:
+        host.silent_since = world.now
+        live_migration.source_died(world, host)
+
+
+def restart_compute(world: World, host: Host) -> None:
+    """The nova-compute process is back."""
+    if host.silent_since is not None:
+        host.silent_since = None
+        live_migration.source_came_back(world, host)
+
+
+def _verb(action: str) -> str:
+    return action.removeprefix("os-")
+
+
+def _not_booted(world: World, server: Server, reason: str) -> None:
+    if server.uuid not in world.servers:
+        return
+    server.vm_state, server.task_state = "error", None
+    server.fault = (world.now, 500, f"No valid host was found. {reason}")
+    world.touch(server)
+
+
+def _booted(world: World, server: Server) -> None:
+    if server.task_state == "spawning":
+        server.vm_state, server.task_state, server.power_state = "active", None, 1
+        server.launched_at = world.now
+        world.touch(server)
+
+
+def _power_changed(world: World, server: Server, task: str, state: str, power: int) -> None:
+    if server.task_state == task:
+        server.vm_state, server.task_state, server.power_state = state, None, power
+        world.touch(server)
+
+
+def _deleted(world: World, server: Server) -> None:
+    if server.uuid not in world.servers:
+        return
+    migration = world.migrations.get(server.migration or 0)
+    if migration is not None and migration.status not in ENDED:
+        live_migration.server_is_going(world, migration)
+    world.bury(server)

@@ -1,0 +1,1 @@
+"""The HTTP side of the simulated cloud: one module per noun."""

@@ -1,0 +1,145 @@
+"""The WSGI application: the table of routes, and what surrounds every request."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import falcon
+import msgspec
+
+from vmpath_service.simulator.faults import HttpFault
+from vmpath_service.simulator.refusals import Refused
+from vmpath_service.simulator.web import entrance, keystone, versions
+from vmpath_service.simulator.web.aggregates import Aggregates
+from vmpath_service.simulator.web.allocations import AllocationCandidates, Allocations
+from vmpath_service.simulator.web.entrance import TITLES, Entrance
+from vmpath_service.simulator.web.flavors import Flavors
+from vmpath_service.simulator.web.hypervisors import Hypervisors
+from vmpath_service.simulator.web.migrations import Migrations
+from vmpath_service.simulator.web.resource_providers import ResourceProviders
+from vmpath_service.simulator.web.server_actions import ServerActions
+from vmpath_service.simulator.web.server_groups import ServerGroups
+from vmpath_service.simulator.web.server_migrations import ServerMigrations
+from vmpath_service.simulator.web.servers import ServerMetadata, Servers
+from vmpath_service.simulator.web.services import Services
+from vmpath_service.simulator.web.site import COMPUTE, Site
+
+LOG = logging.getLogger(__name__)
+StartResponse = Callable[..., Any]
+
+
+def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
+    """(path, resource, suffix of its methods)"""
+    servers, actions = Servers(site), ServerActions(site)
+    metadata, under_way = ServerMetadata(site), ServerMigrations(site)
+    hypervisors, services = Hypervisors(site), Services(site)
+    aggregates, groups, flavors = Aggregates(site), ServerGroups(site), Flavors(site)
+    identity, compute = keystone.Versions(site), versions.ComputeVersions(site)
+    providers = ResourceProviders(site)
+    one = COMPUTE + "/servers/{server_id}"
+    provider = "/placement/resource_providers/{provider_id}"
+    return (
+        ("/identity", identity, None),
+        ("/identity/v3", identity, "v3"),
+        ("/identity/v3/auth/tokens", keystone.Tokens(site), None),
+        ("/compute", compute, None),
+        (COMPUTE, compute, "v21"),
+        (COMPUTE + "/os-services", services, None),
+        (COMPUTE + "/os-services/{service_id}", services, "one"),
+        (COMPUTE + "/os-hypervisors", hypervisors, None),
+        (COMPUTE + "/os-hypervisors/detail", hypervisors, "detail"),
+        (COMPUTE + "/os-hypervisors/{hypervisor_id}", hypervisors, "one"),
+        (COMPUTE + "/os-aggregates", aggregates, None),
+        (COMPUTE + "/os-aggregates/{aggregate_id}", aggregates, "one"),
+        (COMPUTE + "/os-server-groups", groups, None),
+        (COMPUTE + "/os-server-groups/{group_id}", groups, "one"),
+        (COMPUTE + "/os-migrations", Migrations(site), None),
+        (COMPUTE + "/flavors", flavors, None),
+        (COMPUTE + "/flavors/detail", flavors, "detail"),
+        (COMPUTE + "/flavors/{flavor_id}", flavors, "one"),
+        (COMPUTE + "/servers", servers, None),
+        (COMPUTE + "/servers/detail", servers, "detail"),
+        (one, servers, "one"),
+        (one + "/action", actions, None),
+        (one + "/metadata", metadata, None),
+        (one + "/metadata/{key}", metadata, "key"),
+        (one + "/migrations", under_way, None),
+        (one + "/migrations/{migration_id}", under_way, "one"),
+        (one + "/migrations/{migration_id}/action", under_way, "action"),
+        ("/placement", versions.PlacementVersions(), None),
+        ("/placement/resource_providers", providers, None),
+        (provider, providers, "one"),
+        (provider + "/{part}", providers, "part"),
+        (provider + "/inventories/{resource_class}", providers, "inventory"),
+        ("/placement/allocations/{consumer_id}", Allocations(site), None),
+        ("/placement/allocation_candidates", AllocationCandidates(site), None),
+    )
+
+
+class Application:
+    """What waitress calls: meets the faults asked for, holds the lock, lets time pass."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._falcon: Any = falcon.App(
+            media_type=falcon.MEDIA_JSON, middleware=[Entrance(site)], sink_before_static_route=True
+        )
+        self._falcon.req_options.strip_url_path_trailing_slash = True
+        self._falcon.req_options.keep_blank_qs_values = True
+        for path, resource, suffix in _routes(site):
+            self._falcon.add_route(path, resource, suffix=suffix)
+        self._falcon.add_sink(self._unknown)
+        self._falcon.add_error_handler(Refused, entrance.refuse)
+        self._falcon.add_error_handler(falcon.HTTPMethodNotAllowed, self._wrong_method)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        fault = self._site.faults.take(method, path)
+        if fault is not None and fault.kind != "drop-after":
+            return self._fail(fault, environ, start_response)
+        with self._site.world.lock:
+            self._site.world.advance()
+            self._site.served[method] += 1
+            answer: list[bytes] = list(self._falcon(environ, start_response))
+        if fault is not None:
+            _hang_up(environ)
+        return answer
+
+    def _fail(self, fault: HttpFault, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        LOG.info("fault %s at %s %s", fault.kind, environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if fault.kind == "drop-before":
+            _hang_up(environ)
+            status = 503
+        else:
+            status = int(fault.kind)
+        error = Refused(status, "a fault that was asked of the simulated cloud")
+        body = msgspec.json.encode(entrance.error_body(environ["PATH_INFO"], error, ""))
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        if fault.retry_after_s is not None:
+            headers.append(("Retry-After", str(fault.retry_after_s)))
+        start_response(f"{status} {TITLES.get(status, 'Error')}", headers)
+        return [body]
+
+    def _unknown(self, req: falcon.Request, resp: falcon.Response, **params: Any) -> None:
+        raise self._site.does_not_know(f"{req.method} {req.path}")
+
+    def _wrong_method(
+        self, req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
+    ) -> None:
+        unknown = self._site.does_not_know(f"{req.method} {req.path}")
+        entrance.refuse(req, resp, unknown, params)
+
+
+def _hang_up(environ: dict[str, Any]) -> None:
+    """Close the connection under the request: the client sees it dropped without an answer.
+
+    waitress hands out its channel only as the owner of a bound method in the environment.
+    """
+    channel = environ["waitress.client_disconnected"].__self__
+    try:
+        channel.socket.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        LOG.debug("the client was gone already")
