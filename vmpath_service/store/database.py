@@ -1,0 +1,184 @@
+"""A database: its engine, its transactions, its schema."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import alembic.command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from oslo_db import exception
+from oslo_db.sqlalchemy import engines
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from vmpath_service.model.errors import StoreError
+from vmpath_service.store import sqlite
+from vmpath_service.store.failures import label, translated
+
+Result = TypeVar("Result")
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+_TRIES = 6
+_FIRST_PAUSE = 0.02
+
+
+class Database:
+    """Where the state of vmpath is kept: an SQLite file, MariaDB or PostgreSQL.
+
+    Every method raises StoreError, with one sentence, for whatever goes wrong in the database.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_seconds: float = 30.0,
+        pool_size: int = 5,
+        connection_tries: int = 3,
+        connection_pause_seconds: float = 2.0,
+    ) -> None:
+        """``url`` as SQLAlchemy writes it. ``busy_seconds``: how long to wait for another writer of an SQLite
+        file, or for a free connection. ``connection_tries`` and ``connection_pause_seconds``: how often and
+        how long apart to try to reach a database server before giving up. Nothing is opened yet."""
+        try:
+            self.url = make_url(url)
+        except SQLAlchemyError as error:
+            raise StoreError("the database connection is not a URL such as sqlite:////var/lib/file") from error
+        self.label = label(self.url)
+        self._is_file = self.url.get_backend_name() == "sqlite"
+        if self._is_file and self.url.database in (None, "", ":memory:"):
+            raise StoreError("a database in memory would forget what was asked of Nova: name a file")
+        self._busy_seconds = busy_seconds
+        self._pool_size = pool_size
+        self._tries = connection_tries
+        self._pause_seconds = connection_pause_seconds
+        self._opened: Engine | None = None
+
+    def read(self, work: Callable[[Session], Result]) -> Result:
+        """Run ``work`` in one transaction that changes nothing."""
+        return self._run(work, writes=False)
+
+    def write(self, work: Callable[[Session], Result]) -> Result:
+        """Run ``work`` in one transaction, all of it or nothing; what it raises rolls back.
+
+        When this returns the change is on the disk. ``work`` may run several times (deadlocks).
+        """
+        return self._run(work, writes=True)
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        if self._opened is not None:
+            self._opened.dispose()
+            self._opened = None
+
+    def revision(self) -> str | None:
+        """The schema that the database has, None for one without tables."""
+        if self._is_file and not os.path.exists(str(self.url.database)):
+            return None  # asking SQLite would create the file
+        with translated(self.label), self._engine().connect() as connection:
+            return _revision(connection)
+
+    def upgrade(self) -> tuple[str | None, str]:
+        """Bring the schema to what this code expects, creating the file of SQLite; returns what it was and is."""
+        with translated(self.label):
+            if self._is_file:
+                os.makedirs(os.path.dirname(os.path.abspath(str(self.url.database))), mode=0o750, exist_ok=True)
+            config = _alembic_config()
+            with self._engine().execution_options(**{sqlite.WRITES: True}).begin() as connection:
+                before = _revision(connection)
+                self._refuse_newer(before)
+                config.attributes["connection"] = connection
+                alembic.command.upgrade(config, "head")
+                return before, str(_revision(connection))
+
+    def check(self) -> None:
+        """Raise StoreError unless the schema is the one that this code was written for."""
+        found = self.revision()
+        self._refuse_newer(found)
+        if found is None:
+            raise StoreError(f"database {self.label}: has no tables yet: run vmpath-manage db upgrade")
+        if found != expected_revision():
+            raise StoreError(
+                f"database {self.label}: its schema {found} is older than this vmpath, which needs"
+                f" {expected_revision()}: run vmpath-manage db upgrade"
+            )
+
+    def _refuse_newer(self, found: str | None) -> None:
+        if found is not None and found not in _known_revisions():
+            raise StoreError(
+                f"database {self.label}: its schema {found} is newer than this vmpath, which knows up to"
+                f" {expected_revision()}: install the newer vmpath"
+            )
+
+    def _run(self, work: Callable[[Session], Result], *, writes: bool) -> Result:
+        with translated(self.label):
+            engine = self._engine().execution_options(**{sqlite.WRITES: writes})
+            pause = _FIRST_PAUSE
+            for _ in range(_TRIES - 1):
+                try:
+                    return _transaction(engine, work)
+                except exception.DBDeadlock:
+                    time.sleep(pause * random.uniform(0.5, 1.5))
+                    pause *= 2
+            return _transaction(engine, work)
+
+    def _engine(self) -> Engine:
+        if self._opened is None:
+            try:
+                self._opened = self._open()
+            except ModuleNotFoundError as error:
+                raise StoreError(
+                    f"database {self.label}: the Python package {error.name!r} that talks to it is not installed"
+                ) from error
+        return self._opened
+
+    def _open(self) -> Engine:
+        if self._is_file:
+            return sqlite.create_engine(self.url, self._busy_seconds)
+        engine: Engine = engines.create_engine(
+            _with_character_set(self.url).render_as_string(hide_password=False),
+            max_pool_size=self._pool_size,
+            pool_timeout=self._busy_seconds,
+            max_retries=self._tries,
+            retry_interval=self._pause_seconds,
+        )
+        return engine
+
+
+def expected_revision() -> str:
+    """The schema that this code was written for."""
+    return str(ScriptDirectory(str(_SCRIPTS)).get_current_head())
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions()}
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def _with_character_set(url: URL) -> URL:
+    """MySQL's plain "utf8" cannot hold every character that an error message may have."""
+    if url.get_backend_name() in ("mysql", "mariadb") and "charset" not in url.query:
+        return url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def _transaction(engine: Engine, work: Callable[[Session], Result]) -> Result:
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        return work(session)

@@ -1,0 +1,83 @@
+"""Forgetting what ended long ago."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, delete, func, select
+from sqlalchemy.orm import Session
+
+from vmpath_service.model.records import ENDED
+from vmpath_service.store.database import Database
+from vmpath_service.store.sql_store import UNRESOLVED, forget
+from vmpath_service.store.tables import EventRow, MigrationRow, RearrangementRow
+
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How much was deleted, or would be."""
+
+    rearrangements: int
+    events: int
+
+
+def purge(database: Database, before: float, *, dry_run: bool = False) -> Purged:
+    """Delete rearrangements that ended before ``before`` (seconds since the epoch) with all that belongs to
+    them, and older events that belong to no rearrangement there is. Deletes a few at a time, so that nobody
+    waits long; ``dry_run`` only counts. Raises StoreError.
+
+    A rearrangement with a migration that may still move its instance stays.
+    """
+    if dry_run:
+        return database.read(lambda session: _count(session, before))
+    rearrangements = events = 0
+    while True:
+
+        def some(session: Session) -> Purged:
+            identities = list(session.scalars(_old(before).limit(_AT_ONCE)))
+            return Purged(len(identities), forget(session, identities) if identities else 0)
+
+        part = database.write(some)
+        rearrangements += part.rearrangements
+        events += part.events
+        if part.rearrangements < _AT_ONCE:
+            break
+
+    def loose(session: Session) -> int:
+        doomed = list(session.scalars(_loose_events(before).limit(10 * _AT_ONCE)))
+        if doomed:
+            session.execute(delete(EventRow).where(EventRow.sequence.in_(doomed)))
+        return len(doomed)
+
+    while gone := database.write(loose):
+        events += gone
+    return Purged(rearrangements, events)
+
+
+def _old(before: float) -> Select[Any]:
+    moving = select(MigrationRow.rearrangement).where(MigrationRow.state.in_([state.value for state in UNRESOLVED]))
+    return (
+        select(RearrangementRow.id)
+        .where(RearrangementRow.state.in_([state.value for state in ENDED]), RearrangementRow.updated_at < before)
+        .where(RearrangementRow.id.not_in(moving))
+        .order_by(RearrangementRow.number)
+    )
+
+
+def _loose_events(before: float) -> Select[Any]:
+    known = select(RearrangementRow.id).where(RearrangementRow.id == EventRow.rearrangement)
+    return select(EventRow.sequence).where(EventRow.at < before, ~known.exists())
+
+
+def _count(session: Session, before: float) -> Purged:
+    old = _old(before).order_by(None).subquery()
+    loose = _loose_events(before).subquery()
+    rearrangements = session.scalar(select(func.count()).select_from(old)) or 0
+    theirs = session.scalar(
+        select(func.count()).select_from(EventRow).where(EventRow.rearrangement.in_(select(old.c.id)))
+    )
+    others = session.scalar(select(func.count()).select_from(loose))
+    return Purged(rearrangements, (theirs or 0) + (others or 0))

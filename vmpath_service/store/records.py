@@ -1,0 +1,91 @@
+"""Rows to the model's values and back."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from vmpath_service.model.plan import Plan
+from vmpath_service.model.records import (
+    Event,
+    Freeze,
+    Migration,
+    MigrationState,
+    Rearrangement,
+    RearrangementState,
+    Request,
+)
+from vmpath_service.store.tables import EventRow, FreezeRow, MigrationRow, RearrangementRow
+
+
+def text(value: object) -> str:
+    """Plain data or a struct as it is kept in a text column."""
+    return msgspec.json.encode(value).decode()
+
+
+def optional_text(value: object | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def to_request(content: str) -> Request:
+    request = msgspec.json.decode(content, type=Request)
+    # JSON has no tuples; the values of options have no lists
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in request.options.items()}
+    return msgspec.structs.replace(request, options=options)
+
+
+def to_rearrangement(row: RearrangementRow) -> Rearrangement:
+    return Rearrangement(
+        id=row.id,
+        request=to_request(row.request),
+        state=RearrangementState(row.state),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+        owner=row.owner,
+        epoch=row.epoch,
+        cancel_requested=row.cancel_requested,
+        explanation=row.explanation,
+        decision=_plain(row.decision),
+        summary=_plain(row.summary),
+        disabled=tuple(msgspec.json.decode(row.disabled, type=list[str])),
+    )
+
+
+def to_migration(row: MigrationRow) -> Migration:
+    values = {field: getattr(row, field) for field in Migration.__struct_fields__}
+    return Migration(**(values | {"state": MigrationState(row.state)}))
+
+
+def migration_values(migration: Migration) -> dict[str, Any]:
+    """The columns of a migration."""
+    return msgspec.structs.asdict(migration) | {"state": migration.state.value}
+
+
+def to_event(row: EventRow) -> Event:
+    return Event(
+        sequence=row.sequence,
+        at=row.at,
+        rearrangement=row.rearrangement,
+        kind=row.kind,
+        message=row.message,
+        step=row.step,
+    )
+
+
+def to_freeze(row: FreezeRow) -> Freeze:
+    return Freeze(since=row.since, reason=row.reason, by=row.by)
+
+
+def pack_plan(plan: Plan) -> bytes:
+    return zlib.compress(msgspec.json.encode(plan), 1)
+
+
+def unpack_plan(content: bytes) -> Plan:
+    return msgspec.json.decode(zlib.decompress(content), type=Plan)
+
+
+def _plain(content: str | None) -> dict[str, Any] | None:
+    return None if content is None else msgspec.json.decode(content, type=dict[str, Any])
