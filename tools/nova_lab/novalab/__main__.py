@@ -11,7 +11,9 @@ import signal
 import sys
 import time
 
-from novalab import processes
+from keystoneauth1 import exceptions
+
+from novalab import processes, reset
 from novalab.control_plane import ControlPlane
 from novalab.settings import LabError, Layout, Settings
 
@@ -26,6 +28,10 @@ def main() -> int:
         return int(arguments.action(layout, arguments) or 0)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except (exceptions.ClientException, OSError) as error:
+        print(f"lab: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"lab: is it up? see 'lab status' and the logs in {layout.logs}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("lab: interrupted; the same command again carries on", file=sys.stderr)
@@ -101,8 +107,6 @@ def _down(layout: Layout, arguments: argparse.Namespace) -> None:
 
 
 def _reset(layout: Layout, arguments: argparse.Namespace) -> None:
-    from novalab import reset
-
     reset.reset(_plane(layout))
 
 

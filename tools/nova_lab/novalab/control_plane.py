@@ -201,8 +201,6 @@ class ControlPlane:
             "--character-set-server=utf8mb3",
         )
         self._wait("mariadb", self._database_answers)
-        for name in DATABASES:
-            self._sql(f"CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8mb3")
         self._wait("rabbit", lambda: processes.listening(self.settings.rabbit_port))
 
     def _sql(self, statement: str) -> None:
@@ -217,7 +215,12 @@ class ControlPlane:
         return True
 
     def _make_schemas(self) -> None:
-        """Both halves at once; each command may be repeated after a failure."""
+        """Both halves at once, from empty databases: half a schema cannot be completed."""
+        processes.stop(self.layout, ["keystone"], patience=3)
+        for name in DATABASES:
+            self._sql(
+                f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb3"
+            )
         with concurrent.futures.ThreadPoolExecutor() as pool:
             halves = [pool.submit(self._make_small_schemas), pool.submit(self._make_nova_schema)]
             for half in halves:
@@ -318,11 +321,13 @@ class ControlPlane:
         for number in range(1, count + 1):
             configuration.write_compute(self.layout, self.settings, number)
             self.start_compute(number)
-        # an unreported compute is not yet in the list; a killed one is for some seconds more
         processes.wait_until(
             lambda: not self.missing_computes(count), 180, f"{count} computes", self.layout
         )
-        self._nova_manage("cell_v2", "discover_hosts")
+        mapped = self.layout.run / "db" / ".mapped"
+        if not mapped.exists() or int(mapped.read_text()) < count:
+            self._nova_manage("cell_v2", "discover_hosts")
+            mapped.write_text(str(count))
 
     def start_compute(self, number: int) -> None:
         """Have nova-compute *number* running; returns when its process exists."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from novalab.settings import LabError, Layout
+from novalab.settings import PREFIX, LabError, Layout
 
 
 def _start_ticks(pid: int) -> str | None:
@@ -98,8 +98,13 @@ def _signal(send: Callable[[int, int], None], pid: int, number: signal.Signals) 
 def run(
     layout: Layout, log: str, command: Sequence[str | Path], environment: Mapping[str, str]
 ) -> None:
-    """Run *command* to its end with output to the log file *log*; LabError when it fails."""
+    """Run *command* to its end with output to the log file *log*; LabError when it fails.
+
+    The command shares the lock, so that a lab command killed meanwhile leaves nothing behind
+    that the next one could run into.
+    """
     target = layout.logs / f"{log}.log"
+    lock = os.environ.get(PREFIX + "LOCK")
     with open(target, "ab") as output:
         outcome = subprocess.run(
             [str(word) for word in command],
@@ -109,6 +114,7 @@ def run(
             env=dict(environment),
             cwd=layout.run,
             check=False,
+            pass_fds=(int(lock),) if lock else (),
         )
     if outcome.returncode:
         raise LabError(f"{Path(command[0]).name} failed with {outcome.returncode}, see {target}")
