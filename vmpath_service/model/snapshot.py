@@ -153,7 +153,7 @@ class Network(_Value, frozen=True):
     links: dict[Name, Ratio] = {}
 
 
-class Snapshot(_Value, frozen=True):
+class Snapshot(_Value, frozen=True, omit_defaults=False):  # its format must never be left out as a default
     """The whole cloud; ``files.load_snapshot`` guarantees that every reference in it resolves."""
 
     hosts: tuple[Host, ...]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vmpath_service.model import files, schemas
 from vmpath_service.model.errors import InvalidFile
 from vmpath_service.model.plan import HostStep, Migration, Plan
+from vmpath_service.model.snapshot import Host, Snapshot
 
 REPOSITORY = pathlib.Path(__file__).parents[3]
 
@@ -309,3 +310,9 @@ def test_the_schema_refuses_what_the_reader_refuses():
         refusal(document)
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(document, schema)
+
+
+def test_a_snapshot_made_in_memory_is_written_with_its_format(tmp_path):
+    made = Snapshot(hosts=(Host(name="a", inventories={}),), instances=())
+    files.save(made, str(tmp_path / "made.json"))
+    assert files.load_snapshot(str(tmp_path / "made.json")) == made
