@@ -1,0 +1,53 @@
+"""How full something is, as a bar of characters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliff import columns
+
+WIDTH = 20
+_BINARY = ("MiB", "GiB", "TiB")
+
+
+class Fill(columns.FormattableColumn[Any]):
+    """Used of capacity: a bar for people, both numbers for programs."""
+
+    def __init__(self, used: int, capacity: int, unit: str = "") -> None:
+        super().__init__({"used": used, "capacity": capacity})
+        self.used = used
+        self.capacity = capacity
+        self._unit = unit
+
+    def share(self) -> float:
+        """Used as a fraction of capacity; more than 1 where it is over."""
+        if self.capacity:
+            return self.used / self.capacity
+        return 1.0 if self.used else 0.0
+
+    def amounts(self) -> str:
+        """Used and capacity in words."""
+        if self._unit == "MiB":
+            return f"{mebibytes(self.used)} of {mebibytes(self.capacity)}"
+        unit = f" {self._unit}" if self._unit else ""
+        return f"{self.used} of {self.capacity}{unit}"
+
+    def human_readable(self) -> str:
+        return f"{bar(self.share())} {self.share():4.0%}  {self.amounts()}"
+
+
+def bar(share: float, full: str = "#", empty: str = ".") -> str:
+    """``WIDTH`` characters; anything at all shows as one mark, and only what is full as all of them."""
+    marks = min(WIDTH, int(share * WIDTH))
+    if share > 0:
+        marks = max(1, marks)
+    return full * marks + empty * (WIDTH - marks)
+
+
+def mebibytes(amount: float) -> str:
+    """A size in MiB as a person would say it."""
+    unit = 0
+    while abs(amount) >= 1024 and unit < len(_BINARY) - 1:
+        amount /= 1024
+        unit += 1
+    return f"{amount:.4g} {_BINARY[unit]}"

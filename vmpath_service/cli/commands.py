@@ -1,0 +1,74 @@
+"""Every command with the place of its class: nothing is imported before somebody asks for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from cliff import command, commandmanager
+
+from vmpath_service.cli.command import load
+from vmpath_service.model.errors import InvalidInput
+
+_HERE = "vmpath_service.cli"
+
+COMMANDS: Mapping[str, str] = {
+    "path check": f"{_HERE}.path:Check",
+    "path find": f"{_HERE}.path:Find",
+    "policy apply": f"{_HERE}.policy_apply:Apply",
+    "snapshot diff": f"{_HERE}.snapshot:Diff",
+    "snapshot save": f"{_HERE}.snapshot:Save",
+    "snapshot show": f"{_HERE}.snapshot:Show",
+}
+
+
+class LazyCommand:
+    """A command that is imported when it is looked at."""
+
+    def __init__(self, place: str) -> None:
+        self.value = place
+
+    def load(self) -> type[command.Command]:
+        found: type[command.Command] = load(self.value)
+        return found
+
+
+class CommandTable(commandmanager.CommandManager):
+    """cliff's look-up over our table."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        for name, place in COMMANDS.items():
+            self.commands[name] = LazyCommand(place)  # type: ignore[assignment]
+
+    def find_command(self, argv: list[str]) -> tuple[type[command.Command], str, list[str]]:
+        """Raises InvalidInput with a hint where there is no such command."""
+        try:
+            return super().find_command(argv)
+        except ValueError as error:
+            raise InvalidInput(_unknown(argv, sorted(self.commands))) from error
+
+
+def _unknown(argv: Sequence[str], known: Sequence[str]) -> str:
+    """The sentence for words that are no command."""
+    words: list[str] = []
+    for word in argv:
+        if word.startswith("-"):
+            break
+        words.append(word)
+    if not words:
+        return f"there is no option {argv[0]!r} before the command (see vmpath --help)"
+    verbs = [name for name in known if name.split()[0] == words[0]]
+    if verbs and len(words) == 1:
+        return f"{words[0]!r} is not a command by itself; there are: {', '.join(verbs)}"
+    pair = " ".join(words[:2])
+    close = difflib.get_close_matches(pair, verbs or known, 1, 0.6)
+    if close or verbs:
+        said = pair
+    else:
+        said = words[0]
+        nouns = sorted({name.split()[0] for name in known})
+        noun = difflib.get_close_matches(said, nouns, 1, 0.6)
+        close = [name for name in known if name.split()[0] in noun]
+    hint = f"did you mean {', '.join(map(repr, close))}?" if close else "see vmpath --help"
+    return f"there is no command {said!r}; {hint}"

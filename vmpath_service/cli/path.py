@@ -1,0 +1,187 @@
+"""Finding and checking a path between two files: no cloud, no database, no broker."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from vmpath_service.cli import arguments
+from vmpath_service.cli.command import DocumentLister, ShowOne
+from vmpath_service.cli.ticker import Ticker
+
+if TYPE_CHECKING:
+    from vmpath_service.model.plan import Limits, Plan
+    from vmpath_service.model.snapshot import Snapshot
+
+_STATUS = {"found": 0, "infeasible": 3, "partial": 4, "undecided": 4}
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Options that say how much may be in flight at once."""
+    parser.add_argument(
+        "--per-host",
+        type=arguments.positive,
+        metavar="N",
+        help="at most N migrations out of a host and N into it at once (default: 2; no limit where the snapshot has a "
+        "network)",
+    )
+    parser.add_argument("--in-total", type=arguments.positive, metavar="N", help="at most N migrations at once")
+    parser.add_argument(
+        "--per-group", type=arguments.positive, metavar="N", help="at most N members of a server group at once"
+    )
+    parser.add_argument(
+        "--migration-mbps",
+        type=arguments.amount,
+        default=8000.0,
+        metavar="RATE",
+        help="the rate of one migration in Mbit/s (default: 8000)",
+    )
+
+
+def read_limits(parsed: argparse.Namespace, snapshot: Snapshot) -> Limits:
+    """The limits that were asked for, completed for this snapshot."""
+    from vmpath_service.model.plan import Limits
+
+    per_host = parsed.per_host if parsed.per_host is not None else (None if snapshot.network else 2)
+    return Limits(
+        per_host=per_host,
+        in_total=parsed.in_total,
+        migration_mbps=parsed.migration_mbps,
+        per_group=parsed.per_group,
+    )
+
+
+class Find(DocumentLister):
+    """Find a path from a snapshot to a target placement.
+
+    Exit status: 0 a path was found, 2 bad input, 3 it is proved that there is none, 4 partial or undecided.
+    """
+
+    columns = (
+        *("id", "wave", "instance", "source", "dest", "bypass"),
+        *("after", "start_s", "end_s", "memory_mb", "reason"),
+    )
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud as it is")
+        parser.add_argument("--target", required=True, metavar="FILE", help="the placement to reach")
+        parser.add_argument(
+            "--objective",
+            choices=("cost", "time", "balanced"),
+            default="balanced",
+            help="save memory moved, time until the last migration ends, or both (default: balanced)",
+        )
+        add_limits(parser)
+        parser.add_argument(
+            "--time-limit", type=arguments.amount, metavar="SECONDS", help="end the search after this time"
+        )
+        parser.add_argument("--best-effort", action="store_true", help="accept a path that goes part of the way")
+        parser.add_argument(
+            "--allow-departures", action="store_true", help="the target may say that instances are gone (null)"
+        )
+        return parser
+
+    def make(self, parsed_args: argparse.Namespace) -> Plan:
+        plan = self._find(parsed_args)
+        self.status = _STATUS[plan.outcome]
+        return plan
+
+    def rows(self, document: Plan) -> Iterator[tuple[Any, ...]]:
+        return _rows(document)
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
+    ) -> int:
+        result = super().produce_output(parsed_args, column_names, data)
+        for line in _in_words(self._document):
+            self.tell(line)
+        return result
+
+    def _find(self, parsed: argparse.Namespace) -> Plan:
+        from vmpath_service.model import files
+        from vmpath_service.model.compiled import compile_cloud
+        from vmpath_service.pathfinder import find_path
+        from vmpath_service.pathfinder.settings import PathSettings
+
+        data = files.read_bytes(parsed.snapshot)
+        snapshot = files.decode_snapshot(data, parsed.snapshot)
+        target = files.load_placement(parsed.target)
+        settings = PathSettings(
+            objective=parsed.objective,
+            limits=read_limits(parsed, snapshot),
+            time_limit=parsed.time_limit,
+            best_effort=parsed.best_effort,
+            departures=parsed.allow_departures,
+        )
+        with Ticker(self.app.stderr, "finding a path") as ticker:
+            return find_path(
+                compile_cloud(snapshot),
+                target,
+                settings,
+                snapshot_identity=files.identity(data),
+                progress=ticker.show,
+            )
+
+
+def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
+    for move in plan.migrations:
+        yield (
+            move.id,
+            move.wave,
+            move.instance,
+            move.source,
+            move.dest,
+            move.bypass,
+            ",".join(map(str, move.after)),
+            move.start_s,
+            move.end_s,
+            move.memory_mb,
+            move.reason or "",
+        )
+
+
+def _in_words(plan: Plan) -> Iterator[str]:
+    """What came of it, for a person."""
+    summary = plan.summary
+    if plan.explanation:
+        yield f"{plan.outcome}: {plan.explanation}"
+    if plan.outcome in ("found", "partial"):
+        yield (
+            f"{plan.outcome}: {summary.migrations} migrations ({summary.extra_migrations} extra, "
+            f"{summary.bypasses} bypasses), {summary.memory_mb} MiB, {summary.waves} waves, "
+            f"{summary.makespan_s:.1f} s (at least {summary.bounds.makespan_s:.1f} s)"
+        )
+    if plan.time_limited:
+        yield "the time limit ended the search"
+
+
+class Check(ShowOne):
+    """Replay a plan, independently of the code that made it, and say where it breaks.
+
+    Exit status: 0 it holds, 1 it breaks, 2 bad input.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud that the plan was made for")
+        parser.add_argument("--plan", required=True, metavar="FILE", help="the plan")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        from vmpath_service.model import files
+        from vmpath_service.pathfinder import check_plan
+
+        data = files.read_bytes(parsed_args.snapshot)
+        snapshot = files.decode_snapshot(data, parsed_args.snapshot)
+        plan = files.load_plan(parsed_args.plan)
+        if plan.snapshot != files.identity(data):
+            self.tell(f"note: the plan was made from another snapshot than {parsed_args.snapshot} ({plan.snapshot})")
+        problems = check_plan(snapshot, plan).problems
+        self.status = 1 if problems else 0
+        for problem in problems:
+            self.tell(f"the plan breaks: {problem}")
+        columns = ("holds", "outcome", "migrations", "makespan_s", "problems")
+        listed = list(problems) if parsed_args.formatter in ("json", "yaml") else "\n".join(problems)
+        return columns, (not problems, plan.outcome, len(plan.migrations), plan.summary.makespan_s, listed)

@@ -1,0 +1,99 @@
+"""A policy's target placement for a snapshot: no cloud, no database, no broker."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vmpath_service.cli import arguments
+from vmpath_service.cli.command import DocumentLister
+
+if TYPE_CHECKING:
+    from vmpath_service.model.compiled import CompiledCloud
+    from vmpath_service.model.placement import Placement
+    from vmpath_service.policies.base import Decision, Policy, Score
+
+
+def add_scope(parser: argparse.ArgumentParser) -> None:
+    """Options that say what a decision may touch, and that set options of the policy."""
+    parser.add_argument(
+        "--set",
+        type=arguments.assignment,
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="OPTION=VALUE",
+        help="an option of the policy; may be repeated",
+    )
+    parser.add_argument("--zone", action="append", default=[], help="only hosts in this availability zone")
+    parser.add_argument("--aggregate", action="append", default=[], help="only hosts in this aggregate")
+    parser.add_argument(
+        "--host", action="append", default=[], help="the hosts to empty (drain), else the only ones to touch"
+    )
+
+
+class Apply(DocumentLister):
+    """Compute a policy's target placement for a snapshot.
+
+    NAME is a section of the configuration or a plug-in with its defaults. The score before and after, and what
+    had to be left where it is, go to stderr.
+    """
+
+    columns = ("instance", "name", "source", "dest")
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("policy", metavar="NAME", help="a configured policy, or a driver such as consolidate")
+        parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud as it is")
+        add_scope(parser)
+        return parser
+
+    def make(self, parsed_args: argparse.Namespace) -> Placement:
+        from vmpath_service.model import files
+        from vmpath_service.model.compiled import compile_cloud
+        from vmpath_service.model.placement import Placement
+        from vmpath_service.policies.base import Scope
+
+        policy = self._policy(parsed_args.policy, dict(parsed_args.settings))
+        self._cloud: CompiledCloud = compile_cloud(files.load_snapshot(parsed_args.snapshot))
+        scope = Scope(tuple(parsed_args.zone), tuple(parsed_args.aggregate), tuple(parsed_args.host))
+        decision = policy.decide(self._cloud, scope)
+        for line in in_words(decision):
+            self.tell(line)
+        return Placement(dict(decision.placement))
+
+    def rows(self, document: Placement) -> Iterator[tuple[Any, ...]]:
+        snapshot = self._cloud.snapshot
+        for uuid, dest in document.placement.items():
+            instance = snapshot.instances[self._cloud.instance_index[uuid]]
+            yield (uuid, instance.name or "", instance.host, dest)
+
+    def _policy(self, name: str, given: Mapping[str, str]) -> Policy:
+        from vmpath_service.model.options import read_options
+        from vmpath_service.policies import registry
+
+        options = self.app.options
+        configured = self.app.wiring.policy(name, options.config_file, options.config_dir)
+        driver, settings = configured if configured else (name, {})
+        complete = read_options(registry.find(driver).declared(), given, texts=True, where="--set")
+        return registry.make(driver, dict(settings) | {option: complete[option] for option in given})
+
+
+def in_words(decision: Decision) -> Iterator[str]:
+    """What a policy decided, for a person."""
+    yield f"score before: {_score(decision.before)}"
+    yield f"score after:  {_score(decision.after)}"
+    if decision.emptied:
+        yield f"emptied: {', '.join(decision.emptied)}"
+    for note in decision.notes:
+        yield f"note: {note}"
+    for left in decision.leftovers:
+        yield f"left where it is: {left.instance} on {left.host}: {left.reason}"
+    if decision.shortage:
+        yield f"short of what was asked for: {decision.shortage}"
+
+
+def _score(score: Score) -> str:
+    terms = ", ".join(f"{name} {value:.6g}" for name, value in score.terms.items())
+    return f"{score.value:.6g} {score.unit}" + (f" ({terms})" if terms else "")
