@@ -11,6 +11,7 @@ import waitress.server
 from waitress import wasyncore
 
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.simulator import server_life
 from vmpath_service.simulator.clock import Clock, ScaledClock
 from vmpath_service.simulator.faults import HttpFault
 from vmpath_service.simulator.identity import Identity
@@ -66,6 +67,18 @@ class SimulatedCloud:
     def add_fault(self, fault: HttpFault) -> None:
         """Let the next matching requests meet a fault."""
         self.site.faults.add(fault)
+
+    def kill_compute(self, host: str) -> None:
+        """Let a host's nova-compute die; its service counts as down only some time later."""
+        with self.world.lock:
+            self.world.advance()
+            server_life.kill_compute(self.world, self.world.hosts[host])
+
+    def restart_compute(self, host: str) -> None:
+        """Let a dead nova-compute come back."""
+        with self.world.lock:
+            self.world.advance()
+            server_life.restart_compute(self.world, self.world.hosts[host])
 
     def start(self) -> SimulatedCloud:
         """Listen and serve. Raises OSError when the port is not to be had."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmpath_service.simulator import scheduling
-from vmpath_service.simulator.records import Migration, Server
+from vmpath_service.simulator.records import Migration, Server, address_of
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
 
@@ -60,7 +60,6 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         return
     source = world.hosts[server.host]
     migration = world.new_migration(server, source.name, None, KIND, "pre-migrating")
-    migration.source_node = source.hypervisor_hostname
     if wanted is None:
         target = scheduling.choose(world, server, live=False)
         reason = None if target else "no host admits it"
@@ -71,9 +70,10 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         server.fault = (world.now, 500, f"No valid host was found. {reason}")
         world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _refused)
         return
-    world.ledger.hand_over(server.uuid, migration.uuid, "MIGRATION")
+    world.ledger.hand_over(server.uuid, migration.uuid)
     world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
     world.set_target(migration, target.name)
+    migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
     world.after_unless_changed(migration, world.settings.overhead_s * 0.3, _copying)
@@ -102,6 +102,7 @@ def _finishing(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
     world.place(server, migration.target)
     server.task_state = "resize_finish"
+    migration.dest_host = address_of(world.hosts[migration.target or ""])
     world.set_status(migration, "post-migrating")
     world.after_unless_changed(migration, world.settings.overhead_s * 0.6, _resized)
 
@@ -123,7 +124,7 @@ def _confirmed(world: World, migration: Migration) -> None:
 
 def _reverted(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
-    world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+    world.ledger.hand_over(migration.uuid, server.uuid)
     world.place(server, migration.source)
     world.set_status(migration, "reverted")
     _end_resize(world, server)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from vmpath_service.simulator.records import Inventory
 
+# What Placement calls the type of a consumer whose maker named none, as Nova does not.
+UNTYPED = "unknown"
+
 
 @dataclass(slots=True)
 class Provider:
@@ -73,7 +76,7 @@ class Ledger:
         held: Mapping[str, Mapping[str, int]],
         project_id: str,
         user_id: str,
-        kind: str = "INSTANCE",
+        kind: str = UNTYPED,
     ) -> None:
         """Make `held` all that the consumer holds; nothing is checked here."""
         before = self.consumers.get(consumer)
@@ -107,7 +110,7 @@ class Ledger:
                 provider.used[name] -= amount
         return True
 
-    def hand_over(self, consumer: str, heir: str, kind: str) -> None:
+    def hand_over(self, consumer: str, heir: str) -> None:
         """Give all that `consumer` holds to `heir`, which then holds nothing else."""
         found = self.consumers.get(consumer)
         if found is None:
@@ -115,4 +118,4 @@ class Ledger:
             return
         held = {provider: dict(amounts) for provider, amounts in found.held.items()}
         self.release(consumer)
-        self.allocate(heir, held, found.project_id, found.user_id, kind)
+        self.allocate(heir, held, found.project_id, found.user_id, found.kind)

@@ -107,6 +107,7 @@ def resume_in_flight(world: World, server: Server, target: Host) -> Migration:
     server.task_state = "migrating"
     migration = world.new_migration(server, source.name, None, KIND, "accepted")
     _take_place(world, server, migration, target)
+    migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
     source.copying.add(migration.number)
@@ -134,7 +135,6 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
     overhead = world.settings.overhead_s
     source = _source_of(world, server)
     migration = world.new_migration(server, source.name, None, KIND, "accepted")
-    migration.source_node = source.hypervisor_hostname
     target = world.hosts[wanted] if wanted is not None else None
     reason: str | None = None
     if not world.is_up(source):
@@ -159,7 +159,7 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
 
 def _take_place(world: World, server: Server, migration: Migration, target: Host) -> None:
     """The migration takes over what the server holds, the server holds the same at the target."""
-    world.ledger.hand_over(server.uuid, migration.uuid, "MIGRATION")
+    world.ledger.hand_over(server.uuid, migration.uuid)
     world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
     world.set_target(migration, target.name)
 
@@ -167,7 +167,7 @@ def _take_place(world: World, server: Server, migration: Migration, target: Host
 def _refused(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
     if migration.target is not None:
-        world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+        world.ledger.hand_over(migration.uuid, server.uuid)
     server.task_state = None
     world.touch(server)
     world.set_status(migration, "error")
@@ -176,6 +176,7 @@ def _refused(world: World, migration: Migration) -> None:
 def _reach_source(world: World, migration: Migration) -> None:
     source = world.hosts[migration.source]
     target = world.hosts[migration.target or ""]
+    migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
     migration.phase = "queued"
@@ -298,7 +299,7 @@ def _failed(world: World, migration: Migration) -> None:
 def _roll_back(world: World, migration: Migration, status: str) -> None:
     """What the source does about an end without success: books first, then server, then record."""
     server = world.servers[migration.server]
-    world.ledger.hand_over(migration.uuid, server.uuid, "INSTANCE")
+    world.ledger.hand_over(migration.uuid, server.uuid)
     server.task_state = None
     world.touch(server)
     migration.phase = "ended"

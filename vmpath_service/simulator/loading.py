@@ -200,7 +200,6 @@ def _add_other_users(world: World, given: model.Host) -> None:
             {world.hosts[given.name].uuid: dict(given.used_by_others)},
             ADMIN_PROJECT,
             ADMIN_USER,
-            "UNKNOWN",
         )
 
 

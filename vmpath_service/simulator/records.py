@@ -66,6 +66,12 @@ class Host:
         return self.silent_since is None
 
 
+def address_of(host: Host) -> str:
+    """Its IP address: made up from its number."""
+    number = host.number
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
 @dataclass(slots=True)
 class Aggregate:
     number: int
@@ -170,6 +176,7 @@ class Migration:
     dest_compute: str | None = None
     source_node: str | None = None
     dest_node: str | None = None
+    dest_host: str | None = None
     copy: Copy | None = None
     phase: str = "scheduling"
     epoch: int = 0

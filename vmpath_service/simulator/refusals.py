@@ -19,4 +19,6 @@ class UnknownRequest(Refused):
 
 def not_in_state(server_id: str, attribute: str, state: str | None, action: str) -> Refused:
     """Nova's conflict for a server whose `attribute` forbids the action."""
+    if state is None:
+        return Refused(409, f"Instance {server_id} is in an invalid state for '{action}'")
     return Refused(409, f"Cannot '{action}' instance {server_id} while it is in {attribute} {state}")

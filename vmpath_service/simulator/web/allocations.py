@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from vmpath_service.simulator.ledger import UNTYPED
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.resource_providers import traits_of
 from vmpath_service.simulator.web.site import Site, answer, at_least, body_of, only_parameters
@@ -54,7 +55,7 @@ class Allocations:
             }
             project, user = str(body["project_id"]), str(body["user_id"])
             generation = body["consumer_generation"]
-            kind = str(body["consumer_type"]) if at_least(req, 38) else "INSTANCE"
+            kind = str(body["consumer_type"]) if at_least(req, 38) else UNTYPED
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Refused(400, f"JSON does not validate: {error}") from None
         consumer = ledger.consumers.get(consumer_id)

@@ -39,6 +39,13 @@ TITLES = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
+# What WebOb puts before and after Placement's own words.
+EXPLANATIONS = {
+    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.\n\n {}  ",
+    403: "Access was denied to this resource.\n\n {}  ",
+    404: "The resource could not be found.\n\n {}  ",
+    409: "There was a conflict when trying to complete your request.\n\n {}  ",
+}
 # Asked without a token: version documents and asking for a token.
 OPEN_PATHS = frozenset(
     (
@@ -106,7 +113,8 @@ class Entrance:
         resp.set_header("Vary", "openstack-api-version")
         token = req.context.token
         if not is_open and not token.is_admin:
-            raise Refused(403, "Access was denied to this resource. placement policy does not allow it.")
+            rule = "placement:" + req.path.removeprefix("/placement/").partition("/")[0]
+            raise Refused(403, f"Policy does not allow {rule}:list to be performed.")
 
 
 def _asked_for(req: falcon.Request, service: str) -> str | None:
@@ -148,7 +156,7 @@ def error_body(path: str, error: Refused, request_id: str) -> dict[str, Any]:
     shown = {
         "status": error.status,
         "title": title,
-        "detail": error.message,
+        "detail": EXPLANATIONS.get(error.status, "").format(error.message) or error.message,
         "request_id": request_id,
     }
     if error.status == 406:

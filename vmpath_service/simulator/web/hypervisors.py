@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from vmpath_service.simulator.records import Host
+from vmpath_service.simulator.records import Host, address_of
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.site import (
     Site,
@@ -109,7 +109,7 @@ class Hypervisors:
             shown |= {
                 "hypervisor_type": host.hypervisor_type,
                 "hypervisor_version": host.hypervisor_version,
-                "host_ip": f"10.{host.number >> 16 & 255}.{host.number >> 8 & 255}.{host.number & 255}",
+                "host_ip": address_of(host),
                 "service": {
                     "id": host.service_uuid if at_least(req, 53) else host.number + 2,
                     "host": host.name,

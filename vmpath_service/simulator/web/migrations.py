@@ -85,7 +85,7 @@ class Migrations:
             return False
         if "host" in given and given["host"] not in (migration.source, migration.dest_compute):
             return False
-        changed = migration.updated_at or migration.created_at
+        changed = int(migration.updated_at or migration.created_at)
         if "changes-since" in given and changed < moment_of(given["changes-since"], "changes-since"):
             return False
         return not ("changes-before" in given and changed > moment_of(given["changes-before"], "changes-before"))
@@ -101,7 +101,7 @@ class Migrations:
             "dest_compute": migration.dest_compute,
             "source_node": migration.source_node,
             "dest_node": migration.dest_node,
-            "dest_host": None,
+            "dest_host": migration.dest_host,
             "old_instance_type_id": number,
             "new_instance_type_id": number,
             "instance_uuid": migration.server,

@@ -101,11 +101,7 @@ class ResourceProviders:
     def _find(self, provider_id: str) -> Provider:
         provider = self._site.world.ledger.providers.get(provider_id)
         if provider is None:
-            raise Refused(
-                404,
-                f"No resource provider with uuid {provider_id} found : No resource provider with"
-                f" uuid {provider_id} found.",
-            )
+            raise Refused(404, f"No resource provider with uuid {provider_id} found")
         return provider
 
     def _shown(self, req: falcon.Request, provider: Provider) -> dict[str, Any]:

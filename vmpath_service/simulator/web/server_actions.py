@@ -47,7 +47,7 @@ class ServerActions:
             resp.status = self._actions[name](req, server, details)
 
     def _migrate_live(self, req: falcon.Request, server: Server, details: Any) -> int:
-        need_admin(req, "os_compute_api:os-migrate-server:migrate_live")
+        need_admin(req, "os_compute_api:os-migrate-server:migrate_live" + _to(details))
         if not at_least(req, 30):
             raise self._site.does_not_know("os-migrateLive below microversion 2.30")
         known = {"host", "block_migration"} | (set() if at_least(req, 68) else {"force"})
@@ -63,7 +63,7 @@ class ServerActions:
         return 202
 
     def _migrate(self, req: falcon.Request, server: Server, details: Any) -> int:
-        need_admin(req, "os_compute_api:os-migrate-server:migrate")
+        need_admin(req, "os_compute_api:os-migrate-server:migrate" + _to(details))
         wanted = None
         if details is not None and at_least(req, 56):
             _need_fields("migrate", details, {"host"}, set())
@@ -107,17 +107,22 @@ class ServerActions:
             raise Refused(409, f"Instance {server.uuid} is locked")
 
 
+def _to(details: Any) -> str:
+    """The policy for naming a host is another than that for leaving it to the scheduler."""
+    return ":host" if isinstance(details, dict) and details.get("host") else ""
+
+
 def _need_fields(action: str, details: Any, known: set[str], required: set[str]) -> None:
     if not isinstance(details, dict):
         raise Refused(400, f"Invalid input for field/attribute {action}. It is not an object.")
     for name in sorted(required - set(details)):
         raise Refused(
             400,
-            f"Invalid input for field/attribute {action}. {name!r} is a required property",
+            f"Invalid input for field/attribute {action}. Value: {details}. {name!r} is a required property",
         )
     for name in sorted(set(details) - known):
         raise Refused(
             400,
-            f"Invalid input for field/attribute {action}. Additional properties are not allowed"
-            f" ({name!r} was unexpected)",
+            f"Invalid input for field/attribute {action}. Value: {details}. Additional properties"
+            f" are not allowed ({name!r} was unexpected)",
         )

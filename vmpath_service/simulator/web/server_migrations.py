@@ -104,7 +104,7 @@ class ServerMigrations:
         shown: dict[str, Any] = {
             "created_at": iso_micro(migration.created_at),
             "dest_compute": migration.dest_compute,
-            "dest_host": None,
+            "dest_host": migration.dest_host,
             "dest_node": migration.dest_node,
             "disk_processed_bytes": disk,
             "disk_remaining_bytes": disk,

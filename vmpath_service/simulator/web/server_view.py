@@ -88,7 +88,6 @@ def full(site: Site, req: falcon.Request, server: Server, alone: bool) -> dict[s
         "key_name": None,
         "OS-SRV-USG:launched_at": iso_micro(server.launched_at) if server.launched_at else None,
         "OS-SRV-USG:terminated_at": iso_micro(server.deleted_at) if server.deleted_at else None,
-        "security_groups": [{"name": "default"}],
         "OS-EXT-STS:task_state": server.task_state,
         "OS-EXT-STS:vm_state": server.vm_state,
         "OS-EXT-STS:power_state": server.power_state,

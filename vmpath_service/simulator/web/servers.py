@@ -127,10 +127,10 @@ class Servers:
             tests.append(lambda s: s.host == given["host"])
         if "changes-since" in given:
             since = moment_of(given["changes-since"], "changes-since")
-            tests.append(lambda s: s.updated_at >= since)
+            tests.append(lambda s: int(s.updated_at) >= since)
         if "changes-before" in given:
             before = moment_of(given["changes-before"], "changes-before")
-            tests.append(lambda s: s.updated_at <= before)
+            tests.append(lambda s: int(s.updated_at) <= before)
         return tests
 
     # Single servers ------------------------------------------------------------------------

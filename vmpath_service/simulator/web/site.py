@@ -137,9 +137,9 @@ def iso_z(moment: float) -> str:
 
 @functools.lru_cache(maxsize=65536)
 def iso_micro(moment: float) -> str:
-    """As most others show it: 2026-11-20T12:00:00.000000."""
-    shown = datetime.datetime.fromtimestamp(moment, datetime.UTC)
-    return shown.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    """As most others show it: 2026-11-20T12:00:00.000000; Nova's database keeps whole seconds."""
+    shown = datetime.datetime.fromtimestamp(int(moment), datetime.UTC)
+    return shown.strftime("%Y-%m-%dT%H:%M:%S.000000")
 
 
 def moment_of(text: str, name: str) -> float:

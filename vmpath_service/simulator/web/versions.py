@@ -25,7 +25,15 @@ class ComputeVersions:
         }
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(resp, {"versions": [self._v21()]})
+        old = {
+            "id": "v2.0",
+            "status": "DEPRECATED",
+            "version": "",
+            "min_version": "",
+            "updated": "2025-07-04T12:00:00Z",
+            "links": [{"rel": "self", "href": f"{self._site.base_url}/compute/v2/"}],
+        }
+        answer(resp, {"versions": [old, self._v21()]})
 
     def on_get_v21(self, req: falcon.Request, resp: falcon.Response) -> None:
         document = self._v21()

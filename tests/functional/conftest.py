@@ -1,0 +1,45 @@
+"""Simulated clouds for functional tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import openstack
+import pytest
+
+from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.simulator.cloud import SimulatedCloud
+from vmpath_service.simulator.sample import make_sample
+
+Factory = Callable[..., SimulatedCloud]
+
+
+@pytest.fixture
+def simulated_cloud() -> Iterator[Factory]:
+    """Starts simulated clouds and stops them after the test.
+
+    ``simulated_cloud(snapshot, clock=…, settings=…, faults=…)``; without a snapshot a sample of 4
+    hosts and 12 instances.
+    """
+    started: list[SimulatedCloud] = []
+
+    def start(snapshot: Snapshot | None = None, **options: Any) -> SimulatedCloud:
+        cloud = SimulatedCloud(snapshot or make_sample(4, 12), **options)
+        started.append(cloud)
+        return cloud.start()
+
+    yield start
+    for cloud in started:
+        cloud.stop()
+
+
+def connect(cloud: SimulatedCloud, name: str = "simulated") -> openstack.connection.Connection:
+    """An ordinary openstacksdk connection to a simulated cloud."""
+    return openstack.connect(
+        load_envvars=False,
+        load_yaml_config=False,
+        compute_default_microversion=f"2.{cloud.settings.compute_microversion}",
+        placement_default_microversion="1.39",
+        **cloud.clouds()[name],
+    )
