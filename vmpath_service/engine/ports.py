@@ -122,3 +122,6 @@ class Clock(Protocol):
 
     def wait(self, seconds: float) -> None:
         """Return after ``seconds``, or earlier when the engine is asked to stop."""
+
+    def wake(self) -> None:
+        """The engine is asked to stop: every wait, under way or yet to come, returns at once."""
