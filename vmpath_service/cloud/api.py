@@ -1,0 +1,274 @@
+"""Sending requests: readings are repeated within limits, actions are sent once."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+import tenacity
+from keystoneauth1 import exceptions as keystone
+
+from vmpath_service.cloud import failures
+from vmpath_service.cloud.session import NAMES, CloudSession
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import (
+    AnswerLost,
+    CloudDenied,
+    CloudError,
+    CloudUnreachable,
+    NoDecision,
+    NotFound,
+    RequestRefused,
+)
+
+LOG = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Parameters = Mapping[str, str | int]
+
+_TRY_AGAIN = frozenset((429, 500, 502, 503, 504))
+
+
+class _Unanswered(Exception):
+    """An attempt that may be repeated: the error to raise when there is no attempt left."""
+
+    def __init__(self, error: Exception, wait_s: float | None = None) -> None:
+        self.error = error
+        self.wait_s = wait_s
+        super().__init__(str(error))
+
+
+class Api:
+    """One API of the cloud. ``sent`` counts the requests, for whoever watches how many a reading takes."""
+
+    def __init__(self, session: CloudSession, service: str, settings: CloudSettings) -> None:
+        self._session = session
+        self._service = service
+        self._settings = settings
+        self._adapter: Any = None
+        self._asked = NAMES[service]
+        self._timeout = (settings.connect_timeout_s, settings.read_timeout_s)
+        self.sent = 0
+
+    def newest_version(self) -> tuple[int, int] | None:
+        """The newest microversion that the endpoint announces; authenticates on the way.
+
+        Raises CloudUnreachable, CloudDenied.
+        """
+        try:
+            data = self._connected().get_endpoint_data()
+        except keystone.ClientException as error:
+            raise self._translated(error) from error
+        if data is None:
+            raise CloudUnreachable(f"the service catalogue has no endpoint of {NAMES[self._service]}")
+        if data.max_microversion is None:
+            # Discovery is silent about why it found nothing: ask once plainly, to say it.
+            self.get("/", dict[str, Any])
+            return None
+        return data.max_microversion[0], data.max_microversion[1]
+
+    def get(
+        self, path: str, answer: type[Answer], *, microversion: str | None = None, parameters: Parameters | None = None
+    ) -> Answer:
+        """Read; repeated after transport errors, 429 and 5xx, up to ``attempts`` times.
+
+        Raises CloudUnreachable, CloudDenied (401, 403), NotFound (404), CloudError (other refusals), NoDecision
+        when the answer cannot be understood.
+        """
+        return self._decoded(path, self._read(path, microversion, parameters), answer)
+
+    def get_with_date(
+        self, path: str, answer: type[Answer], *, microversion: str | None = None, parameters: Parameters | None = None
+    ) -> tuple[Answer, float]:
+        """Like ``get``, with the time at which the API answered by its own clock, in seconds since the epoch."""
+        response = self._read(path, microversion, parameters)
+        stamp = response.headers.get("Date")
+        moment = None if stamp is None else email.utils.parsedate_to_datetime(stamp)
+        return self._decoded(path, response, answer), time.time() if moment is None else moment.timestamp()
+
+    def put(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
+        """Set something to a value; repeated like a reading, since doing it twice changes nothing."""
+        self._repeated(lambda: self._attempt("PUT", path, microversion, None, body))
+
+    def post_once(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
+        """Ask for an action, once.
+
+        Raises CloudUnreachable or CloudDenied when it was surely not sent, RequestRefused when it was refused,
+        AnswerLost when nobody knows.
+        """
+        try:
+            adapter = self._connected()
+            # whatever can fail before the request itself, fails here
+            adapter.get_token()
+            adapter.get_endpoint()
+        except keystone.ClientException as error:
+            raise self._translated(error) from error
+        self.sent += 1
+        try:
+            response = adapter.request(
+                path,
+                "POST",
+                json=dict(body),
+                microversion=microversion,
+                timeout=self._timeout,
+                redirect=False,
+                connect_retries=0,
+                status_code_retries=0,
+                raise_exc=False,
+            )
+        except keystone.Unauthorized as error:
+            # the first answer was 401, and no new token was to be had
+            raise self._translated(error) from error
+        except keystone.ClientException as error:
+            if failures.never_sent(error):
+                raise self._translated(error) from error
+            raise AnswerLost(
+                f"{self._asked} was asked for {path}, and its answer never came: {failures.reason_of(error)}"
+            ) from error
+        if response.status_code < 300:
+            return
+        said = _said(response)
+        if 400 <= response.status_code < 500:
+            raise RequestRefused(f"{self._asked} refused ({response.status_code}): {said}", response.status_code)
+        raise AnswerLost(
+            f"{self._asked} answered {response.status_code} to {path}: it may or may not have been done ({said})"
+        )
+
+    def _connected(self) -> Any:
+        if self._adapter is None:
+            self._adapter = self._session.adapter(self._service)
+            try:
+                endpoint = self._adapter.get_endpoint()
+            except keystone.ClientException:
+                self._adapter = None
+                raise
+            if endpoint:
+                self._asked = f"{NAMES[self._service]} at {endpoint}"
+        return self._adapter
+
+    def _translated(self, error: Exception) -> Exception:
+        asked = self._asked
+        if self._adapter is None:
+            asked = f"Keystone at {self._session.auth_url()}"
+        return failures.translate(error, asked=asked, user=self._session.identity().user)
+
+    def _read(self, path: str, microversion: str | None, parameters: Parameters | None) -> Any:
+        return self._repeated(lambda: self._attempt("GET", path, microversion, parameters, None))
+
+    def _repeated(self, attempt: Callable[[], Any]) -> Any:
+        settings = self._settings
+        usual = tenacity.wait_random_exponential(multiplier=0.2, max=settings.longest_wait_s)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            failed = state.outcome.exception() if state.outcome else None
+            asked = failed.wait_s if isinstance(failed, _Unanswered) else None
+            return usual(state) if asked is None else min(asked, settings.longest_wait_s)
+
+        try:
+            return tenacity.Retrying(
+                stop=tenacity.stop_after_attempt(settings.attempts),
+                wait=wait,
+                retry=tenacity.retry_if_exception_type(_Unanswered),
+                reraise=True,
+            )(attempt)
+        except _Unanswered as failed:
+            raise failed.error from failed
+
+    def _attempt(
+        self,
+        method: str,
+        path: str,
+        microversion: str | None,
+        parameters: Parameters | None,
+        body: Mapping[str, Any] | None,
+    ) -> Any:
+        try:
+            adapter = self._connected()
+            self.sent += 1
+            given: dict[str, Any] = {} if body is None else {"json": dict(body)}
+            response = adapter.request(
+                path,
+                method,
+                params=None if parameters is None else dict(parameters),
+                microversion=microversion,
+                timeout=self._timeout,
+                raise_exc=False,
+                **given,
+            )
+        except keystone.ClientException as error:
+            translated = self._translated(error)
+            if isinstance(translated, CloudUnreachable):
+                LOG.debug("%s %s: %s", method, path, translated)
+                raise _Unanswered(translated) from error
+            raise translated from error
+        status = response.status_code
+        if status < 300:
+            return response
+        what = f"{self._asked} answered {status} to {method} {path}: {_said(response)}"
+        if status in _TRY_AGAIN:
+            LOG.debug("%s", what)
+            raise _Unanswered(CloudUnreachable(what), _retry_after(response))
+        if status in (401, 403):
+            user = self._session.identity().user
+            raise CloudDenied(f"{self._asked} does not allow {user} to {method} {path} ({status}): {_said(response)}")
+        if status == 404:
+            raise NotFound(what)
+        raise CloudError(what)
+
+    def _decoded(self, path: str, response: Any, answer: type[Answer]) -> Answer:
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise NoDecision(f"the answer of {self._asked} to GET {path} cannot be understood: {error}") from None
+
+
+@contextlib.contextmanager
+def side_by_side(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads for requests, ended when the block is left: what is under way is waited for (every request has its
+    time-out), and after a failure nothing more is begun."""
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="vmpath-cloud")
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def for_each(workers: int, read: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results in the order of the items, ``workers`` at a time; the first failure is raised."""
+    waiting = list(items)
+    if len(waiting) <= 1 or workers <= 1:
+        return [read(item) for item in waiting]
+    with side_by_side(min(workers, len(waiting))) as pool:
+        return list(pool.map(read, waiting))
+
+
+def _retry_after(response: Any) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _said(response: Any) -> str:
+    """What the API gave as its reason, in one line of bounded length."""
+    try:
+        body = msgspec.json.decode(response.content)
+    except (msgspec.DecodeError, ValueError):
+        return response.reason or "no reason given"
+    if isinstance(body, dict):
+        parts = list(body.values())
+        if isinstance(body.get("errors"), list) and body["errors"]:
+            parts = [body["errors"][0]]
+        for part in parts:
+            if isinstance(part, dict):
+                text = part.get("message") or part.get("detail")
+                if text:
+                    return " ".join(str(text).split())[:500]
+    return response.reason or "no reason given"

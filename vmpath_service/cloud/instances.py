@@ -1,0 +1,56 @@
+"""Servers as instances of the snapshot. Pure mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vmpath_service.cloud import flavors, movability, wire
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.readings import InstanceReading
+from vmpath_service.model.snapshot import Instance, Storage
+
+# Deleted ones are listed only when one asks for changes; they hold place, if any, as others do.
+GONE = frozenset(("DELETED", "SOFT_DELETED"))
+
+
+def instance(
+    server: wire.Server,
+    resources: Mapping[str, int],
+    obstacle: str | None,
+    settings: CloudSettings,
+) -> Instance:
+    """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot."""
+    required, forbidden = flavors.traits_of(server)
+    image = server.image.id if isinstance(server.image, wire.Image) else None
+    return Instance(
+        uuid=server.id,
+        name=server.name or None,
+        host=server.host,
+        status=server.status,
+        task_state=server.task_state,
+        resources=dict(resources),
+        project_id=server.tenant_id,
+        flavor=server.flavor.original_name,
+        image=image,
+        created_at=server.created,
+        metadata=dict(server.metadata),
+        tags=server.tags,
+        locked=server.locked,
+        pinned_availability_zone=server.pinned_availability_zone,
+        required_traits=required,
+        forbidden_traits=forbidden,
+        movable="live" if obstacle is None else "no",
+        why_not=obstacle,
+        post_copy="allowed" if movability.post_copy(server, settings) else "forbidden",
+        storage=Storage("volume" if server.volume_backed() else "unknown"),
+    )
+
+
+def reading(server: wire.Server) -> InstanceReading:
+    """A server as it is now."""
+    return InstanceReading(server.id, server.host, server.status, server.task_state)
+
+
+def face(server: wire.Server) -> tuple[object, ...]:
+    """What must not change while the cloud is read: where it is, what it does, what it asks for."""
+    return (server.host, server.status, server.task_state, server.locked, server.flavor, server.metadata)

@@ -1,0 +1,270 @@
+"""The whole cloud, read at once: requests on one side, pure assembly on the other, and a watch over changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from vmpath_service.cloud import accounts, flavors, groups, hosts, instances, migrations, movability, wire
+from vmpath_service.cloud.api import side_by_side
+from vmpath_service.cloud.nova import Nova
+from vmpath_service.cloud.placement import Placement, Tree
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import CloudDenied, NoDecision
+from vmpath_service.model.snapshot import Host, Instance, Snapshot
+
+# Clocks of Nova's services may differ by this much, and a change show up this much late.
+OVERLAP_S = 60.0
+# More servers than this that change in every round: the picture says nothing.
+_RESTLESS_AT_MOST = 10
+_RESTLESS_SHARE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A snapshot and what is not known, or was decided with care, about it: one sentence each."""
+
+    snapshot: Snapshot
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the lists of Nova and Placement said."""
+
+    services: tuple[wire.Service, ...]
+    nodes: hosts.Nodes
+    aggregates: tuple[wire.Aggregate, ...]
+    groups: tuple[wire.Group, ...]
+    servers: Mapping[str, wire.Server]
+    records: tuple[wire.Migration, ...]
+    trees: Mapping[str, Tree]
+    """By the uuid of the host's provider."""
+    restless: frozenset[str] = frozenset()
+    """Servers that changed between their reading and the last look."""
+
+
+class Inventory:
+    """Reads the cloud as a snapshot.
+
+    Requests: one each for services, hypervisors, aggregates, server groups, migrations, resource providers and
+    changes, one for every thousand servers, one to three for what all hosts have and use; one for each host the
+    first time (its inventory), and one for each host whose use is not the sum of its servers' flavors. A change
+    during the reading adds three to five.
+    """
+
+    def __init__(self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None) -> None:
+        self._nova = nova
+        self._placement = placement
+        self._settings = settings
+        self._region = region
+
+    def read(self) -> Reading:
+        """The cloud at one moment; raises NoDecision rather than a partial picture."""
+        services, moment = self._nova.services()
+        hosts.check_cells(services)
+        picture = self._first_look(services)
+        for round_ in range(self._settings.rounds):
+            changed = self._changes(picture, moment)
+            if not changed:
+                break
+            picture = self._look_again(picture, changed)
+            if round_ == self._settings.rounds - 1:
+                picture = self._last_look(picture, moment)
+        self._nova.check_groups(picture.servers.values(), picture.groups)
+        return self._assembled(picture)
+
+    def _first_look(self, services: tuple[wire.Service, ...]) -> Picture:
+        nova, placement = self._nova, self._placement
+        with side_by_side(self._settings.workers) as pool:
+            servers = pool.submit(nova.servers)
+            hypervisors = pool.submit(nova.hypervisors)
+            providers = pool.submit(placement.providers)
+            aggregates = pool.submit(nova.aggregates)
+            shown_groups = pool.submit(nova.groups)
+            records = pool.submit(nova.migrations)
+            nodes = hosts.nodes(services, hypervisors.result(), providers.result())
+            listed = _present(servers.result())
+            # use is read after the servers: what was booted in between shows up as used by others
+            trees = placement.trees([node.provider for node in nodes.usable.values()])
+            return Picture(
+                services, nodes, aggregates.result(), shown_groups.result(), listed, records.result(), trees
+            )
+
+    def _changes(self, picture: Picture, moment: float) -> Mapping[str, wire.Server]:
+        """Servers that are not as they were read: one request. Raises NoDecision when a cell fell silent."""
+        recent = self._nova.servers(changed_since=moment - OVERLAP_S)
+        changed = {}
+        for uuid, server in recent.items():
+            known = picture.servers.get(uuid)
+            if server.status in instances.GONE:
+                if known is not None:
+                    changed[uuid] = server
+            elif known is None or instances.face(known) != instances.face(server):
+                changed[uuid] = server
+        return changed
+
+    def _look_again(self, picture: Picture, changed: Mapping[str, wire.Server]) -> Picture:
+        """The picture with these changes and with migrations, groups and use read anew."""
+        nova, placement = self._nova, self._placement
+        roots = [node.provider for node in picture.nodes.usable.values()]
+        with side_by_side(self._settings.workers) as pool:
+            shown_groups = pool.submit(nova.groups)
+            records = pool.submit(nova.migrations)
+            trees = pool.submit(placement.trees, roots)
+            return replace(
+                picture,
+                servers=_present({**picture.servers, **changed}),
+                groups=shown_groups.result(),
+                records=records.result(),
+                trees=trees.result(),
+            )
+
+    def _last_look(self, picture: Picture, moment: float) -> Picture:
+        """What still changes is taken as it is now, counted with care and left alone, if it is little."""
+        changed = self._changes(picture, moment)
+        most = max(_RESTLESS_AT_MOST, int(len(picture.servers) * _RESTLESS_SHARE))
+        if len(changed) > most:
+            raise NoDecision(
+                f"the cloud changes faster than it can be read: {len(changed)} servers changed during the last of"
+                f" {self._settings.rounds + 1} readings"
+            )
+        return replace(picture, servers=_present({**picture.servers, **changed}), restless=frozenset(changed))
+
+    def _assembled(self, picture: Picture) -> Reading:
+        guests, under_way, forced = _guests(picture)
+        used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
+        strange = accounts.unexplained(used, guests, under_way.flights) | forced
+        nodes = picture.nodes.usable
+        read = self._placement.allocations([nodes[name].provider for name in strange])
+        holdings = {name: read[nodes[name].provider] for name in strange}
+        settled = accounts.settle(guests, under_way.flights, under_way.moved_by, holdings)
+        reading = assemble(picture, under_way, settled, self._settings, self._nova.versions.notes())
+        return replace(
+            reading,
+            snapshot=_stamped(reading.snapshot, self._region, reading.notes),
+        )
+
+
+def _present(servers: Mapping[str, wire.Server]) -> Mapping[str, wire.Server]:
+    return {uuid: server for uuid, server in servers.items() if server.status not in instances.GONE}
+
+
+def _guests(picture: Picture) -> tuple[list[accounts.Guest], migrations.UnderWay, frozenset[str]]:
+    """The servers on usable hosts, the migrations under way, and the hosts that must be read in full."""
+    usable = picture.nodes.usable
+    under_way = migrations.under_way(picture.records, picture.servers, frozenset(usable))
+    guests = [
+        accounts.Guest(server.id, server.host, flavors.resources_of(server))
+        for server in picture.servers.values()
+        if server.host is not None and server.host in usable
+    ]
+    forced: set[str] = set()
+    if picture.restless:
+        # where they are and where they may be on their way to
+        for uuid in picture.restless:
+            server = picture.servers.get(uuid)
+            record = next((each for each in picture.records if each.instance_uuid == uuid), None)
+            ends = (server.host if server else None, *((record.source_compute, record.dest_compute) if record else ()))
+            forced.update(name for name in ends if name in usable)
+        flights = {uuid: flight for uuid, flight in under_way.flights.items() if uuid not in picture.restless}
+        under_way = replace(under_way, flights=flights)
+    return guests, under_way, frozenset(forced)
+
+
+def assemble(
+    picture: Picture,
+    under_way: migrations.UnderWay,
+    settled: accounts.Accounts,
+    settings: CloudSettings,
+    notes: Collection[str] = (),
+) -> Reading:
+    """Put a snapshot together. Pure.
+
+    Servers on hosts that cannot live-migrate at all are left out with their hosts; servers on a host that Nova
+    does not list are left out with a note.
+    """
+    said = list(notes)
+    aggregates = hosts.aggregates_of(picture.aggregates)
+    found: dict[str, Host] = {}
+    for name, node in picture.nodes.usable.items():
+        tree = picture.trees[node.provider]
+        found[name] = hosts.host(
+            node, tree, aggregates.get(name, ()), settled.others.get(name, {}), settings.cell_key
+        )
+    bare = {server.host for server in picture.servers.values()} & picture.nodes.bare
+    for service in picture.services:
+        if service.binary == hosts.COMPUTE and service.host in bare:
+            found[service.host] = hosts.bare_host(service, aggregates.get(service.host, ()))
+            said.append(f"host {service.host} has servers and no hypervisor record: nothing is moved there or away")
+
+    listed: dict[str, wire.Server] = {}
+    lost: list[str] = []
+    for uuid, server in picture.servers.items():
+        if server.host is None or server.host in found:
+            listed[uuid] = server
+        elif server.host not in picture.nodes.left_out:
+            lost.append(uuid)
+    if lost:
+        said.append(f"{len(lost)} servers on hosts that Nova does not list are left out, the first is {lost[0]}")
+
+    server_groups = groups.server_groups(picture.groups, listed.keys())
+    member_of = groups.group_of(server_groups)
+    values: list[Instance] = []
+    for uuid, server in listed.items():
+        resources = settled.resources.get(uuid)
+        if resources is None:
+            resources = flavors.resources_of(server) or {}
+        place = found[server.host] if server.host is not None else None
+        obstacle = (
+            movability.restless(server, picture.restless)
+            or _left_over(uuid, under_way, settled)
+            or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
+        )
+        values.append(instances.instance(server, resources, obstacle, settings))
+    if settled.unbacked:
+        said.append(
+            f"Placement holds nothing for {len(settled.unbacked)} servers on their hosts, the first is"
+            f" {settled.unbacked[0]}: they are counted with what their flavors ask for"
+        )
+    if picture.restless:
+        said.append(
+            f"{len(picture.restless)} servers changed again and again while the cloud was read: they are left alone"
+        )
+    homeless = sum(server.host is None for server in listed.values())
+    if homeless:
+        said.append(f"{homeless} servers are on no host (building, shelved or failed) and are not moved")
+    if picture.servers and all(server.host is None for server in picture.servers.values()) and found:
+        raise CloudDenied("Nova does not show on which hosts the servers are: that needs the admin role")
+    if not found:
+        raise NoDecision("Nova lists no host that can live-migrate")
+    snapshot = Snapshot(
+        hosts=tuple(found[name] for name in sorted(found)),
+        instances=tuple(sorted(values, key=lambda each: each.uuid)),
+        in_flight=tuple(under_way.flights[uuid] for uuid in sorted(under_way.flights) if uuid in listed),
+        server_groups=tuple(sorted(server_groups, key=lambda group: group.uuid)),
+    )
+    return Reading(snapshot, tuple(said))
+
+
+def _left_over(uuid: str, under_way: migrations.UnderWay, settled: accounts.Accounts) -> str | None:
+    """Why a server that a migration left in disorder is not to be migrated again before somebody heals it."""
+    migration = settled.misplaced.get(uuid)
+    if migration is None:
+        return None
+    record = under_way.abandoned.get(uuid)
+    state = f" (its record says {record.status})" if record is not None else ""
+    return (
+        f"Placement still holds its place under migration {migration}, which moves it no more{state};"
+        " heal its allocations first"
+    )
+
+
+def _stamped(snapshot: Snapshot, region: str | None, notes: tuple[str, ...]) -> Snapshot:
+    taken_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return msgspec.structs.replace(
+        snapshot, taken_at=taken_at, region=region, extra={"notes": list(notes)} if notes else {}
+    )

@@ -1,0 +1,169 @@
+"""The live cloud as the engine needs it: Nova and Placement behind one object."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
+from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.inventory import Inventory, Reading
+from vmpath_service.cloud.nova import Nova
+from vmpath_service.cloud.placement import Placement
+from vmpath_service.cloud.session import CloudSession
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.readings import HostReading, InstanceReading, MigrationOutcome, MigrationReading
+from vmpath_service.model.snapshot import Snapshot
+
+# Above this many, one list of all is cheaper than one request each.
+_SINGLY_AT_MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    nova: Nova
+    placement: Placement
+    inventory: Inventory
+    versions: microversions.Microversions
+
+
+class NovaCloud:
+    """Fulfils the engine's port ``Cloud``. Connects when first used; may be shared by threads.
+
+    Every call raises CloudUnreachable, CloudDenied, NoDecision or CloudError with one sentence; InvalidInput when
+    the cloud is not configured rightly. Every request has a time-out.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._settings = settings
+        self._session = CloudSession(settings)
+        self._compute = Api(self._session, "compute", settings)
+        self._placement = Api(self._session, "placement", settings)
+        self._lock = threading.Lock()
+        self._connection: _Connection | None = None
+        self._providers: dict[str, str] = {}
+
+    def requests_sent(self) -> int:
+        """How many requests went to Nova and Placement so far (authentication left out)."""
+        return self._compute.sent + self._placement.sent
+
+    def read_with_notes(self) -> Reading:
+        """The whole cloud and what is not known about it; see ``Inventory`` for the requests it takes."""
+        reading = self._connected().inventory.read()
+        self._providers = {host.name: host.uuid for host in reading.snapshot.hosts if host.uuid is not None}
+        return reading
+
+    def read(self) -> Snapshot:
+        """The whole cloud; what is not known stands in ``extra["notes"]``."""
+        return self.read_with_notes().snapshot
+
+    def read_hosts(self, names: Collection[str]) -> Mapping[str, HostReading]:
+        """These hosts now: one request for the services (one each up to three hosts) and one for each host's room."""
+        wanted = frozenset(names)
+        if not wanted:
+            return {}
+        connection = self._connected()
+        nova, placement = connection.nova, connection.placement
+        if len(wanted) <= 3:
+            listed = [service for name in sorted(wanted) for service in nova.services(name)[0]]
+        else:
+            listed = list(nova.services()[0])
+        services = hosts.compute_services(listed, wanted)
+        hosts.check_cells(services.values())
+        providers = self._providers_of(connection, services.keys())
+        known = [name for name in services if name in providers]
+        rooms = for_each(self._settings.workers, placement.free, [providers[name] for name in known])
+        return {
+            name: HostReading(
+                name=name,
+                up=hosts.state_of(services[name]) == "up",
+                enabled=services[name].status == "enabled",
+                free=free,
+            )
+            for name, free in zip(known, rooms, strict=True)
+        }
+
+    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
+        """These instances now: one request each up to fifty, else one for every thousand servers of the cloud."""
+        wanted = sorted(set(uuids))
+        if not wanted:
+            return {}
+        nova = self._connected().nova
+        if len(wanted) <= _SINGLY_AT_MOST:
+            answers = for_each(self._settings.workers, nova.server, wanted)
+            found = {server.id: server for server in answers if server is not None}
+        else:
+            hosts.check_cells(nova.services()[0])
+            everything = nova.servers()
+            found = {uuid: everything[uuid] for uuid in wanted if uuid in everything}
+        return {
+            uuid: instances.reading(server) for uuid, server in found.items() if server.status not in instances.GONE
+        }
+
+    def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
+        """All migration records of these instances, oldest first: one request for each instance and one more for
+        each that has one under way (for its progress)."""
+        nova = self._connected().nova
+        records = nova.migrations_of(instances)
+        moving = [
+            uuid
+            for uuid, found in records.items()
+            if any(migrations.outcome_of(record.status) is MigrationOutcome.UNDER_WAY for record in found)
+        ]
+        answers = for_each(self._settings.workers, nova.progress, moving)
+        progress = {record.id: record for answer in answers for record in answer}
+        return {
+            uuid: tuple(
+                migrations.reading(record, progress.get(record.id)) for record in sorted(found, key=lambda r: r.id)
+            )
+            for uuid, found in records.items()
+        }
+
+    def live_migrate(self, instance: str, dest: str) -> None:
+        """Ask Nova to live-migrate, once, by the scheduler's leave. Returns when Nova has accepted (202).
+
+        Raises RequestRefused when Nova said no; CloudUnreachable or CloudDenied when the request surely never left;
+        AnswerLost when it may have been carried out.
+        """
+        connection = self._connected()
+        connection.nova.live_migrate(instance, dest)
+
+    def disable_host(self, name: str, reason: str) -> None:
+        """Disable the host's compute service: two requests. Raises NotFound."""
+        self._connected().nova.set_service(name, enabled=False, reason=reason)
+
+    def enable_host(self, name: str) -> None:
+        """Enable the host's compute service: two requests. Raises NotFound."""
+        self._connected().nova.set_service(name, enabled=True, reason=None)
+
+    def disabled_reason(self, name: str) -> str | None:
+        """None if the host is enabled, else the reason given, which may be empty: one request. Raises NotFound."""
+        service = self._connected().nova.compute_service(name)
+        return (service.disabled_reason or "") if service.status == "disabled" else None
+
+    def _connected(self) -> _Connection:
+        """Authenticate and agree on versions, the first time."""
+        with self._lock:
+            if self._connection is None:
+                settings = self._settings
+                versions = microversions.negotiate(
+                    self._compute.newest_version(), self._placement.newest_version()
+                )
+                nova = Nova(self._compute, versions, settings)
+                placement = Placement(self._placement, versions, settings)
+                inventory = Inventory(nova, placement, settings, self._session.identity().region)
+                self._connection = _Connection(nova, placement, inventory, versions)
+            return self._connection
+
+    def _providers_of(self, connection: _Connection, names: Collection[str]) -> Mapping[str, str]:
+        """The resource providers of these hosts; two requests when one is not known yet."""
+        if any(name not in self._providers for name in names):
+            hypervisors = connection.nova.hypervisors()
+            services = [
+                wire.Service(id="", binary=hosts.COMPUTE, host=each.service.host, status="enabled")
+                for each in hypervisors
+            ]
+            found = hosts.nodes(services, hypervisors, connection.placement.providers())
+            self._providers = {name: node.provider for name, node in found.usable.items()}
+        return {name: self._providers[name] for name in names if name in self._providers}

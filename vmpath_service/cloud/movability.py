@@ -1,0 +1,117 @@
+"""Whether a server can be live-migrated, and if not, why: in words that a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from vmpath_service.cloud import flavors
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.cloud.wire import Server
+from vmpath_service.model.snapshot import Host, ServerGroup
+
+_STATUSES = {
+    "SHUTOFF": "it is stopped (SHUTOFF); vmpath moves running and paused instances",
+    "SUSPENDED": "it is suspended; resume it first",
+    "SHELVED": "it is shelved; unshelve it first",
+    "SHELVED_OFFLOADED": "it is shelved and on no host",
+    "RESCUE": "it is in rescue mode; unrescue it first",
+    "VERIFY_RESIZE": "its resize waits to be confirmed or reverted",
+    "ERROR": "it is in status ERROR; look at its fault, then reset its state",
+    "BUILD": "it is still being built",
+    "SOFT_DELETED": "it is deleted (SOFT_DELETED) and waits to be reclaimed",
+}
+_LIVE = ("ACTIVE", "PAUSED")
+
+
+def obstacle(
+    server: Server,
+    host: Host | None,
+    group: ServerGroup | None,
+    resources: Mapping[str, int],
+    settings: CloudSettings,
+) -> str | None:
+    """The first reason that holds the server where it is, or None.
+
+    ``host`` is where it is, ``group`` the server group it belongs to, ``resources`` what it holds there.
+    """
+    return (
+        _by_state(server, host)
+        or _by_wish(server, settings)
+        or _by_lock(server)
+        or _by_group(group)
+        or _by_device(server, resources)
+    )
+
+
+def _by_state(server: Server, host: Host | None) -> str | None:
+    if server.task_state is not None:
+        return f"Nova is busy with it (task {server.task_state}, status {server.status})"
+    if server.status not in _LIVE:
+        return _STATUSES.get(server.status, f"its status is {server.status}; vmpath moves ACTIVE and PAUSED instances")
+    if host is None:
+        return "it is on no host"
+    if host.state != "up":
+        return f"its host {host.name} is {host.state}: nothing can leave it"
+    return None
+
+
+def _by_wish(server: Server, settings: CloudSettings) -> str | None:
+    key = settings.movable_key
+    for place, value in (
+        ("metadata", server.metadata.get(key)),
+        ("flavor", server.flavor.extra_specs.get(key)),
+    ):
+        if value is None or value == "live":
+            continue
+        if value == "no":
+            return f"its {place} forbids it ({key} = no)"
+        if value == "cold":
+            return f"its {place} allows cold migration only ({key} = cold)"
+        return f"its {place} says {key} = {value}, expected live, cold or no"
+    return None
+
+
+def _by_lock(server: Server) -> str | None:
+    if not server.locked:
+        return None
+    return f"it is locked ({server.locked_reason})" if server.locked_reason else "it is locked; unlock it first"
+
+
+def _by_group(group: ServerGroup | None) -> str | None:
+    if group is None or group.policy != "affinity":
+        return None
+    return (
+        f"it belongs to the strict affinity group {group.name or group.uuid}, whose members Nova admits only where"
+        " they are; shelve and unshelve it, or dissolve the group"
+    )
+
+
+def _by_device(server: Server, resources: Mapping[str, int]) -> str | None:
+    device = flavors.device_of(server.flavor)
+    if device is None:
+        held = sorted(name for name in resources if flavors.is_device(name))
+        device = f"a device of class {held[0]}" if held else None
+    if device is not None:
+        return f"it uses {device} of its host"
+    specs, image = server.flavor.extra_specs, server.image_properties()
+    if _true(specs.get("hw:mem_encryption", image.get("hw_mem_encryption"))):
+        return "its memory is encrypted by its host (SEV)"
+    version = specs.get("hw:tpm_version", image.get("hw_tpm_version"))
+    if version and specs.get("hw:tpm_secret_security") not in ("host", "deployment"):
+        return "it has an emulated TPM whose secret stays on its host"
+    return None
+
+
+def _true(value: object) -> bool:
+    return str(value).strip().lower() in ("true", "1", "yes", "on")
+
+
+def post_copy(server: Server, settings: CloudSettings) -> bool:
+    """Whether post-copy is allowed: forbidden by ``vmpath:mode`` = pre-copy in metadata or flavor."""
+    mode = server.metadata.get(settings.mode_key, server.flavor.extra_specs.get(settings.mode_key))
+    return mode != "pre-copy"
+
+
+def restless(server: Server, uuids: Collection[str]) -> str | None:
+    """Why a server that changed again and again while the cloud was read is left alone."""
+    return "it changed while the cloud was being read; try again" if server.id in uuids else None

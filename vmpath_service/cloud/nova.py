@@ -1,0 +1,189 @@
+"""The Compute API: the lists that vmpath reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+from vmpath_service.cloud import groups, wire
+from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.microversions import (
+    HYPERVISORS_WANTED,
+    MIGRATION_UUID,
+    SCHEDULER_HINTS,
+    UUID_OF_HYPERVISOR,
+    Microversions,
+)
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import CloudDenied, NoDecision, NotFound
+
+# No operator sets osapi_max_limit below this.
+_SMALLEST_PAGE = 50
+
+
+class Nova:
+    """Reads Nova. Every list is whole or an error."""
+
+    def __init__(self, api: Api, versions: Microversions, settings: CloudSettings) -> None:
+        self._api = api
+        self.versions = versions
+        self._newest = versions.for_compute()
+        self._settings = settings
+
+    def services(self, host: str | None = None) -> tuple[tuple[wire.Service, ...], float]:
+        """All services (or the nova-compute of one host) and the time by Nova's clock: one request."""
+        parameters = {} if host is None else {"binary": "nova-compute", "host": host}
+        answer, moment = self._api.get_with_date(
+            "/os-services", wire.Services, microversion=self._newest, parameters=parameters
+        )
+        return answer.services, moment
+
+    def hypervisors(self) -> tuple[wire.Hypervisor, ...]:
+        """All hypervisors: one request, which costs Nova no call to the hosts."""
+        version = self.versions.for_compute(HYPERVISORS_WANTED)
+        return self._api.get("/os-hypervisors/detail", wire.Hypervisors, microversion=version).hypervisors
+
+    def aggregates(self) -> tuple[wire.Aggregate, ...]:
+        """All aggregates: one request."""
+        return self._api.get("/os-aggregates", wire.Aggregates, microversion=self._newest).aggregates
+
+    def servers(self, changed_since: float | None = None) -> dict[str, wire.Server]:
+        """All servers of all projects, or those changed (even deleted) since a moment: one request a page.
+
+        Raises NoDecision when a server is of a cell that does not answer, CloudDenied when hosts are not shown.
+        """
+        parameters: dict[str, str | int] = {"all_tenants": 1, "limit": self._settings.page}
+        if changed_since is not None:
+            since = datetime.fromtimestamp(int(changed_since), UTC)
+            parameters["changes-since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        found: dict[str, wire.Server] = {}
+        while True:
+            page = self._api.get(
+                "/servers/detail", wire.Servers, microversion=self._newest, parameters=parameters
+            )
+            for server in page.servers:
+                if server.status == "UNKNOWN":
+                    raise NoDecision(f"a cell of the cloud does not answer: server {server.id} is unknown")
+                found[server.id] = server
+            marker = _marker(page.servers_links)
+            if marker is None:
+                return found
+            if marker == parameters.get("marker"):
+                raise NoDecision(f"the list of servers repeats its page after {marker}")
+            parameters["marker"] = marker
+
+    def server(self, uuid: str) -> wire.Server | None:
+        """One server; None if there is none: one request."""
+        try:
+            return self._api.get(f"/servers/{uuid}", wire.OneServer, microversion=self._newest).server
+        except NotFound:
+            return None
+
+    def groups(self) -> tuple[wire.Group, ...]:
+        """The server groups of all projects: one request for every thousand."""
+        found: dict[str, wire.Group] = {}
+        while True:
+            page = self._api.get(
+                "/os-server-groups",
+                wire.Groups,
+                microversion=self._newest,
+                parameters={"all_projects": "True", "limit": self._settings.page, "offset": len(found)},
+            ).server_groups
+            known = len(found)
+            found.update((group.id, group) for group in page)
+            # there are no links, and Nova may have a smaller page: only one without anything new is the end
+            if len(found) == known or len(page) < min(_SMALLEST_PAGE, self._settings.page):
+                return tuple(found.values())
+
+    def check_groups(self, servers: Iterable[wire.Server], shown: tuple[wire.Group, ...]) -> None:
+        """Raises CloudDenied when groups that servers belong to were not shown to us.
+
+        Nova answers the list for all projects silently with one's own only. Known from 2.100 on, from the hints
+        of the servers; one request for every group that was hinted at but not shown (it may be deleted).
+        """
+        if not self.versions.has(SCHEDULER_HINTS):
+            return
+        for group, server in groups.hinted_but_hidden(servers, shown).items():
+            try:
+                self._api.get(f"/os-server-groups/{group}", dict, microversion=self._newest)
+            except NotFound:
+                continue
+            except CloudDenied:
+                pass
+            raise CloudDenied(
+                f"server group {group} of server {server} was not listed: the user may not see the server groups of"
+                " all projects, which needs the admin role"
+            )
+
+    def migrations(self, instance: str | None = None) -> tuple[wire.Migration, ...]:
+        """Migration records, newest first: all of one server, or the newest page of all. One request, for one
+        server with a long history one for every page."""
+        version = self.versions.for_compute()
+        parameters: dict[str, str | int] = {}
+        if instance is not None:
+            parameters["instance_uuid"] = instance
+        if self.versions.has(MIGRATION_UUID):
+            parameters["limit"] = self._settings.page
+        found: dict[int, wire.Migration] = {}
+        while True:
+            page = self._api.get("/os-migrations", wire.Migrations, microversion=version, parameters=parameters)
+            found.update((record.id, record) for record in page.migrations)
+            marker = _marker(page.migrations_links)
+            if instance is None or marker is None or marker == parameters.get("marker"):
+                return tuple(sorted(found.values(), key=lambda record: -record.id))
+            parameters["marker"] = marker
+
+    def migrations_of(self, instances: Iterable[str]) -> dict[str, tuple[wire.Migration, ...]]:
+        """All records of these servers: one request each, several at a time."""
+        asked = sorted(set(instances))
+        answers = for_each(self._settings.workers, self.migrations, asked)
+        return dict(zip(asked, answers, strict=True))
+
+    def progress(self, instance: str) -> tuple[wire.Migration, ...]:
+        """The migrations under way of one server, with their progress: one request."""
+        try:
+            return self._api.get(
+                f"/servers/{instance}/migrations", wire.Migrations, microversion=self._newest
+            ).migrations
+        except NotFound:
+            return ()
+
+    def compute_service(self, host: str) -> wire.Service:
+        """The nova-compute service of a host: one request. Raises NotFound."""
+        found = [each for each in self.services(host)[0] if each.binary == "nova-compute" and each.host == host]
+        if not found:
+            raise NotFound(f"Nova has no compute service on host {host}")
+        return found[0]
+
+    def set_service(self, host: str, *, enabled: bool, reason: str | None) -> None:
+        """Enable or disable the nova-compute service of a host: two requests, one below 2.53. Raises NotFound."""
+        if not self.versions.has(UUID_OF_HYPERVISOR):
+            body = {"host": host, "binary": "nova-compute"}
+            if not enabled:
+                body["disabled_reason"] = reason or ""
+            action = "enable" if enabled else "disable-log-reason"
+            self._api.put(f"/os-services/{action}", body, microversion=self._newest)
+            return
+        identity = self.compute_service(host).id
+        change = {"status": "enabled"} if enabled else {"status": "disabled", "disabled_reason": reason or ""}
+        self._api.put(f"/os-services/{identity}", change, microversion=self._newest)
+
+    def live_migrate(self, instance: str, dest: str) -> None:
+        """Ask once; see ``Api.post_once`` for what is raised. Never with ``force``, which 2.30 to 2.67 admit."""
+        self._api.post_once(
+            f"/servers/{instance}/action",
+            {"os-migrateLive": {"host": dest, "block_migration": "auto"}},
+            microversion=self._newest,
+        )
+
+
+def _marker(links: Iterable[wire.Link]) -> str | None:
+    """Where the next page begins, from the link to it."""
+    return next(_markers(links), None)
+
+
+def _markers(links: Iterable[wire.Link]) -> Iterator[str]:
+    for link in links:
+        if link.rel == "next":
+            yield from parse_qs(urlsplit(link.href).query).get("marker", [])[:1]

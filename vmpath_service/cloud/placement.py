@@ -1,0 +1,209 @@
+"""The Placement API: capacity and use of all hosts in few requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from vmpath_service.cloud import wire
+from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.microversions import Microversions
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import NoDecision, NotFound
+from vmpath_service.model.snapshot import Inventory
+
+# Says again what the service's status says.
+_STATUS_TRAIT = "COMPUTE_STATUS_DISABLED"
+_ASKED = ("MEMORY_MB", "VCPU", "PCPU")
+Summaries = Mapping[str, wire.ProviderSummary]
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A host in Placement: its own provider and those nested in it, summed."""
+
+    inventories: Mapping[str, Inventory]
+    used: Mapping[str, int]
+    traits: tuple[str, ...]
+
+
+class Placement:
+    """Reads Placement; keeps what changes rarely: inventories, and which providers a host consists of."""
+
+    def __init__(self, api: Api, versions: Microversions, settings: CloudSettings) -> None:
+        self._api = api
+        self._version = versions.for_placement()
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._inventories: dict[str, Mapping[str, Inventory]] = {}
+        self._trees: dict[str, tuple[str, ...]] = {}
+
+    def providers(self) -> Mapping[str, wire.Provider]:
+        """All providers by uuid: one request."""
+        found = self._get("/resource_providers", wire.Providers).resource_providers
+        trees: dict[str, list[str]] = {}
+        for provider in found:
+            trees.setdefault(provider.root_provider_uuid or provider.uuid, []).append(provider.uuid)
+        with self._lock:
+            self._trees = {root: tuple(uuids) for root, uuids in trees.items()}
+        return {provider.uuid: provider for provider in found}
+
+    def trees(self, roots: Collection[str]) -> Mapping[str, Tree]:
+        """The hosts with these providers (those of ``providers()``).
+
+        One request where every host has a MiB of memory left, up to three where some do not; then three for every
+        provider that no summary shows, and one for every provider whose inventory is not known or disagrees with
+        the summary. What changes in an inventory without changing the capacity (reserved against total, max_unit)
+        is noticed only with the next change that does.
+
+        Raises NoDecision when a host has no provider.
+        """
+        unknown = sorted(set(roots) - self._trees.keys())
+        if unknown:
+            raise NoDecision(f"Placement has no resource provider for {len(unknown)} hosts, the first is {unknown[0]}")
+        summaries = self._summaries(roots)
+        wanted = [uuid for root in roots for uuid in self._trees[root]]
+        self._learn(wanted, summaries)
+        return {root: self._tree(self._trees[root], summaries) for root in roots}
+
+    def allocations(self, roots: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """Per host, per consumer, what it holds there: one request for every provider of these hosts."""
+        asked = [(root, uuid) for root in sorted(roots) for uuid in self._trees[root]]
+
+        def read(place: tuple[str, str]) -> wire.ProviderAllocations:
+            return self._get(f"/resource_providers/{place[1]}/allocations", wire.ProviderAllocations)
+
+        answers = for_each(self._settings.workers, read, asked)
+        found: dict[str, dict[str, dict[str, int]]] = {root: {} for root in roots}
+        for (root, _), answer in zip(asked, answers, strict=True):
+            for consumer, allocation in answer.allocations.items():
+                _add(found[root].setdefault(consumer, {}), allocation.resources)
+        return found
+
+    def free(self, root: str) -> Mapping[str, int]:
+        """Capacity less use per class of one host, both as they are now: one request, where the host has some
+        memory left; three for every one of its providers otherwise."""
+        found = self._get(
+            "/allocation_candidates", wire.Candidates, {"resources": "MEMORY_MB:1", "in_tree": root}
+        ).provider_summaries
+        amounts: dict[str, int] = {}
+        if found:
+            for summary in found.values():
+                _add(amounts, {name: each.capacity - each.used for name, each in summary.resources.items()})
+            return amounts
+        uuids = self._trees.get(root) or self._read_tree(root)
+        for uuid, summary in self._alone(uuids).items():
+            self._inventories.pop(uuid, None)
+            _add(amounts, {name: each.capacity - each.used for name, each in summary.resources.items()})
+        return amounts
+
+    def _read_tree(self, root: str) -> tuple[str, ...]:
+        found = self._get("/resource_providers", wire.Providers, {"in_tree": root}).resource_providers
+        return tuple(provider.uuid for provider in found)
+
+    def _summaries(self, roots: Collection[str]) -> Summaries:
+        """Of all providers of these hosts. A full host is no candidate: another class may still show it."""
+        found: dict[str, wire.ProviderSummary] = {}
+        for name in _ASKED:
+            answer = self._get("/allocation_candidates", wire.Candidates, {"resources": f"{name}:1"})
+            # the first answer stays: summaries of one tree shall be of one moment
+            found = {**answer.provider_summaries, **found}
+            missing = [uuid for root in roots for uuid in self._trees[root] if uuid not in found]
+            if not missing:
+                return found
+        return {**found, **self._alone(missing)}
+
+    def _alone(self, uuids: Iterable[str]) -> Summaries:
+        """Summaries of providers that are no candidates, put together from what each says of itself."""
+        asked = list(uuids)
+
+        def read(uuid: str) -> wire.ProviderSummary:
+            place = f"/resource_providers/{uuid}"
+            usages = self._get(f"{place}/usages", wire.Usages).usages
+            traits = self._get(f"{place}/traits", wire.Traits).traits
+            inventories = self._read_inventories(uuid)
+            with self._lock:
+                self._inventories[uuid] = inventories
+            resources = {
+                name: wire.ClassSummary(inventory.limit(), usages.get(name, 0))
+                for name, inventory in inventories.items()
+            }
+            return wire.ProviderSummary(resources, traits)
+
+        answers = for_each(self._settings.workers, read, asked)
+        return dict(zip(asked, answers, strict=True))
+
+    def _learn(self, uuids: Iterable[str], summaries: Summaries) -> None:
+        """Read the inventories that are not known or that the summaries contradict."""
+        stale = [uuid for uuid in uuids if not _agree(self._inventories.get(uuid), summaries[uuid])]
+        answers = for_each(self._settings.workers, self._read_inventories, stale)
+        with self._lock:
+            self._inventories.update(zip(stale, answers, strict=True))
+
+    def _read_inventories(self, uuid: str) -> Mapping[str, Inventory]:
+        found = self._get(f"/resource_providers/{uuid}/inventories", wire.Inventories).inventories
+        return {name: _inventory(each) for name, each in found.items()}
+
+    def _tree(self, uuids: Iterable[str], summaries: Summaries) -> Tree:
+        parts: dict[str, list[Inventory]] = {}
+        used: dict[str, int] = {}
+        traits: set[str] = set()
+        for uuid in uuids:
+            for name, inventory in self._inventories[uuid].items():
+                parts.setdefault(name, []).append(inventory)
+            _add(used, {name: each.used for name, each in summaries[uuid].resources.items()})
+            traits.update(summaries[uuid].traits)
+        return Tree(
+            inventories={name: _summed(inventories) for name, inventories in sorted(parts.items())},
+            used=used,
+            traits=tuple(sorted(traits - {_STATUS_TRAIT})),
+        )
+
+    def _get(
+        self, path: str, answer: type[Answer], parameters: Mapping[str, str | int] | None = None
+    ) -> Answer:
+        try:
+            return self._api.get(path, answer, microversion=self._version, parameters=parameters)
+        except NotFound as error:
+            # a provider that vanished between two requests: the picture is of two moments
+            raise NoDecision(f"Placement changed while it was being read: {error}") from None
+
+
+def _agree(known: Mapping[str, Inventory] | None, summary: wire.ProviderSummary) -> bool:
+    return known is not None and {name: each.limit() for name, each in known.items()} == {
+        name: each.capacity for name, each in summary.resources.items()
+    }
+
+
+def _inventory(given: wire.ProviderInventory) -> Inventory:
+    return Inventory(
+        total=given.total,
+        reserved=given.reserved,
+        allocation_ratio=given.allocation_ratio,
+        min_unit=given.min_unit,
+        max_unit=given.max_unit,
+        step_size=given.step_size,
+    )
+
+
+def _summed(parts: list[Inventory]) -> Inventory:
+    """One inventory for a class that several providers of a host have.
+
+    A single instance gets it from one of them: max_unit is the largest, min_unit and step_size the smallest.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return Inventory(
+        capacity=sum(part.limit() for part in parts),
+        min_unit=min(part.min_unit for part in parts),
+        max_unit=max(part.limit() if part.max_unit is None else part.max_unit for part in parts),
+        step_size=min(part.step_size for part in parts),
+    )
+
+
+def _add(sums: dict[str, int], amounts: Mapping[str, int]) -> None:
+    for name, amount in amounts.items():
+        sums[name] = sums.get(name, 0) + amount

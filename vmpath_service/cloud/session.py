@@ -1,0 +1,122 @@
+"""Authentication and endpoints, through openstacksdk's configuration and keystoneauth's session."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import InvalidInput
+
+NAMES = {"compute": "Nova", "placement": "the Placement API"}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who asks, for sentences."""
+
+    cloud: str
+    user: str
+    region: str | None
+
+
+class CloudSession:
+    """One cloud, as one user. Nothing is sent, and openstack not even imported, before it is first needed."""
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._region: Any = None
+
+    def identity(self) -> Identity:
+        """Raises InvalidInput when no such cloud is configured."""
+        region = self._configured()
+        auth = region.config.get("auth") or {}
+        name = auth.get("username") or auth.get("user_id") or auth.get("application_credential_id")
+        project = auth.get("project_name") or auth.get("project_id")
+        user = f"user {name!r}" if name else "the configured user"
+        if project:
+            user += f" (project {project!r})"
+        return Identity(str(region.name or "of the environment"), user, region.get_region_name())
+
+    def auth_url(self) -> str | None:
+        """Where Keystone is said to be."""
+        url = (self._configured().config.get("auth") or {}).get("auth_url")
+        return None if url is None else str(url)
+
+    def session(self) -> Any:
+        """keystoneauth's session; raises InvalidInput when the credentials are incomplete."""
+        from keystoneauth1 import exceptions as keystone
+        from openstack import exceptions as sdk
+
+        region = self._configured()
+        with self._lock:
+            try:
+                session = region.get_session()
+            except (keystone.ClientException, sdk.SDKException) as error:
+                raise InvalidInput(f"the credentials of cloud {region.name!r} are incomplete: {error}") from None
+        # a time-out for what keystoneauth asks by itself (tokens, version documents)
+        session.timeout = self._settings.connect_timeout_s + self._settings.read_timeout_s
+        return session
+
+    def adapter(self, service: str) -> Any:
+        """An adapter that never repeats a request by itself (except once, with a fresh token, after a 401)."""
+        from keystoneauth1 import adapter
+
+        region = self._configured()
+        return adapter.Adapter(
+            session=self.session(),
+            service_type=region.get_service_type(service),
+            service_name=region.get_service_name(service),
+            interface=region.get_interface(service),
+            region_name=region.get_region_name(service),
+            endpoint_override=region.get_endpoint(service),
+            connect_retries=0,
+            status_code_retries=0,
+            raise_exc=False,
+        )
+
+    def _configured(self) -> Any:
+        with self._lock:
+            if self._region is None:
+                self._region = _configure(self._settings)
+            return self._region
+
+
+def _configure(settings: CloudSettings) -> Any:
+    """The cloud's region as openstacksdk understands clouds.yaml, the environment or the given options."""
+    import openstack.config
+    from keystoneauth1 import exceptions as keystone
+    from openstack import exceptions as sdk
+    from openstack.config import loader
+
+    overrides: dict[str, Any] = {"app_name": "vmpath"}
+    for key, value in (
+        ("region_name", settings.region),
+        ("interface", settings.interface),
+        ("cacert", settings.cacert),
+        ("auth_type", settings.auth_type),
+    ):
+        if value is not None:
+            overrides[key] = value
+    explicit = bool(settings.auth)
+    if explicit:
+        overrides["auth"] = dict(settings.auth)
+    files = list(settings.config_files) or None
+    try:
+        config = openstack.config.OpenStackConfig(
+            config_files=files, load_yaml_config=not explicit, load_envvars=not explicit
+        )
+        region = config.get_one(cloud=None if explicit else settings.cloud, **overrides)
+    except (sdk.SDKException, keystone.ClientException, OSError, ValueError) as error:
+        if settings.cloud is not None and not explicit:
+            where = ", ".join(files or loader.CONFIG_FILES)
+            raise InvalidInput(f"there is no usable cloud {settings.cloud!r} in {where}: {error}") from None
+        raise InvalidInput(f"the description of the cloud is wrong: {error}") from None
+    if not (region.config.get("auth") or {}).get("auth_url"):
+        raise InvalidInput(
+            "no cloud is configured: expected the name of a cloud in clouds.yaml, OS_* variables in the environment,"
+            " or the credentials in the configuration"
+        )
+    return region

@@ -1,0 +1,43 @@
+"""How to reach a cloud and how to read it: plain values, filled by whoever reads the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSettings:
+    """Where the cloud is, as whom to ask, and how patiently.
+
+    With ``auth`` (keystoneauth's options: auth_url, username, password, project_name, ...) nothing else is
+    looked at. Otherwise ``cloud`` names an entry of clouds.yaml, and without it the OS_* environment decides.
+    ``config_files``: clouds.yaml files to read instead of the usual ones. ``region``, ``interface`` (public,
+    internal, admin) and ``cacert`` (a file of certificates) overrule what the cloud's entry says.
+
+    Times in seconds. ``attempts`` is how often a reading request is sent at most; an action is sent once.
+    ``workers`` is how many requests are under way at a time, ``page`` how many servers one answer lists at most,
+    ``rounds`` how often the cloud is read again when it changed while being read.
+
+    ``movable_key`` and ``mode_key`` are read from a server's metadata, then from its flavor's extra specs;
+    ``cell_key`` from the metadata of aggregates: the cell their hosts are in.
+    """
+
+    cloud: str | None = None
+    # repr=False: settings may end up in a log, secrets must not
+    auth: Mapping[str, str] = field(default_factory=dict, repr=False)
+    auth_type: str | None = None
+    config_files: tuple[str, ...] = ()
+    region: str | None = None
+    interface: str | None = None
+    cacert: str | None = None
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 60.0
+    attempts: int = 4
+    longest_wait_s: float = 10.0
+    workers: int = 4
+    page: int = 1000
+    rounds: int = 4
+    movable_key: str = "vmpath:movable"
+    mode_key: str = "vmpath:mode"
+    cell_key: str = "vmpath:cell"

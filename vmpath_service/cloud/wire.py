@@ -1,0 +1,205 @@
+"""Answers of Nova and Placement, as far as they are read: decoded straight into these, the rest is skipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Amounts = dict[str, int]
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """Base of what an answer holds; unknown keys are ignored."""
+
+
+class Service(_Part, frozen=True):
+    id: str | int
+    binary: str
+    host: str
+    status: str
+    state: str = "UNKNOWN"
+    zone: str | None = None
+    disabled_reason: str | None = None
+    forced_down: bool = False
+
+
+class Services(_Part, frozen=True):
+    services: tuple[Service, ...]
+
+
+class OneService(_Part, frozen=True):
+    service: Service
+
+
+class HypervisorService(_Part, frozen=True):
+    host: str
+
+
+class Hypervisor(_Part, frozen=True):
+    id: str | int
+    hypervisor_hostname: str
+    service: HypervisorService
+    hypervisor_type: str | None = None
+    hypervisor_version: int | None = None
+
+
+class Hypervisors(_Part, frozen=True):
+    hypervisors: tuple[Hypervisor, ...]
+
+
+class Aggregate(_Part, frozen=True):
+    name: str
+    hosts: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+
+
+class Aggregates(_Part, frozen=True):
+    aggregates: tuple[Aggregate, ...]
+
+
+class Group(_Part, frozen=True):
+    """``policies`` and its like are what microversions below 2.64 show instead of ``policy``."""
+
+    id: str
+    name: str
+    members: tuple[str, ...] = ()
+    policy: str | None = None
+    rules: dict[str, int] = {}
+    policies: tuple[str, ...] = ()
+
+
+class Groups(_Part, frozen=True):
+    server_groups: tuple[Group, ...]
+
+
+class Flavor(_Part, frozen=True):
+    """``vcpus`` is absent below 2.47, where a server shows the id of its flavor only."""
+
+    vcpus: int | None = None
+    ram: int = 0
+    disk: int = 0
+    ephemeral: int = 0
+    swap: int | str = 0
+    original_name: str | None = None
+    extra_specs: dict[str, str] = {}
+
+
+class Image(_Part, frozen=True):
+    id: str | None = None
+    properties: dict[str, Any] = {}
+
+
+class Server(_Part, frozen=True):
+    """A server in a detailed list. ``image`` is an empty text for one that was booted from a volume."""
+
+    id: str
+    status: str
+    name: str = ""
+    tenant_id: str | None = None
+    created: str | None = None
+    metadata: dict[str, str] = {}
+    tags: tuple[str, ...] = ()
+    image: Image | str | None = None
+    flavor: Flavor = Flavor()
+    locked: bool = False
+    locked_reason: str | None = None
+    pinned_availability_zone: str | None = None
+    scheduler_hints: dict[str, Any] | None = None
+    host: str | None = msgspec.field(default=None, name="OS-EXT-SRV-ATTR:host")
+    task_state: str | None = msgspec.field(default=None, name="OS-EXT-STS:task_state")
+
+    def volume_backed(self) -> bool:
+        """Whether its root disk is a volume."""
+        return self.image == ""
+
+    def image_properties(self) -> dict[str, Any]:
+        """Of the image it was booted from; empty where unknown."""
+        return self.image.properties if isinstance(self.image, Image) else {}
+
+
+class Link(_Part, frozen=True):
+    rel: str
+    href: str
+
+
+class Servers(_Part, frozen=True):
+    servers: tuple[Server, ...]
+    servers_links: tuple[Link, ...] = ()
+
+
+class OneServer(_Part, frozen=True):
+    server: Server
+
+
+class Migration(_Part, frozen=True):
+    """A record of os-migrations (``instance_uuid``) or of a server's migrations under way (``server_uuid``)."""
+
+    id: int
+    status: str
+    uuid: str | None = None
+    instance_uuid: str | None = None
+    server_uuid: str | None = None
+    source_compute: str | None = None
+    dest_compute: str | None = None
+    migration_type: str | None = None
+    memory_total_bytes: int | None = None
+    memory_remaining_bytes: int | None = None
+
+
+class Migrations(_Part, frozen=True):
+    migrations: tuple[Migration, ...]
+    migrations_links: tuple[Link, ...] = ()
+
+
+class Provider(_Part, frozen=True):
+    uuid: str
+    name: str
+    root_provider_uuid: str | None = None
+
+
+class Providers(_Part, frozen=True):
+    resource_providers: tuple[Provider, ...]
+
+
+class ClassSummary(_Part, frozen=True):
+    capacity: int
+    used: int
+
+
+class ProviderSummary(_Part, frozen=True):
+    resources: dict[str, ClassSummary] = {}
+    traits: tuple[str, ...] = ()
+
+
+class Candidates(_Part, frozen=True):
+    provider_summaries: dict[str, ProviderSummary]
+
+
+class ProviderInventory(_Part, frozen=True):
+    total: int
+    reserved: int = 0
+    min_unit: int = 1
+    max_unit: int | None = None
+    step_size: int = 1
+    allocation_ratio: float = 1.0
+
+
+class Inventories(_Part, frozen=True):
+    inventories: dict[str, ProviderInventory]
+
+
+class Usages(_Part, frozen=True):
+    usages: Amounts
+
+
+class Traits(_Part, frozen=True):
+    traits: tuple[str, ...]
+
+
+class Allocation(_Part, frozen=True):
+    resources: Amounts
+
+
+class ProviderAllocations(_Part, frozen=True):
+    allocations: dict[str, Allocation]
