@@ -1,0 +1,160 @@
+"""Puts a plan together: order, waves, schedule, host steps, figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from vmpath_service.model.compiled import NOWHERE
+from vmpath_service.model.placement import Placement
+from vmpath_service.model.plan import Arrival, HostStep, Migration, Plan, Summary
+from vmpath_service.pathfinder.bounds import lower_bounds
+from vmpath_service.pathfinder.duration import forecast
+from vmpath_service.pathfinder.ordering import order
+from vmpath_service.pathfinder.problem import Move, Problem
+from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.route import Answer
+from vmpath_service.pathfinder.schedule import Schedule, lengths, schedule, tails, waves
+from vmpath_service.pathfinder.settings import PathSettings
+
+
+def assemble(
+    problem: Problem,
+    answer: Answer,
+    settings: PathSettings,
+    *,
+    target: Placement,
+    snapshot_identity: str,
+    policy: str | None,
+    time_limited: bool,
+    began: float,
+) -> Plan:
+    """The plan of an answer; ``began`` is a reading of ``time.perf_counter``."""
+    cloud = problem.cloud
+    hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
+    acts = answer.outcome in ("found", "partial")
+    moves = answer.moves if acts else []
+    after = order(problem, moves)
+    timing = _schedule(problem, moves, after, settings)
+    lockstep = waves(problem, moves, after)
+    arrivals = _arrivals(problem, moves) if acts else []
+    wanted = {move.dest for move in moves} | {host for _, host in arrivals}
+    boots = {host: number for number, host in enumerate(sorted(wanted & set(problem.boots)), start=1)}
+    steps = tuple(
+        HostStep(number, hosts[host].name, "power-on", (), 0.0, _time(problem.boots[host]))
+        for host, number in boots.items()
+    )
+    migrations = []
+    shift = len(steps) + 1
+    for position, move in enumerate(moves):
+        instance = instances[move.guest]
+        needs = [earlier + shift for earlier in after[position]]
+        if move.dest in boots:
+            needs.insert(0, boots[move.dest])
+        bypass = move.dest not in (problem.goal[move.guest], cloud.home[move.guest])
+        migrations.append(
+            Migration(
+                id=position + shift,
+                instance=instance.uuid,
+                source=hosts[move.source].name,
+                dest=hosts[move.dest].name,
+                method="cold" if instance.movable == "cold" else "live",
+                bypass=bypass,
+                after=tuple(needs),
+                wave=lockstep[position],
+                start_s=_time(timing.starts[position]),
+                end_s=_time(timing.ends[position]),
+                rate_mbps=timing.rates[position],
+                memory_mb=instance.memory_mb(),
+                reason=_reason(problem, move, bypass, timing.rates[position]),
+            )
+        )
+    return Plan(
+        outcome=answer.outcome,
+        target=target.placement,
+        snapshot=snapshot_identity,
+        explanation=answer.explanation,
+        time_limited=time_limited,
+        policy=policy,
+        objective=settings.objective,
+        limits=settings.limits,
+        departures=tuple(instances[guest].uuid for guest in problem.departures) if acts else (),
+        arrivals=tuple(Arrival(instances[guest].uuid, hosts[host].name) for guest, host in arrivals),
+        host_steps=steps,
+        migrations=tuple(migrations),
+        summary=Summary(
+            migrations=len(migrations),
+            extra_migrations=len(moves) - len({move.guest for move in moves} & set(problem.movers)),
+            bypasses=sum(each.bypass for each in migrations),
+            memory_mb=sum(each.memory_mb for each in migrations),
+            waves=max(lockstep, default=0),
+            makespan_s=max([_time(timing.makespan), *(step.end_s for step in steps)]),
+            seconds=round(time.perf_counter() - began, 3),
+            bounds=lower_bounds(problem),
+        ),
+    )
+
+
+def _schedule(
+    problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]], settings: PathSettings
+) -> Schedule:
+    """The better of two list schedules: by the chains that hang on a move, and by the load of its hosts."""
+    _, seconds = lengths(problem, moves)
+    chains = tails(seconds, after)
+    first = schedule(problem, moves, after, chains)
+    if settings.objective == "cost":
+        return first
+    load: dict[int, float] = {}
+    for move, took in zip(moves, seconds, strict=True):
+        for end in (2 * move.source, 2 * move.dest + 1):
+            load[end] = load.get(end, 0.0) + took
+    slots = settings.limits.per_host or 1
+    urgency = [
+        chain + max(load[2 * move.source], load[2 * move.dest + 1]) / slots
+        for chain, move in zip(chains, moves, strict=True)
+    ]
+    second = schedule(problem, moves, after, urgency)
+    return second if second.makespan < first.makespan else first
+
+
+def _arrivals(problem: Problem, moves: Sequence[Move]) -> list[tuple[int, int]]:
+    """Instances to be placed after the last migration, as far as there is room: all of them once all have moved."""
+    if not problem.arrivals:
+        return []
+    room = Room(problem.cloud, problem.departures)
+    for move in moves:
+        room.move(move.guest, move.dest)
+    result = []
+    for guest in sorted(problem.arrivals, key=lambda g: (-problem.weight(g), g)):
+        host = problem.goal[guest]
+        if host != NOWHERE and room.fits(guest, host):
+            room.hold(guest, host)
+            result.append((guest, host))
+    return result
+
+
+def _reason(problem: Problem, move: Move, bypass: bool, rate: float) -> str | None:
+    """What an operator should know of this migration beforehand."""
+    hosts, instances = problem.cloud.snapshot.hosts, problem.cloud.snapshot.instances
+    instance = instances[move.guest]
+    remarks = []
+    home, goal = problem.cloud.home[move.guest], problem.goal[move.guest]
+    if bypass:
+        end = f"before it goes to {hosts[goal].name}" if goal != home else "before it comes back"
+        remarks.append(f"makes room on {hosts[move.source].name} {end}")
+    elif goal == home:
+        remarks.append("comes back")
+    if instance.memory is not None and instance.movable != "cold":
+        predicted = forecast(instance, rate)
+        if not predicted.converges:
+            way = "post-copy, " if instance.post_copy == "allowed" else ""
+            remarks.append(
+                f"will not converge: it writes {predicted.dirty_mb_s:g} MiB/s and {rate / 8:g} MiB/s are copied;"
+                f" it needs {way}more bandwidth or to be left alone"
+            )
+    return "; ".join(remarks) or None
+
+
+def _time(seconds: float) -> float:
+    """Milliseconds are exact enough; rounding keeps what is before what."""
+    return round(seconds, 3)

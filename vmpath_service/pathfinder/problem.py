@@ -1,0 +1,65 @@
+"""What has to be done: a compiled cloud, and for every instance the host where it is to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vmpath_service.model.compiled import NOWHERE, CompiledCloud
+from vmpath_service.model.placement import Placement
+from vmpath_service.model.plan import Limits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """``goal``: per instance the host it is to be on, NOWHERE for one that is gone or stays unplaced.
+
+    ``boots``: hosts that are off and may be powered on (enabled), with the seconds that takes.
+    """
+
+    cloud: CompiledCloud
+    goal: Sequence[int]
+    departures: tuple[int, ...]
+    arrivals: tuple[int, ...]
+    movers: tuple[int, ...]
+    boots: Mapping[int, float]
+    receives: Sequence[bool]
+    """Per host: whether an instance may arrive there, if need be after powering it on."""
+    limits: Limits
+
+    def weight(self, guest: int) -> int:
+        """What moving the instance costs: its memory in MiB, 1 where it has none, so that no move is free."""
+        return self.cloud.snapshot.instances[guest].memory_mb() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One migration of an instance, as a position of a sequence."""
+
+    guest: int
+    source: int
+    dest: int
+
+
+def pose(cloud: CompiledCloud, target: Placement, limits: Limits) -> Problem:
+    """The problem of a target whose names are known to be the cloud's."""
+    goal = list(cloud.home)
+    departures, arrivals, movers = [], [], []
+    for uuid, name in target.placement.items():
+        guest = cloud.instance_index[uuid]
+        goal[guest] = NOWHERE if name is None else cloud.host_index[name]
+    for guest, (home, end) in enumerate(zip(cloud.home, goal, strict=True)):
+        if home == end:
+            continue
+        if end == NOWHERE:
+            departures.append(guest)
+        elif home == NOWHERE:
+            arrivals.append(guest)
+        else:
+            movers.append(guest)
+    hosts = cloud.snapshot.hosts
+    boots = {
+        number: host.boot_s for number, host in enumerate(hosts) if host.state == "off" and host.status == "enabled"
+    }
+    receives = [host.receives() or number in boots for number, host in enumerate(hosts)]
+    return Problem(cloud, goal, tuple(departures), tuple(arrivals), tuple(movers), boots, receives, limits)
