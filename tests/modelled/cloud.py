@@ -1,0 +1,330 @@
+"""A cloud in memory that behaves as Nova was seen to behave, and watches over what it is asked.
+
+What happens to a migration is written down beforehand as a ``Fate``. Time is the clock's; whatever is due happens
+before the next call is answered. Requests that no careful caller would send are kept in ``violations``.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vmpath_service.engine.ports import Clock
+from vmpath_service.model.errors import AnswerLost, CloudUnreachable, RequestRefused
+from vmpath_service.model.readings import HostReading, InstanceReading, MigrationOutcome, MigrationReading
+from vmpath_service.model.snapshot import Host, InFlight, Instance, Inventory, Snapshot
+
+End = Literal[
+    "completed",
+    "host follows late",
+    "failed before",
+    "failed midway",
+    "no valid host",
+    "cancelled, then error",
+    "error after the switch",
+    "error after completion",
+    "compute dies",
+    "deleted midway",
+]
+Answer = Literal["accepted", "refused", "lost", "lost and never arrives", "lost and arrives late"]
+
+GOOD_ENDS = frozenset(("completed", "host follows late"))
+ENDED = frozenset(("completed", "failed", "error", "cancelled"))
+LATE_ARRIVAL = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """``scheduling`` and ``copying`` in seconds."""
+
+    end: End = "completed"
+    answer: Answer = "accepted"
+    scheduling: float = 1.0
+    copying: float = 10.0
+
+
+@dataclass(slots=True)
+class Server:
+    host: str
+    resources: Mapping[str, int]
+    status: str = "ACTIVE"
+    task_state: str | None = None
+    ours: bool = True
+
+
+@dataclass(slots=True)
+class Move:
+    """A migration as Nova has it; ``claimed``: its destination counts the instance."""
+
+    id: int
+    instance: str
+    source: str
+    dest: str
+    fate: Fate
+    status: str = "accepted"
+    known_dest: str | None = None
+    claimed: bool = False
+    was: str = "ACTIVE"
+    began: float = 0.0
+
+
+@dataclass(slots=True)
+class HostState:
+    capacity: Mapping[str, int]
+    up: bool = True
+    reason: str | None = None
+    enabled: bool = True
+
+
+@dataclass
+class ModelCloud:
+    """``fates``: per instance, what becomes of its requests in turn (then: completed).
+
+    ``frozen``: asked at each request whether one may come at all.
+    """
+
+    clock: Clock
+    hosts: dict[str, HostState]
+    servers: dict[str, Server]
+    fates: dict[str, list[Fate]] = field(default_factory=dict)
+    frozen: Callable[[], bool] = lambda: False
+    moves: list[Move] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    unreachable: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.RLock()
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._ids = itertools.count(100)
+        self._moment: float | None = None
+
+    # what the engine asks
+
+    def read(self) -> Snapshot:
+        with self._lock:
+            self._arrive("read")
+            moving = [move for move in self.moves if move.claimed]
+            return Snapshot(
+                hosts=tuple(
+                    Host(
+                        name,
+                        {kind: Inventory(capacity=amount) for kind, amount in host.capacity.items()},
+                        state="up" if host.up else "down",
+                        status="enabled" if host.enabled else "disabled",
+                        disabled_reason=host.reason,
+                    )
+                    for name, host in self.hosts.items()
+                ),
+                instances=tuple(
+                    Instance(uuid, server.host, dict(server.resources), status=server.status)
+                    for uuid, server in self.servers.items()
+                ),
+                in_flight=tuple(InFlight(move.instance, move.source, move.dest) for move in moving),
+            )
+
+    def read_hosts(self, names: Collection[str]) -> Mapping[str, HostReading]:
+        with self._lock:
+            self._arrive("read_hosts")
+            return {
+                name: HostReading(name, self.hosts[name].up, self.hosts[name].enabled, self.free(name))
+                for name in names
+                if name in self.hosts
+            }
+
+    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
+        with self._lock:
+            self._arrive("read_instances")
+            return {
+                uuid: InstanceReading(uuid, server.host, server.status, server.task_state)
+                for uuid in uuids
+                if (server := self.servers.get(uuid)) is not None
+            }
+
+    def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
+        with self._lock:
+            self._arrive("read_migrations")
+            return {uuid: [self._reading(move) for move in self.moves if move.instance == uuid] for uuid in instances}
+
+    def live_migrate(self, instance: str, dest: str) -> None:
+        with self._lock:
+            self._arrive("live_migrate")
+            self.requests.append((instance, dest))
+            turn = sum(1 for name, _ in self.requests if name == instance) - 1
+            fates = self.fates.get(instance, [])
+            fate = fates[turn] if turn < len(fates) else Fate()
+            if self.frozen():
+                self.violations.append(f"{instance} was to move while everything is frozen")
+            if fate.answer == "refused":
+                raise RequestRefused("409: the instance is not in a state for it", 409)
+            if fate.answer == "lost and never arrives":
+                raise AnswerLost("time-out")
+            if fate.answer == "lost and arrives late":
+                self.later(LATE_ARRIVAL, lambda: self._begin(instance, dest, fate))
+                raise AnswerLost("time-out")
+            self._begin(instance, dest, fate)
+            if fate.answer == "lost":
+                raise AnswerLost("time-out")
+
+    def disable_host(self, name: str, reason: str) -> None:
+        with self._lock:
+            self._arrive("disable_host")
+            self.hosts[name].enabled = False
+            self.hosts[name].reason = reason
+
+    def enable_host(self, name: str) -> None:
+        with self._lock:
+            self._arrive("enable_host")
+            self.hosts[name].enabled = True
+            self.hosts[name].reason = None
+
+    def disabled_reason(self, name: str) -> str | None:
+        with self._lock:
+            self._arrive("disabled_reason")
+            host = self.hosts[name]
+            return None if host.enabled else host.reason or ""
+
+    # what tests ask and do
+
+    def free(self, host: str) -> dict[str, int]:
+        """What Placement has free: claims of migrations count at both ends."""
+        used: Counter[str] = Counter()
+        for server in self.servers.values():
+            if server.host == host:
+                used.update(server.resources)
+        for move in self.moves:
+            if move.claimed and (server := self.servers.get(move.instance)) is not None:
+                other = move.source if server.host == move.dest else move.dest
+                if other == host:
+                    used.update(server.resources)
+        return {kind: amount - used[kind] for kind, amount in self.hosts[host].capacity.items()}
+
+    def later(self, seconds: float, change: Callable[[], None]) -> None:
+        """Let something happen after so many seconds."""
+        with self._lock:
+            heapq.heappush(self._due, (self._now() + seconds, next(self._order), change))
+
+    def happen(self) -> None:
+        """Let everything happen that is due."""
+        with self._lock:
+            while self._due and self._due[0][0] <= self.clock.monotonic():
+                self._moment, _, change = heapq.heappop(self._due)
+                change()
+            self._moment = None
+
+    def _now(self) -> float:
+        """The moment at which something happens, though it is looked at later."""
+        return self.clock.monotonic() if self._moment is None else self._moment
+
+    def promised(self, host: str) -> Counter[str]:
+        """What was accepted for a host and is not claimed there yet."""
+        promised: Counter[str] = Counter()
+        for move in self.moves:
+            if move.dest == host and move.status == "accepted" and (server := self.servers.get(move.instance)):
+                promised.update(server.resources)
+        return promised
+
+    def _arrive(self, call: str) -> None:
+        self.happen()
+        self.calls.append(call)
+        if self.unreachable:
+            raise CloudUnreachable("503: no answer")
+
+    def _begin(self, instance: str, dest: str, fate: Fate) -> None:
+        server = self.servers.get(instance)
+        if server is None:
+            return
+        if server.task_state is not None:
+            self.violations.append(f"{instance} was to move while busy with {server.task_state}")
+            raise RequestRefused("409: the instance is busy", 409)
+        promised, free = self.promised(dest), self.free(dest)
+        short = [kind for kind, amount in server.resources.items() if amount > free.get(kind, 0) - promised[kind]]
+        if short or not (self.hosts[dest].up and self.hosts[dest].enabled):
+            self.violations.append(f"{instance} was to move to {dest}, which cannot take it in ({short})")
+        move = Move(next(self._ids), instance, server.host, dest, fate, was=server.status)
+        self.moves.append(move)
+        server.status, server.task_state = "MIGRATING", "migrating"
+        self.later(fate.scheduling, lambda: self._schedule(move))
+
+    def _schedule(self, move: Move) -> None:
+        server = self.servers.get(move.instance)
+        if server is None:
+            move.status = "error"
+            return
+        if move.fate.end == "no valid host":
+            move.status = "error"
+            server.status, server.task_state = move.was, None
+            return
+        move.known_dest, move.claimed, move.status = move.dest, True, "preparing"
+        move.began = self._now()
+        self.later(move.fate.copying, lambda: self._end(move))
+        self.later(move.fate.copying / 4, lambda: self._run(move))
+
+    def _run(self, move: Move) -> None:
+        if move.status == "preparing":
+            move.status = "running"
+
+    def _end(self, move: Move) -> None:
+        server = self.servers.get(move.instance)
+        if server is None:
+            move.status, move.claimed = "error", False
+            return
+        match move.fate.end:
+            case "completed":
+                self._arrived(move, server)
+                move.status = "completed"
+            case "host follows late":
+                move.status = "completed"
+                self.later(7.0, lambda: self._arrived(move, server))
+            case "failed before" | "failed midway":
+                self._back(move, server)
+                move.status = "error" if move.fate.end == "failed before" else "failed"
+            case "cancelled, then error":
+                self._back(move, server)
+                move.status = "cancelled"
+                self.later(2.5, lambda: self._break(move, server))
+            case "error after the switch":
+                self._arrived(move, server)
+                self._break(move, server)
+            case "error after completion":
+                self._arrived(move, server)
+                move.status = "completed"
+                self.later(2.5, lambda: self._break(move, server))
+            case "compute dies":
+                self._back(move, server)
+                move.status = "running"
+            case "deleted midway":
+                move.status, move.claimed = "error", False
+                del self.servers[move.instance]
+
+    def _arrived(self, move: Move, server: Server) -> None:
+        server.host, server.status, server.task_state, move.claimed = move.dest, move.was, None, False
+
+    def _back(self, move: Move, server: Server) -> None:
+        server.status, server.task_state, move.claimed = move.was, None, False
+
+    def _break(self, move: Move, server: Server) -> None:
+        server.status, server.task_state, move.status, move.claimed = "ERROR", None, "error", False
+
+    def _reading(self, move: Move) -> MigrationReading:
+        if move.status == "completed":
+            outcome = MigrationOutcome.COMPLETED
+        elif move.status == "cancelled":
+            outcome = MigrationOutcome.CANCELLED
+        elif move.status in ENDED:
+            outcome = MigrationOutcome.FAILED
+        else:
+            outcome = MigrationOutcome.UNDER_WAY
+        remaining = None
+        if move.status == "running" and move.fate.copying:
+            remaining = max(0.0, 1 - (self.clock.monotonic() - move.began) / move.fate.copying)
+        return MigrationReading(
+            move.id, None, move.instance, move.source, move.known_dest, move.status, outcome, remaining
+        )

@@ -1,0 +1,432 @@
+"""Walks told as stories: what the world does, and what the walk makes of it."""
+
+import itertools
+
+import pytest
+from modelled.cloud import Answer, End, Fate, Server
+from modelled.walking import POLL, SETTINGS, World, plan_of
+
+from vmpath_service.engine.executor.state import Limits, Settings
+from vmpath_service.model.errors import AnswerLost, Conflict, Fenced, StoreError
+from vmpath_service.model.records import Migration, MigrationState, RearrangementState
+
+
+def one_move(**of_settings: float) -> World:
+    return World({"a": 10, "b": 10}, {"x": ("a", 4)}, plan_of(("x", "a", "b")), Settings(**of_settings))
+
+
+def swap() -> World:
+    """x and y change places by way of c: y to c, x to b, y to a."""
+    return World(
+        {"a": 10, "b": 10, "c": 10},
+        {"x": ("a", 6), "y": ("b", 6)},
+        plan_of(("y", "b", "c"), ("x", "a", "b", [1]), ("y", "c", "a", [1, 2])),
+    )
+
+
+def test_a_plan_is_walked_to_its_end() -> None:
+    world = swap()
+    finish = world.run()
+    assert (finish.outcome, finish.explanation) == ("succeeded", None)
+    assert {uuid: server.host for uuid, server in world.cloud.servers.items()} == {"x": "b", "y": "a"}
+    assert world.cloud.requests == [("y", "c"), ("x", "b"), ("y", "a")]
+    assert world.cloud.violations == []
+    assert world.all_done()
+
+
+def test_what_happens_is_told_in_order() -> None:
+    world = one_move()
+    world.run()
+    assert world.kinds() == [
+        "migration.requested",
+        "migration.accepted",
+        "migration.running",
+        "migration.verifying",
+        "migration.done",
+    ]
+
+
+def test_progress_is_recorded() -> None:
+    world = one_move()
+    world.cloud.fates = {"x": [Fate(copying=100)]}
+    world.run_for(60)
+    (migration,) = world.store.migrations(world.identity)
+    assert migration.state is MigrationState.RUNNING
+    assert 0.4 < (migration.progress or 0) < 0.7
+
+
+def test_done_is_believed_only_at_the_second_look() -> None:
+    world = one_move(settle_seconds=20)
+    ended = world.run()
+    (migration,) = world.store.migrations(world.identity)
+    assert ended.outcome == "succeeded"
+    assert migration.ended_at is not None
+    assert migration.ended_at - (migration.intended_at or 0) >= 11 + 20
+
+
+def test_a_paused_instance_stays_paused() -> None:
+    world = one_move()
+    world.cloud.servers["x"].status = "PAUSED"
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.servers["x"].status == "PAUSED"
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ("failed before", "ended as error; the instance is ACTIVE on a"),
+        ("failed midway", "ended as failed; the instance is ACTIVE on a"),
+        ("no valid host", "ended as error; the instance is ACTIVE on a"),
+        ("cancelled, then error", "ended as error; the instance is ERROR on a"),
+        ("error after the switch", "ended as error; the instance is ERROR on b"),
+        ("error after completion", "ended as error; the instance is ERROR on b"),
+        ("compute dies", "still says running, but for 120 s the instance has not been migrating"),
+        ("deleted midway", "the instance does not exist any more"),
+    ],
+)
+def test_a_failure_is_told_as_it_is(end: End, words: str) -> None:
+    world = one_move()
+    world.cloud.fates = {"x": [Fate(end)]}
+    finish = world.run()
+    assert finish.outcome == "failed"
+    assert world.states() == ["failed"]
+    assert words in world.reason(1)
+    assert words in (finish.explanation or "")
+    assert len(world.cloud.requests) == 1
+
+
+def test_a_host_that_follows_the_record_late_is_waited_for() -> None:
+    world = one_move()
+    world.cloud.fates = {"x": [Fate("host follows late")]}
+    assert world.run().outcome == "succeeded"
+
+
+def test_an_instance_stopped_after_its_move_is_not_called_done() -> None:
+    world = one_move()
+
+    def stop() -> None:
+        world.cloud.servers["x"].status = "SHUTOFF"
+
+    world.cloud.later(12, stop)
+    assert world.run().outcome == "failed"
+    assert "is SHUTOFF on b (it was ACTIVE before)" in world.reason(1)
+
+
+@pytest.mark.parametrize("answer", ["lost", "lost and arrives late"])
+def test_a_lost_answer_is_followed_and_not_asked_again(answer: Answer) -> None:
+    world = one_move()
+    world.cloud.fates = {"x": [Fate(answer=answer)]}
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.requests == [("x", "b")]
+    assert "migration.answer_lost" in world.kinds()
+
+
+def test_a_request_that_never_arrived_is_waited_out() -> None:
+    world = one_move(request_settle_seconds=90)
+    world.cloud.fates = {"x": [Fate(answer="lost and never arrives")]}
+    assert world.run().outcome == "failed"
+    assert world.clock.now >= 90
+    assert "the request never arrived" in world.reason(1)
+    assert world.cloud.requests == [("x", "b")]
+
+
+def test_a_refused_request_fails_at_once() -> None:
+    world = one_move()
+    world.cloud.fates = {"x": [Fate(answer="refused")]}
+    assert world.run().outcome == "failed"
+    assert "Nova refused the request: 409" in world.reason(1)
+    assert world.clock.now < 10
+
+
+def test_what_waited_for_a_failure_is_left_out_and_the_rest_goes_on() -> None:
+    world = World(
+        {"a": 10, "b": 10, "c": 10, "d": 10},
+        {"x": ("a", 6), "y": ("b", 6), "z": ("d", 1)},
+        plan_of(("y", "b", "c"), ("x", "a", "b", [1]), ("y", "c", "a", [1, 2]), ("z", "d", "a")),
+    )
+    world.cloud.fates = {"y": [Fate("failed midway")]}
+    finish = world.run()
+    assert world.states() == ["failed", "skipped", "skipped", "done"]
+    assert world.reason(2) == "it waits for step 1, which failed"
+    assert finish.outcome == "failed"
+    assert (finish.explanation or "").startswith("3 of 4 migrations were not done: step 1, migration of y")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda world: world.cloud.servers.pop("x"), "the instance does not exist any more"),
+        (lambda world: setattr(world.cloud.servers["x"], "host", "c"), "ACTIVE on c, not on a: someone else moved it"),
+        (lambda world: setattr(world.cloud.servers["x"], "status", "SHUTOFF"), "SHUTOFF on a, and only ACTIVE"),
+    ],
+)
+def test_a_world_that_changed_before_the_start_is_left_as_it_is(change, words: str) -> None:  # type: ignore[no-untyped-def]
+    world = one_move()
+    change(world)
+    assert world.run().outcome == "failed"
+    assert world.states() == ["skipped"]
+    assert words in world.reason(1)
+    assert world.cloud.requests == []
+
+
+def test_an_instance_that_is_there_already_is_done() -> None:
+    world = one_move()
+    world.cloud.servers["x"].host = "b"
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.requests == []
+
+
+def test_a_busy_instance_is_waited_for() -> None:
+    world = one_move()
+    world.cloud.servers["x"].task_state = "image_uploading"
+    world.cloud.later(60, lambda: setattr(world.cloud.servers["x"], "task_state", None))
+    assert world.run().outcome == "succeeded"
+    assert "migration.waiting" in world.kinds()
+
+
+def test_room_taken_by_others_is_waited_for_within_a_limit() -> None:
+    world = one_move(start_wait_seconds=100)
+    world.cloud.servers["stranger"] = Server("b", {"MEMORY_MB": 8}, ours=False)
+    finish = world.run()
+    assert world.states() == ["failed"]
+    assert "not started within 100 s: host b has 2 MEMORY_MB free of the 4 that are needed" in world.reason(1)
+    assert finish.outcome == "failed"
+    assert world.cloud.requests == []
+
+
+def test_room_that_comes_back_is_used() -> None:
+    world = one_move(start_wait_seconds=100)
+    world.cloud.servers["stranger"] = Server("b", {"MEMORY_MB": 8}, ours=False)
+    world.cloud.later(50, lambda: world.cloud.servers.pop("stranger"))
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.violations == []
+
+
+@pytest.mark.parametrize("field", ["up", "enabled"])
+def test_a_destination_that_takes_nothing_in_is_not_asked(field: str) -> None:
+    world = one_move()
+    setattr(world.cloud.hosts["b"], field, False)
+    assert world.run().outcome == "failed"
+    assert world.cloud.requests == []
+
+
+def test_two_starts_in_one_tick_do_not_count_on_the_same_room() -> None:
+    world = World(
+        {"a": 10, "b": 10, "c": 6}, {"x": ("a", 4), "y": ("b", 4)}, plan_of(("x", "a", "c"), ("y", "b", "c"))
+    )
+    world.run()
+    assert world.cloud.violations == []
+    assert sorted(world.states()) == ["done", "failed"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "at_once"),
+    [(Limits(1, 9, 9), 1), (Limits(9, 2, 9), 2), (Limits(9, 9, 3), 3), (Limits(None, None, None), 6)],
+)
+def test_limits_hold(limits: Limits, at_once: int) -> None:
+    names = "uvwxyz"
+    world = World(
+        {"a": 10, "b": 10},
+        dict.fromkeys(names, ("a", 1)),
+        plan_of(*((name, "a", "b") for name in names)),
+        Settings(limits=limits),
+    )
+    most = 0
+
+    def count() -> None:
+        nonlocal most
+        most = max(most, len(world.store.unresolved()))
+        world.cloud.later(0.5, count)
+
+    world.cloud.later(0, count)
+    assert world.run().outcome == "succeeded"
+    assert most == at_once
+
+
+def test_migrations_of_other_rearrangements_count_and_keep_their_instance() -> None:
+    world = one_move()
+    other = Migration("other", 1, "x", "a", "c", MigrationState.RUNNING, attempt=1)
+    world.store._migrations["other"] = {1: other}
+    world.run_for(100)
+    assert world.cloud.requests == []
+    assert world.states() == ["pending"]
+    world.store._migrations["other"] = {}
+    assert world.run().outcome == "succeeded"
+
+
+def test_the_longest_chain_goes_first() -> None:
+    world = World(
+        {"a": 20, "b": 20, "c": 20},
+        {"x": ("a", 1), "y": ("a", 1), "z": ("a", 1)},
+        plan_of(("x", "a", "b"), ("y", "a", "b"), ("z", "a", "b"), ("z", "b", "c", [3])),
+        Settings(limits=Limits(1, 1, 1)),
+    )
+    world.run()
+    assert world.cloud.requests[0] == ("z", "b")
+
+
+def test_frozen_nothing_starts_and_what_is_in_flight_is_followed() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 4)}, plan_of(("x", "a", "b"), ("y", "a", "b", [1])))
+    world.cloud.later(3, lambda: world.store.freeze("fire", "me"))
+    assert world.run_for(500) is None
+    assert world.states() == ["done", "pending"]
+    world.store.thaw()
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.violations == []
+
+
+def test_a_paused_walk_goes_on_when_it_may() -> None:
+    world = one_move()
+    epoch = world.store.get(world.identity).epoch
+    world.store.change(world.identity, epoch, state=RearrangementState.PAUSED)
+    assert world.run_for(100) is None
+    assert world.cloud.requests == []
+    world.store.change(world.identity, epoch + 1, state=RearrangementState.RUNNING)
+    assert world.run().outcome == "succeeded"
+
+
+def test_cancelled_nothing_starts_and_what_is_in_flight_is_followed() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 4)}, plan_of(("x", "a", "b"), ("y", "a", "b", [1])))
+    world.cloud.later(3, lambda: world.store.request_cancel(world.identity))
+    finish = world.run()
+    assert finish.outcome == "cancelled"
+    assert world.states() == ["done", "skipped"]
+    assert world.reason(2) == "the rearrangement was cancelled"
+
+
+def test_a_cancel_that_came_too_late_changes_nothing() -> None:
+    world = one_move()
+    world.cloud.later(3, lambda: world.store.request_cancel(world.identity))
+    assert world.run().outcome == "succeeded"
+
+
+def test_while_the_cloud_cannot_be_read_nothing_is_decided() -> None:
+    world = one_move(request_settle_seconds=30, stuck_seconds=30)
+    world.cloud.later(3, lambda: setattr(world.cloud, "unreachable", True))
+
+    def back() -> None:
+        world.cloud.unreachable = False
+
+    world.cloud.later(400, back)
+    assert world.run().outcome == "succeeded"
+    assert world.kinds().count("cloud.unreachable") == 1
+    assert world.kinds().count("cloud.reached") == 1
+
+
+def test_a_walk_that_hangs_is_told_of_once_and_followed_to_its_end() -> None:
+    world = one_move(stuck_seconds=100)
+    world.cloud.fates = {"x": [Fate(scheduling=1000)]}
+    assert world.run().outcome == "succeeded"
+    assert world.kinds().count("migration.stuck") == 1
+
+
+def test_asked_to_stop_it_stops_and_another_goes_on() -> None:
+    world = swap()
+    for _ in range(200):
+        if finish := world.run_for(SETTINGS.settle_seconds + 2 * POLL):
+            break
+    assert finish is not None
+    assert finish.outcome == "succeeded"
+    assert world.cloud.requests == [("y", "c"), ("x", "b"), ("y", "a")]
+
+
+def test_a_walk_whose_epoch_is_over_does_nothing_more() -> None:
+    world = one_move()
+    walk = world.walk()
+    world.store.claim(world.identity, "another engine")
+    before = world.store.migrations(world.identity)
+    with pytest.raises(Fenced):
+        walk.run()
+    assert world.store.migrations(world.identity) == before
+    assert world.cloud.requests == []
+
+
+def test_fenced_in_the_middle_of_a_tick_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = one_move()
+    intend = world.store.intend
+
+    def overtaken(epoch: int, migration: Migration) -> None:
+        world.store.claim(world.identity, "another engine")
+        intend(epoch, migration)
+
+    monkeypatch.setattr(world.store, "intend", overtaken)
+    with pytest.raises(Fenced):
+        world.walk().run()
+    assert world.cloud.requests == []
+
+
+def test_an_intention_that_the_database_did_not_take_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 1), "y": ("a", 1)}, plan_of(("x", "a", "b"), ("y", "a", "b")))
+    intend = world.store.intend
+    calls = itertools.count()
+
+    def failing(epoch: int, migration: Migration) -> None:
+        if next(calls) == 1:
+            raise StoreError("the disk is full")
+        intend(epoch, migration)
+
+    monkeypatch.setattr(world.store, "intend", failing)
+    with pytest.raises(StoreError):
+        world.walk().run()
+    assert world.cloud.requests == [("x", "b")]
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.requests == [("x", "b"), ("y", "b")]
+
+
+def test_a_database_that_stumbles_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = one_move()
+    record = world.store.record
+    calls = itertools.count()
+
+    def stumbling(epoch: int, migration: Migration) -> None:
+        if next(calls) % 2 == 0:
+            raise StoreError("database is locked")
+        record(epoch, migration)
+
+    monkeypatch.setattr(world.store, "record", stumbling)
+    assert world.run().outcome == "succeeded"
+
+
+def test_a_step_whose_attempt_was_made_before_is_not_made_again() -> None:
+    world = one_move()
+    world.store.intentions.append((world.identity, 1, 1))
+    with pytest.raises(StoreError, match="step 1 could not be journaled"):
+        world.walk().run()
+    assert world.cloud.requests == []
+    with pytest.raises(Conflict):
+        world.store.intend(
+            world.store.get(world.identity).epoch, Migration(world.identity, 1, "x", "a", "b", attempt=1)
+        )
+
+
+def test_a_request_that_breaks_in_an_unknown_way_may_have_been_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = one_move()
+    ask = world.cloud.live_migrate
+
+    def broken(instance: str, dest: str) -> None:
+        ask(instance, dest)
+        raise KeyError("token")
+
+    monkeypatch.setattr(world.cloud, "live_migrate", broken)
+    assert world.run().outcome == "succeeded"
+    assert len(world.cloud.requests) == 1
+
+
+def test_someone_elses_migration_is_not_taken_for_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World({"a": 10, "b": 10, "c": 10}, {"x": ("a", 4)}, plan_of(("x", "a", "b")))
+
+    def stolen(instance: str, dest: str) -> None:
+        world.cloud._begin("x", "c", Fate())
+        world.cloud.requests.append((instance, dest))
+        raise AnswerLost("time-out")
+
+    monkeypatch.setattr(world.cloud, "live_migrate", stolen)
+    assert world.run().outcome == "failed"
+    assert "the request never arrived" in world.reason(1)
+    assert "ACTIVE on c" in world.reason(1)
+
+
+def test_nothing_to_do_is_a_success() -> None:
+    world = World({"a": 10}, {}, plan_of(), SETTINGS)
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.calls == []
