@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -84,15 +82,6 @@ class Api:
         """
         return self._decoded(path, self._read(path, microversion, parameters), answer)
 
-    def get_with_date(
-        self, path: str, answer: type[Answer], *, microversion: str | None = None, parameters: Parameters | None = None
-    ) -> tuple[Answer, float]:
-        """Like ``get``, with the time at which the API answered by its own clock, in seconds since the epoch."""
-        response = self._read(path, microversion, parameters)
-        stamp = response.headers.get("Date")
-        moment = None if stamp is None else email.utils.parsedate_to_datetime(stamp)
-        return self._decoded(path, response, answer), time.time() if moment is None else moment.timestamp()
-
     def put(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
         """Set something to a value; repeated like a reading, since doing it twice changes nothing."""
         self._repeated(lambda: self._attempt("PUT", path, microversion, None, body))
@@ -100,7 +89,7 @@ class Api:
     def post_once(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
         """Ask for an action, once.
 
-        Raises CloudUnreachable or CloudDenied when it was surely not sent, RequestRefused when it was refused,
+        Raises CloudUnreachable when it was surely not sent, CloudDenied or RequestRefused when it was refused,
         AnswerLost when nobody knows.
         """
         try:
@@ -135,6 +124,9 @@ class Api:
         if response.status_code < 300:
             return
         said = _said(response)
+        if response.status_code in (401, 403):
+            user = self._session.identity().user
+            raise CloudDenied(f"{self._asked} does not allow {user} to POST {path} ({response.status_code}): {said}")
         if 400 <= response.status_code < 500:
             raise RequestRefused(f"{self._asked} refused ({response.status_code}): {said}", response.status_code)
         raise AnswerLost(

@@ -12,7 +12,7 @@ import requests
 import urllib3
 from keystoneauth1 import exceptions as keystone
 
-from vmpath_service.model.errors import CloudDenied, CloudError, CloudUnreachable, InvalidInput, VmpathError
+from vmpath_service.model.errors import CloudDenied, CloudUnreachable, InvalidInput, VmpathError
 
 _ADDRESS = re.compile(r"https?://[^\s'\",)]+")
 
@@ -74,34 +74,38 @@ def translate(error: Exception, *, asked: str, user: str) -> VmpathError:
     if isinstance(error, VmpathError):
         return error
     if isinstance(error, keystone.Unauthorized):
-        return CloudDenied(
-            f"Keystone refused {user}: wrong user name, password, project or domain"
-            f" (asked at {address_in(error, asked)})"
-        )
+        return CloudDenied(f"{_keystone(error, asked)} refused {user}: wrong name, password, project or domain")
     if isinstance(error, keystone.Forbidden):
-        return CloudDenied(f"Keystone does not let {user} in (asked at {address_in(error, asked)})")
+        return CloudDenied(f"{_keystone(error, asked)} does not let {user} in")
     if isinstance(error, keystone.ConnectionError):
         return CloudUnreachable(f"{_party(error, asked)} does not answer: {reason_of(error)}")
+    if isinstance(error, keystone.EmptyCatalog):
+        return CloudDenied(f"{user} is given no service catalogue: a project must be named")
     if isinstance(error, keystone.CatalogException):
-        return CloudUnreachable(f"the service catalogue that {user} sees has no endpoint: {_first_line(error)}")
-    if isinstance(error, keystone.DiscoveryFailure):
-        return CloudUnreachable(f"{_party(error, asked)} is not the API that was expected: {_first_line(error)}")
+        return CloudUnreachable(f"the service catalogue does not help {user}: {_first_line(error)}")
+    if isinstance(error, keystone.DiscoveryFailure | keystone.InvalidResponse):
+        return CloudUnreachable(f"{_party(error, asked)} answers, but not as that API does (is the address right?)")
     if isinstance(error, keystone.HttpError):
-        return CloudUnreachable(f"{_party(error, asked)} answered {error.http_status}")
+        return CloudUnreachable(f"{_party(error, asked)} answered {error.http_status} (is the address right?)")
     if isinstance(error, keystone.AuthPluginException):
         return InvalidInput(f"the credentials of {user} are incomplete: {_first_line(error)}")
-    if isinstance(error, keystone.ClientException):
-        return CloudUnreachable(f"{asked} cannot be used: {_first_line(error)}")
-    return CloudError(f"{asked} cannot be used: {type(error).__name__}")
+    return CloudUnreachable(f"{asked} cannot be used: {_first_line(error)}")
+
+
+def _keystone(error: BaseException, asked: str) -> str:
+    address = address_in(error, "")
+    if address or asked.startswith("Keystone"):
+        return f"Keystone at {address}" if address else asked
+    return "Keystone"
 
 
 def _party(error: BaseException, asked: str) -> str:
-    """Who failed: what was asked, or, when the error names another address, the one there (Keystone)."""
+    """Who failed: what was asked, or, when the error names another address, the one there."""
     address = address_in(error, "")
     _, _, place = asked.partition(" at ")
     if not address or (place and address.startswith(place.rstrip("/"))):
         return asked
-    return f"Keystone at {address}" if "/auth/tokens" in address or not place else f"the server at {address}"
+    return f"Keystone at {address}" if "/auth/tokens" in address else f"the server at {address}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -64,8 +64,9 @@ class Inventory:
 
     def read(self) -> Reading:
         """The cloud at one moment; raises NoDecision rather than a partial picture."""
-        services, moment = self._nova.services()
+        services = self._nova.services()
         hosts.check_cells(services)
+        moment = hosts.moment_of(services)
         picture = self._first_look(services)
         for round_ in range(self._settings.rounds):
             changed = self._changes(picture, moment)

@@ -66,9 +66,9 @@ class NovaCloud:
         connection = self._connected()
         nova, placement = connection.nova, connection.placement
         if len(wanted) <= 3:
-            listed = [service for name in sorted(wanted) for service in nova.services(name)[0]]
+            listed = [service for name in sorted(wanted) for service in nova.services(name)]
         else:
-            listed = list(nova.services()[0])
+            listed = list(nova.services())
         services = hosts.compute_services(listed, wanted)
         hosts.check_cells(services.values())
         providers = self._providers_of(connection, services.keys())
@@ -94,7 +94,7 @@ class NovaCloud:
             answers = for_each(self._settings.workers, nova.server, wanted)
             found = {server.id: server for server in answers if server is not None}
         else:
-            hosts.check_cells(nova.services()[0])
+            hosts.check_cells(nova.services())
             everything = nova.servers()
             found = {uuid: everything[uuid] for uuid in wanted if uuid in everything}
         return {
@@ -123,11 +123,10 @@ class NovaCloud:
     def live_migrate(self, instance: str, dest: str) -> None:
         """Ask Nova to live-migrate, once, by the scheduler's leave. Returns when Nova has accepted (202).
 
-        Raises RequestRefused when Nova said no; CloudUnreachable or CloudDenied when the request surely never left;
+        Raises RequestRefused or CloudDenied when Nova said no, CloudUnreachable when the request surely never left,
         AnswerLost when it may have been carried out.
         """
-        connection = self._connected()
-        connection.nova.live_migrate(instance, dest)
+        self._connected().nova.live_migrate(instance, dest)
 
     def disable_host(self, name: str, reason: str) -> None:
         """Disable the host's compute service: two requests. Raises NotFound."""

@@ -31,13 +31,12 @@ class Nova:
         self._newest = versions.for_compute()
         self._settings = settings
 
-    def services(self, host: str | None = None) -> tuple[tuple[wire.Service, ...], float]:
-        """All services (or the nova-compute of one host) and the time by Nova's clock: one request."""
+    def services(self, host: str | None = None) -> tuple[wire.Service, ...]:
+        """All services, or the nova-compute of one host: one request."""
         parameters = {} if host is None else {"binary": "nova-compute", "host": host}
-        answer, moment = self._api.get_with_date(
+        return self._api.get(
             "/os-services", wire.Services, microversion=self._newest, parameters=parameters
-        )
-        return answer.services, moment
+        ).services
 
     def hypervisors(self) -> tuple[wire.Hypervisor, ...]:
         """All hypervisors: one request, which costs Nova no call to the hosts."""
@@ -151,7 +150,7 @@ class Nova:
 
     def compute_service(self, host: str) -> wire.Service:
         """The nova-compute service of a host: one request. Raises NotFound."""
-        found = [each for each in self.services(host)[0] if each.binary == "nova-compute" and each.host == host]
+        found = [each for each in self.services(host) if each.binary == "nova-compute" and each.host == host]
         if not found:
             raise NotFound(f"Nova has no compute service on host {host}")
         return found[0]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import InvalidInput
 
+_NO_CLOUD = (
+    "no cloud is configured: expected the name of a cloud in clouds.yaml, OS_* variables in the environment, or"
+    " credentials in the configuration"
+)
+_BY_PASSWORD = frozenset((None, "password", "v3password"))
 NAMES = {"compute": "Nova", "placement": "the Placement API"}
 
 
@@ -54,8 +61,8 @@ class CloudSession:
         with self._lock:
             try:
                 session = region.get_session()
-            except (keystone.ClientException, sdk.SDKException) as error:
-                raise InvalidInput(f"the credentials of cloud {region.name!r} are incomplete: {error}") from None
+            except (keystone.ClientException, sdk.SDKException, OSError) as error:
+                raise InvalidInput(f"the cloud {region.name!r} cannot be used as configured: {error}") from None
         # a time-out for what keystoneauth asks by itself (tokens, version documents)
         session.timeout = self._settings.connect_timeout_s + self._settings.read_timeout_s
         return session
@@ -100,6 +107,10 @@ def _configure(settings: CloudSettings) -> Any:
     ):
         if value is not None:
             overrides[key] = value
+    if settings.cacert is not None and not Path(settings.cacert).is_file():
+        raise InvalidInput(f"there is no file of CA certificates {settings.cacert!r}")
+    # without a handler of its own, keystoneauth's warnings would go to stderr in programs that log nothing
+    logging.getLogger("keystoneauth").addHandler(logging.NullHandler())
     explicit = bool(settings.auth)
     if explicit:
         overrides["auth"] = dict(settings.auth)
@@ -113,10 +124,12 @@ def _configure(settings: CloudSettings) -> Any:
         if settings.cloud is not None and not explicit:
             where = ", ".join(files or loader.CONFIG_FILES)
             raise InvalidInput(f"there is no usable cloud {settings.cloud!r} in {where}: {error}") from None
+        if not explicit and "auth_url" in str(error):
+            raise InvalidInput(_NO_CLOUD) from None
         raise InvalidInput(f"the description of the cloud is wrong: {error}") from None
-    if not (region.config.get("auth") or {}).get("auth_url"):
-        raise InvalidInput(
-            "no cloud is configured: expected the name of a cloud in clouds.yaml, OS_* variables in the environment,"
-            " or the credentials in the configuration"
-        )
+    auth = region.config.get("auth") or {}
+    if not auth.get("auth_url"):
+        raise InvalidInput(_NO_CLOUD)
+    if region.config.get("auth_type") in _BY_PASSWORD and not auth.get("password") and not auth.get("token"):
+        raise InvalidInput(f"the credentials of cloud {region.name!r} have no password")
     return region

@@ -22,6 +22,7 @@ class Service(_Part, frozen=True):
     zone: str | None = None
     disabled_reason: str | None = None
     forced_down: bool = False
+    updated_at: str | None = None
 
 
 class Services(_Part, frozen=True):
