@@ -23,6 +23,8 @@ FLAVORS = (
     ("r1.large", 2, 16384, 40, 10),
     ("c1.xlarge", 8, 16384, 80, 6),
 )
+# Hosts among which each instance chooses, so that large samples are made quickly.
+LOTS = 24
 MIX = sum(memory * common for _, _, memory, _, common in FLAVORS) / sum(f[4] for f in FLAVORS)
 
 
@@ -46,6 +48,7 @@ def make_sample(
     made_hosts = _hosts(hosts, instances, fill, zones, chance)
     wishes = _wishes(instances, chance)
     free = {h.name: {n: i.limit() for n, i in h.inventories.items()} for h in made_hosts}
+    size = {name: left["MEMORY_MB"] for name, left in free.items()}
     appetite = {h.name: chance.uniform(0.4, 1.0) for h in made_hosts}
     groups: dict[int, list[str]] = {}
     seated: dict[int, set[str]] = {}
@@ -54,18 +57,9 @@ def make_sample(
         _, cpus, memory, disk, _ = flavor
         resources = {"VCPU": cpus, "MEMORY_MB": memory, "DISK_GB": disk}
         taken = seated.get(group, set()) if group is not None and group >= 0 else set()
-        fitting = [
-            name
-            for name, left in free.items()
-            if name not in taken and all(left[n] >= a for n, a in resources.items())
-        ]
-        if not fitting:
+        chosen = _seat(resources, taken, free, size, appetite, chance)
+        if chosen is None:
             raise ValueError(f"{instances} instances do not fit on {hosts} hosts")
-        size = {h.name: h.inventories["MEMORY_MB"].limit() for h in made_hosts}
-        chosen = max(
-            fitting,
-            key=lambda name: appetite[name] - (1 - free[name]["MEMORY_MB"] / size[name]) + chance.random() * 0.2,
-        )
         for name, amount in resources.items():
             free[chosen][name] -= amount
         identity = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -121,6 +115,30 @@ def _wishes(count: int, chance: random.Random) -> list[tuple[tuple[str, int, int
     groups += [None] * (count - len(groups))
     chance.shuffle(groups)
     return [(chance.choices(FLAVORS, weights)[0], group) for group in groups[:count]]
+
+
+def _seat(
+    resources: dict[str, int],
+    taken: set[str],
+    free: dict[str, dict[str, int]],
+    size: dict[str, int],
+    appetite: dict[str, float],
+    chance: random.Random,
+) -> str | None:
+    """The host that wants it most: of some drawn by lot, or of all where none of those has room."""
+
+    def admits(name: str) -> bool:
+        left = free[name]
+        return name not in taken and all(left[n] >= a for n, a in resources.items())
+
+    def wish(name: str) -> float:
+        filled = 1 - free[name]["MEMORY_MB"] / size[name]
+        return appetite[name] - filled + chance.random() * 0.2
+
+    names = list(free)
+    drawn = chance.sample(names, min(LOTS, len(names)))
+    fitting = [n for n in drawn if admits(n)] or [n for n in names if admits(n)]
+    return max(fitting, key=wish) if fitting else None
 
 
 def _instance(
