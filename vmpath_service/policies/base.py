@@ -111,5 +111,8 @@ class Policy(abc.ABC):
         InvalidInput for a scope or settings that make no sense for it."""
 
     @abc.abstractmethod
-    def score(self, cloud: CompiledCloud, where: Sequence[int]) -> Score:
-        """How good it is to have each instance on host ``where[instance]`` (NOWHERE: not placed)."""
+    def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
+        """How good it is to have each instance on host ``where[instance]`` (NOWHERE: not placed).
+
+        Raises what ``decide`` raises.
+        """

@@ -1,0 +1,210 @@
+"""Every policy on clouds that nobody would draw by hand."""
+
+import pathlib
+import tempfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.clouds import cloud
+from vmpath_service.model import files
+from vmpath_service.model.compiled import NOWHERE, compile_cloud
+from vmpath_service.model.occupancy import Occupancy
+from vmpath_service.model.placement import Placement
+from vmpath_service.policies import registry
+from vmpath_service.policies.base import Scope
+from vmpath_service.policies.contract import PolicyContract, example_clouds
+from vmpath_service.policies.legality import problems
+
+ZONES = ("one", "two", None)
+
+
+@st.composite
+def clouds(draw):
+    """Up to six hosts and fourteen instances with everything that restricts: two classes, groups, zones, locks,
+    hosts that are down, disabled, of another hypervisor version, or over their capacity."""
+    names = [f"h{number}" for number in range(draw(st.integers(1, 6)))]
+    amounts = st.integers(0, 6)
+    versions = draw(st.booleans())
+    hosts = {name: {"MEMORY_MB": draw(st.integers(4, 20)), "VCPU": draw(st.integers(4, 20))} for name in names}
+    guests = {
+        f"i{number}": (
+            draw(st.sampled_from(names)),
+            {"MEMORY_MB": draw(st.integers(1, 6)), "VCPU": draw(amounts)},
+        )
+        for number in range(draw(st.integers(0, 14)))
+    }
+    uuids = list(guests)
+    some = st.sets(st.sampled_from(uuids), max_size=4) if uuids else st.just(set())
+    few = st.sets(st.sampled_from(names), max_size=1)
+    apart = {f"g{number}": sorted(draw(some)) for number in range(draw(st.integers(0, 2)))}
+    together = {"t": sorted(draw(some))} if draw(st.booleans()) else {}
+    flights = {}
+    if uuids and len(names) > 1 and draw(st.booleans()):
+        flying = draw(st.sampled_from(uuids))
+        source = guests[flying][0]
+        flights[flying] = (source, draw(st.sampled_from([name for name in names if name != source])))
+    of_host = {
+        name: {"availability_zone": draw(st.sampled_from(ZONES))}
+        | ({"hypervisor_version": draw(st.integers(1, 2))} if versions else {})
+        | {"used_by_others": {"MEMORY_MB": draw(st.sampled_from((0, 0, 0, 2)))}}
+        for name in names
+    }
+    of_instance = {
+        uuid: {"pinned_availability_zone": of_host[guests[uuid][0]]["availability_zone"]}
+        for uuid in sorted(draw(some))
+    }
+    return cloud(
+        hosts,
+        guests,
+        apart={name: members for name, members in apart.items() if members},
+        together={name: members for name, members in together.items() if members},
+        immovable=draw(some),
+        down=draw(few),
+        disabled=draw(few),
+        in_flight=flights,
+        of_host=of_host,
+        of_instance=of_instance,
+    )
+
+
+@st.composite
+def scopes(draw, snapshot, *, naming):
+    """A scope that leaves at least one host; ``naming`` draws hosts as well."""
+    names = [host.name for host in snapshot.hosts]
+    chosen = draw(st.sets(st.sampled_from(names), min_size=naming, max_size=2))
+    return Scope(hosts=tuple(sorted(chosen)))
+
+
+LIMITS = st.one_of(st.none(), st.integers(1, 5))
+
+
+def reachable(compiled, decision):
+    """Whether the moves can be made one after the other, each to where there is room, nobody twice."""
+    accounts = Occupancy(compiled)
+    waiting = {compiled.instance_index[u]: compiled.host_index[h] for u, h in decision.placement.items()}
+    moved = True
+    while moved:
+        moved = [guest for guest, host in waiting.items() if accounts.fits(guest, host)][:1]
+        for guest in moved:
+            accounts.move(guest, waiting.pop(guest))
+    return not waiting
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_drain(data):
+    snapshot = data.draw(clouds())
+    given_ = {
+        "max_migrations": data.draw(LIMITS),
+        "destinations": data.draw(st.sampled_from(("spread", "pack"))),
+        "evict": data.draw(st.booleans()),
+    }
+    contract = PolicyContract(lambda cloud: registry.make("drain", given_))
+    compiled = compile_cloud(snapshot)
+    scope = data.draw(scopes(snapshot, naming=1))
+    decision = contract.check(compiled, scope)
+    # each instance that was on the hosts leaves or is accounted for
+    there = {each.uuid for each in snapshot.instances if each.host in scope.hosts}
+    arriving = {flight.instance for flight in snapshot.in_flight if flight.dest in scope.hosts}
+    accounted = {each.instance for each in decision.leftovers}
+    assert there - decision.placement.keys() == accounted - (arriving - there)
+    assert not set(decision.placement.values()) & set(scope.hosts)
+    if not given_["evict"]:
+        assert decision.placement.keys() <= there
+        assert reachable(compiled, decision)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_consolidate(data):
+    snapshot = data.draw(clouds())
+    headroom = data.draw(st.sampled_from(({}, {"MEMORY_MB": 0.2}, {"MEMORY_MB": 0.1, "VCPU": 0.5})))
+    given_ = {
+        "max_migrations": data.draw(LIMITS),
+        "headroom": headroom,
+        "spare_hosts": data.draw(st.integers(0, 2)),
+        "free_unlisted": data.draw(st.booleans()),
+    }
+    contract = PolicyContract(lambda cloud: registry.make("consolidate", given_))
+    compiled = compile_cloud(snapshot)
+    scope = data.draw(scopes(snapshot, naming=0))
+    decision = contract.check(compiled, scope)
+    if scope.hosts:
+        assert set(decision.placement.values()) <= set(scope.hosts)
+    # hosts either give or receive, so that any order of the migrations fits
+    sources = {compiled.snapshot.instances[compiled.instance_index[uuid]].host for uuid in decision.placement}
+    assert not sources & set(decision.placement.values())
+    assert reachable(compiled, decision)
+    accounts = Occupancy(compiled)
+    for uuid, name in decision.placement.items():
+        accounts.move(compiled.instance_index[uuid], compiled.host_index[name])
+    for name in set(decision.placement.values()):
+        host = compiled.host_index[name]
+        arrived = [compiled.instance_index[u] for u, h in decision.placement.items() if h == name]
+        for at, dimension in enumerate(compiled.dimensions):
+            if any(compiled.demand(guest)[at] for guest in arrived):
+                share = headroom.get(dimension, 0.0)
+                assert accounts.used[host][at] <= compiled.capacity[host][at] * (1 - share)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_balance(data):
+    snapshot = data.draw(clouds())
+    given_ = {
+        "max_migrations": data.draw(LIMITS),
+        "classes": data.draw(st.sampled_from((("MEMORY_MB",), ("VCPU", "MEMORY_MB")))),
+        "threshold": data.draw(st.sampled_from((0.0, 5.0, 20.0))),
+        "min_gain": data.draw(st.sampled_from((0.01, 1.0, 50.0))),
+    }
+    contract = PolicyContract(lambda cloud: registry.make("balance", given_))
+    scope = data.draw(scopes(snapshot, naming=0))
+    receiving = [host for host in snapshot.hosts if host.receives() and (not scope.hosts or host.name in scope.hosts)]
+    if not receiving:
+        return
+    decision = contract.check(compile_cloud(snapshot), scope)
+    names = {host.name for host in receiving}
+    assert set(decision.placement.values()) <= names
+    assert all(each.host in names for each in snapshot.instances if each.uuid in decision.placement)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_target(data):
+    snapshot = data.draw(clouds())
+    compiled = compile_cloud(snapshot)
+    where = list(compiled.home)
+    # a random walk of single legal moves gives a target that makes sense
+    for guest in data.draw(st.lists(st.integers(0, max(0, len(where) - 1)), max_size=8)) if where else ():
+        host = data.draw(st.integers(0, len(snapshot.hosts) - 1))
+        old, where[guest] = where[guest], host
+        if any(problems(compiled, where)):
+            where[guest] = old
+    names = {
+        compiled.snapshot.instances[guest].uuid: snapshot.hosts[host].name
+        for guest, host in enumerate(where)
+        if host != NOWHERE
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(pathlib.Path(folder) / "target.json")
+        files.save(Placement(names), path)
+        limit = data.draw(LIMITS)
+        contract = PolicyContract(lambda cloud: registry.make("target", {"file": path, "max_migrations": limit}))
+        source_down = any(
+            snapshot.hosts[home].state != "up" and home != host
+            for home, host in zip(compiled.home, where, strict=True)
+        )
+        if source_down:
+            return
+        decision = contract.check(compiled, Scope())
+        if limit is None:
+            assert decision.after.value == 0
+
+
+@pytest.mark.parametrize("name", ["drain", "consolidate", "balance"])
+def test_the_example_clouds_of_the_contract(name):
+    contract = PolicyContract(lambda cloud: registry.make(name))
+    for snapshot in example_clouds():
+        contract.check(compile_cloud(snapshot), Scope(hosts=("a",) if name == "drain" else ()))

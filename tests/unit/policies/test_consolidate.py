@@ -1,0 +1,195 @@
+"""Freeing hosts."""
+
+import pytest
+
+from tests.clouds import cloud
+from vmpath_service.model.compiled import compile_cloud
+from vmpath_service.model.errors import InvalidInput
+from vmpath_service.policies import registry
+from vmpath_service.policies.base import Scope
+
+
+def consolidate(snapshot, scope=None, **given):
+    return registry.make("consolidate", given).decide(compile_cloud(snapshot), scope or Scope())
+
+
+def even(count, each, capacity=12):
+    """So many hosts with instances of these sizes each."""
+    names = [f"h{number}" for number in range(count)]
+    guests = {f"{name}-{at}": (name, size) for name in names for at, size in enumerate(each)}
+    return cloud(dict.fromkeys(names, capacity), guests)
+
+
+def test_four_of_six_hosts_are_freed():
+    decision = consolidate(even(6, (2, 2)))
+    assert len(decision.emptied) == 4
+    assert len(decision.placement) == 8
+    assert (decision.before.value, decision.after.value) == (6, 2)
+    assert decision.notes == ("2 hosts in use; no placement of these instances uses less than 2",)
+
+
+def test_the_hosts_that_are_cheapest_to_empty_are_freed():
+    decision = consolidate(cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 5), "y": ("b", 2), "z": ("c", 6)}))
+    assert decision.placement == {"y": "c"} or decision.placement == {"y": "a"}
+    assert decision.emptied == ("b",)
+
+
+def test_the_smaller_hosts_are_freed():
+    snapshot = cloud({"big": 20, "s1": 8, "s2": 8}, {"x": ("big", 4), "y": ("s1", 6), "z": ("s2", 6)})
+    assert consolidate(snapshot).emptied == ("s1", "s2")
+
+
+def test_two_classes_are_minded():
+    room = {"MEMORY_MB": 10, "VCPU": 4}
+    snapshot = cloud(
+        {"a": room, "b": room, "c": room},
+        {
+            "x": ("a", {"MEMORY_MB": 1, "VCPU": 3}),
+            "y": ("b", {"MEMORY_MB": 6, "VCPU": 1}),
+            "z": ("c", {"MEMORY_MB": 5, "VCPU": 1}),
+        },
+    )
+    decision = consolidate(snapshot)
+    assert decision.placement in ({"x": "b"}, {"x": "c"})
+
+
+def test_headroom_stays_free():
+    snapshot = even(6, (2, 2))
+    assert consolidate(snapshot).after.value == 2
+    assert consolidate(snapshot, headroom={"MEMORY_MB": 0.25}).after.value == 3
+    assert consolidate(snapshot, headroom={"MEMORY_MB": 0.6}).after.value == 6
+
+
+def test_headroom_of_a_class_that_no_host_has():
+    with pytest.raises(InvalidInput, match="headroom names 'VCPUS', which no host has; there are: MEMORY_MB"):
+        consolidate(even(2, (1,)), headroom={"VCPUS": 0.1})
+
+
+def test_a_spare_host_is_kept():
+    decision = consolidate(even(6, (2, 2)), spare_hosts=1)
+    assert decision.after.value == 2
+    assert len(decision.emptied) == 3
+    assert decision.shortage is None
+    kept = next(note for note in decision.notes if note.startswith("kept as spare"))
+    assert not any(name in kept for name in decision.emptied)
+
+
+def test_more_spare_hosts_are_kept_where_they_are_smaller_than_what_may_die():
+    snapshot = cloud(
+        {"big": 20, "s1": 10, "s2": 10, "s3": 10},
+        {"x": ("big", 10), "y": ("s1", 4), "z": ("s2", 3), "w": ("s3", 3)},
+    )
+    decision = consolidate(snapshot, spare_hosts=1)
+    assert decision.after.value == 1
+    assert decision.emptied == ("s3",)
+    assert "kept as spare hosts: s1, s2" in decision.notes
+
+
+def test_too_few_spare_hosts_are_said_to_be_so():
+    decision = consolidate(even(2, (6, 6)), spare_hosts=1)
+    assert decision.placement == {}
+    assert decision.shortage == (
+        "if the 1 largest hosts die, 12 MEMORY_MB find no room on the others and the spare hosts"
+    )
+
+
+def test_a_host_with_a_locked_instance_stays_in_use_and_receives():
+    snapshot = cloud(
+        {"a": 10, "b": 10, "c": 10},
+        {"x": ("a", 1), "y": ("b", 2), "z": ("c", 3)},
+        immovable=["x"],
+        of_instance={"x": {"why_not": "it is locked"}},
+    )
+    decision = consolidate(snapshot)
+    assert decision.placement == {"y": "a", "z": "a"}
+    assert [(each.instance, each.host, each.reason) for each in decision.leftovers] == [("x", "a", "it is locked")]
+
+
+def test_a_group_stays_apart():
+    snapshot = cloud(
+        dict.fromkeys("abcd", 10),
+        {"x": ("a", 1), "y": ("b", 1), "z": ("c", 1), "w": ("d", 1)},
+        apart={"g": ["x", "y", "z"]},
+    )
+    decision = consolidate(snapshot)
+    assert decision.after.value == 3
+    where = {"x": "a", "y": "b", "z": "c"} | decision.placement
+    assert len({where[name] for name in "xyz"}) == 3
+
+
+def test_zones_are_each_consolidated_by_themselves_where_instances_are_pinned():
+    names = {f"{zone}{number}": zone for zone in ("one", "two") for number in range(3)}
+    snapshot = cloud(
+        {name: 30 if zone == "one" else 10 for name, zone in names.items()},
+        {f"on-{name}": (name, 4) for name in names},
+        of_host={name: {"availability_zone": zone} for name, zone in names.items()},
+        of_instance={f"on-{name}": {"pinned_availability_zone": zone} for name, zone in names.items()},
+    )
+    decision = consolidate(snapshot)
+    assert decision.after.value == 3
+    assert all(names[host] == names[uuid.removeprefix("on-")] for uuid, host in decision.placement.items())
+
+
+def test_only_newer_hypervisors_receive():
+    snapshot = cloud(
+        dict.fromkeys("abc", 10),
+        {"x": ("a", 4), "y": ("b", 3), "z": ("c", 3)},
+        of_host={"a": {"hypervisor_version": 1}, "b": {"hypervisor_version": 2}, "c": {"hypervisor_version": 1}},
+    )
+    decision = consolidate(snapshot)
+    assert decision.placement == {"x": "b", "z": "b"}
+
+
+def test_a_disabled_host_is_freed_but_receives_nothing():
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 4), "y": ("b", 1), "z": ("c", 1)}, disabled=["a"])
+    decision = consolidate(snapshot)
+    assert "a" in decision.emptied
+    assert decision.after.value == 1
+
+
+def test_an_empty_large_host_is_taken_into_use_if_that_frees_more():
+    snapshot = cloud({"big": 20, "s1": 8, "s2": 8}, {"y": ("s1", 6), "z": ("s2", 6)})
+    decision = consolidate(snapshot)
+    assert decision.placement == {"y": "big", "z": "big"}
+    assert decision.after.value == 1
+
+
+def test_an_empty_host_is_left_alone_if_it_frees_nothing():
+    assert consolidate(cloud({"a": 8, "b": 8, "c": 8}, {"y": ("b", 6), "z": ("c", 6)})).placement == {}
+
+
+def test_use_that_nothing_listed_explains_keeps_a_host_in_use():
+    snapshot = cloud(
+        {"a": 10, "b": 10}, {"x": ("a", 1), "y": ("b", 5)}, of_host={"a": {"used_by_others": {"MEMORY_MB": 1}}}
+    )
+    decision = consolidate(snapshot)
+    assert decision.placement == {"y": "a"}
+    assert "free_unlisted" in decision.notes[1]
+    assert consolidate(snapshot, free_unlisted=True).placement == {"x": "b"}
+
+
+def test_max_migrations_frees_the_hosts_with_the_fewest_instances():
+    snapshot = cloud(
+        dict.fromkeys("abcd", 20),
+        {"x": ("a", 9), "y1": ("b", 1), "y2": ("b", 1), "z1": ("c", 8), "z2": ("c", 1), "w": ("d", 11)},
+    )
+    assert consolidate(snapshot).after.value == 2
+    decision = consolidate(snapshot, max_migrations=1)
+    assert decision.placement == {"x": "d"}
+    assert decision.after.value == 3
+
+
+def test_only_hosts_of_the_scope_are_touched():
+    snapshot = even(6, (2, 2))
+    decision = consolidate(snapshot, Scope(hosts=("h0", "h1", "h2")))
+    assert set(decision.placement.values()) | set(decision.emptied) == {"h0", "h1", "h2"}
+    assert (decision.before.value, decision.after.value) == (3, 1)
+
+
+def test_doing_it_again_moves_nothing():
+    snapshot = even(6, (2, 3))
+    decision = consolidate(snapshot)
+    names = {f"h{number}": 12 for number in range(6)}
+    again = {f"h{n}-{at}": (f"h{n}", size) for n in range(6) for at, size in enumerate((2, 3))}
+    moved = {uuid: (decision.placement.get(uuid, host), size) for uuid, (host, size) in again.items()}
+    assert consolidate(cloud(names, moved)).placement == {}

@@ -1,0 +1,171 @@
+"""``consolidate``: free as many hosts as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from vmpath_service.model.compiled import NOWHERE, CompiledCloud, Vector
+from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.occupancy import Occupancy
+from vmpath_service.model.options import Option
+from vmpath_service.policies import settings as read
+from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
+from vmpath_service.policies.board import Board, held, named_placement, obstacle
+from vmpath_service.policies.eviction import best_destination
+from vmpath_service.policies.freeing import Freed, Freeing
+from vmpath_service.policies.packing import fewest_hosts, totals
+from vmpath_service.policies.scope import Reach, reach
+from vmpath_service.policies.spares import Spares, choose_spares
+
+
+class ConsolidatePolicy(Policy):
+    """Brings the instances together on few hosts, so that the others can be powered off or repaired.
+
+    A host is freed whole or not at all: hosts that hold an instance that may not be migrated stay in use, and
+    so do hosts on which something counts as used that no listed instance explains, unless ``free_unlisted``.
+    Among equally many hosts in use, the plan that moves the least memory is taken. Hosts that stay in use only
+    receive, hosts that are freed only give: the migrations fit in any order.
+
+    ``headroom`` is kept free on every host that receives. ``spare_hosts`` = k keeps at least k of the empty
+    hosts in service, the largest ones, and more where that is needed so that, if the k largest hosts in use
+    die, the others and the spare ones have as much free as was used, in every resource class (amounts are
+    compared; server groups, zones and traits are not). Spare hosts are not among the hosts reported as freed.
+
+    The score is the number of hosts in use.
+    """
+
+    name = "consolidate"
+    summary = "Frees as many hosts as possible, moving as little memory as possible."
+    options = (
+        Option("headroom", "share", "What stays free on every host that receives: MEMORY_MB:10%, VCPU:20%.", {}),
+        Option("spare_hosts", "integer", "How many hosts may die and all still fits on the others.", 0, minimum=0),
+        Option(
+            "free_unlisted",
+            "boolean",
+            "Whether hosts may be freed on which something counts as used that no listed instance explains.",
+            False,
+        ),
+    )
+
+    def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:
+        within = reach(cloud, scope, self.settings)
+        limits = self._limits(cloud)
+        counts = held(cloud, cloud.home)
+        candidates, leftovers, unlisted = self._candidates(cloud, within, counts)
+        occupied = [host for host in within.inside if counts[host]]
+        freed = Freeing(
+            cloud, candidates, within.destinations, limits, occupied, read.whole(self.settings, "max_migrations")
+        ).best()
+        where = _carry_out(cloud, freed, limits)
+        after = held(cloud, where)
+        spares = choose_spares(cloud, within, where, after, limits, read.whole(self.settings, "spare_hosts") or 0)
+        hosts = cloud.snapshot.hosts
+        emptied = [host for host in occupied if not after[host]]
+        stuck = {hosts[host].name for host in occupied if after[host]}
+        return Decision(
+            placement=named_placement(cloud, where),
+            before=self.score(cloud, cloud.home, scope),
+            after=self.score(cloud, where, scope),
+            leftovers=tuple(each for each in leftovers if each.host in stuck),
+            emptied=tuple(hosts[host].name for host in emptied if host not in spares.hosts),
+            shortage=spares.shortage,
+            notes=tuple(self._notes(cloud, within, limits, candidates, after, unlisted, spares)),
+        )
+
+    def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
+        within = reach(cloud, scope, self.settings)
+        counts = held(cloud, where)
+        instances = cloud.snapshot.instances
+        in_use = sum(counts[host] > 0 for host in within.inside)
+        moved = sum(
+            instances[guest].memory_mb()
+            for guest, (home, host) in enumerate(zip(cloud.home, where, strict=True))
+            if host not in (home, NOWHERE)
+        )
+        return Score(float(in_use), "hosts in use", {"hosts": float(in_use), "moved_memory_mb": float(moved)})
+
+    def _limits(self, cloud: CompiledCloud) -> list[Vector]:
+        """Capacity less headroom, per host and dimension; raises InvalidInput for a class that no host has."""
+        headroom = read.shares(self.settings, "headroom")
+        known = {name for host in cloud.snapshot.hosts for name in host.inventories}
+        for name in headroom:
+            if name not in known:
+                raise InvalidInput(
+                    f"consolidate: headroom names {name!r}, which no host has; there are: {', '.join(sorted(known))}"
+                )
+        kept = [headroom.get(name, 0.0) for name in cloud.dimensions]
+        return [
+            tuple(int(amount * (1 - share)) for amount, share in zip(row, kept, strict=True)) for row in cloud.capacity
+        ]
+
+    def _candidates(
+        self, cloud: CompiledCloud, within: Reach, counts: Sequence[int]
+    ) -> tuple[dict[int, list[int]], list[Leftover], list[int]]:
+        """Hosts that may be freed with their instances, what stands in the way elsewhere, and where it is
+        something that is not listed."""
+        guests: dict[int, list[int]] = {host: [] for host in within.inside if counts[host]}
+        leftovers: list[Leftover] = []
+        blocked = set(cloud.also_at.values())
+        for guest, host in enumerate(cloud.home):
+            if host not in guests:
+                continue
+            guests[host].append(guest)
+            if (reason := obstacle(cloud, guest)) is not None:
+                blocked.add(host)
+                instance = cloud.snapshot.instances[guest]
+                leftovers.append(Leftover(instance.uuid, cloud.snapshot.hosts[host].name, reason))
+        unlisted = []
+        if not self.settings.get("free_unlisted"):
+            unlisted = [host for host in guests if host not in blocked and any(cloud.taken[host])]
+        blocked.update(unlisted)
+        return {host: there for host, there in guests.items() if host not in blocked}, leftovers, unlisted
+
+    def _notes(
+        self,
+        cloud: CompiledCloud,
+        within: Reach,
+        limits: Sequence[Vector],
+        candidates: Mapping[int, Sequence[int]],
+        after: Sequence[int],
+        unlisted: Sequence[int],
+        spares: Spares,
+    ) -> list[str]:
+        hosts = cloud.snapshot.hosts
+        used = Occupancy(cloud).used
+        most: dict[int, list[int]] = {}
+        for host in within.inside:
+            # what does not receive, or holds more than its limit, can go on holding what it holds
+            receives = hosts[host].receives()
+            most[host] = [
+                max(limit, now) if receives else now for limit, now in zip(limits[host], used[host], strict=True)
+            ]
+        occupied = [host for host in within.inside if after[host]]
+        fixed = [host for host in occupied if host not in candidates]
+        listed = [at for at in within.inside if at in candidates or at in fixed]
+        bound = fewest_hosts(most, totals((used[host] for host in listed), len(cloud.dimensions)), fixed)
+        notes = [f"{len(occupied)} hosts in use; no placement of these instances uses less than {bound}"]
+        if unlisted:
+            shown = ", ".join(hosts[host].name for host in unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
+            notes.append(
+                f"{len(unlisted)} hosts are not freed because something counts as used there that no listed "
+                f"instance explains ({shown}); free_unlisted permits it"
+            )
+        if spares.hosts:
+            notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
+        return notes
+
+
+def _carry_out(cloud: CompiledCloud, freed: Freed, limits: Sequence[Vector]) -> list[int]:
+    """Where everything is at the end; what a veto forbids goes elsewhere or stays."""
+    if not cloud.vetoes:
+        where = list(cloud.home)
+        for guest, host in freed.where.items():
+            where[guest] = host
+        return where
+    stay = sorted(set(freed.where.values()))
+    board = Board(cloud, stay, limits)
+    for guest, host in freed.where.items():
+        dest = host if board.may_arrive(guest, host) else best_destination(board, guest, pack=True)
+        if dest is not None:
+            board.move(guest, dest)
+    return board.accounts.where
