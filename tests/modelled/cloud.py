@@ -95,6 +95,7 @@ class ModelCloud:
     frozen: Callable[[], bool] = lambda: False
     moves: list[Move] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    on_the_way: list[tuple[str, str]] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     unreachable: bool = False
@@ -167,7 +168,8 @@ class ModelCloud:
             if fate.answer == "lost and never arrives":
                 raise AnswerLost("time-out")
             if fate.answer == "lost and arrives late":
-                self.later(LATE_ARRIVAL, lambda: self._begin(instance, dest, fate))
+                self.on_the_way.append((instance, dest))
+                self.later(LATE_ARRIVAL, lambda: self._arrive_late(instance, dest, fate))
                 raise AnswerLost("time-out")
             self._begin(instance, dest, fate)
             if fate.answer == "lost":
@@ -226,6 +228,9 @@ class ModelCloud:
     def promised(self, host: str) -> Counter[str]:
         """What was accepted for a host and is not claimed there yet."""
         promised: Counter[str] = Counter()
+        for instance, dest in self.on_the_way:
+            if dest == host and (server := self.servers.get(instance)):
+                promised.update(server.resources)
         for move in self.moves:
             if move.dest == host and move.status == "accepted" and (server := self.servers.get(move.instance)):
                 promised.update(server.resources)
@@ -236,6 +241,13 @@ class ModelCloud:
         self.calls.append(call)
         if self.unreachable:
             raise CloudUnreachable("503: no answer")
+
+    def _arrive_late(self, instance: str, dest: str, fate: Fate) -> None:
+        """A request that was thought lost; what others did meanwhile is not held against its sender."""
+        self.on_the_way.remove((instance, dest))
+        server, host = self.servers.get(instance), self.hosts[dest]
+        if server is not None and server.task_state is None and host.up and host.enabled and server.host != dest:
+            self._begin(instance, dest, fate)
 
     def _begin(self, instance: str, dest: str, fate: Fate) -> None:
         server = self.servers.get(instance)

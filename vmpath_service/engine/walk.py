@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine.executor import machine
-from vmpath_service.engine.executor.events import Accepted, AnswerLost, Event, Intended, Orders, Refused, Tick, Wanted
+from vmpath_service.engine.executor.events import Accepted, AnswerLost, Event, Intended, Orders, Refused, Tick
 from vmpath_service.engine.executor.instructions import Finish, Intend, Record, Send, Tell
 from vmpath_service.engine.executor.state import State
 from vmpath_service.engine.ports import Clock, Cloud, Store
@@ -121,16 +122,12 @@ class Walk:
         if self._stopping():
             raise _Stopped
         self._something_ended = False
-        sends: list[Send] = []
-        orders = self._orders()
-        wanted = machine.wanted(self._state, orders)
+        wanted = machine.wanted(self._state, self._orders())
         if wanted.candidates:
             with self._turn():
-                orders = self._orders()
-                wanted = machine.wanted(self._state, orders)
-                sends = self._apply(self._read(orders, wanted))
+                sends = self._apply(self._read())
         else:
-            sends = self._apply(self._read(orders, wanted))
+            sends = self._apply(self._read())
         for answer in senders.map(self._ask, sends):
             self._apply(answer)
         if self._trouble is not None:
@@ -150,8 +147,14 @@ class Walk:
 
         return stored(read, self._clock, self._stopping)
 
-    def _read(self, orders: Orders, wanted: Wanted) -> Tick:
-        """Look at the cloud: what ended is seen before the room that it left."""
+    def _read(self) -> Tick:
+        """Look at the cloud: what ended is seen before the room that it left.
+
+        The others' migrations are asked for before the room that they may be about to take; whether anything may
+        start at all is asked again last, as reading a large cloud takes a while.
+        """
+        before = self._orders()
+        wanted = machine.wanted(self._state, before)
         now = self._clock.monotonic()
         migrations = self._cloud.read_migrations(wanted.instances) if wanted.instances else {}
         instances = self._cloud.read_instances(wanted.instances) if wanted.instances else {}
@@ -159,6 +162,10 @@ class Walk:
         if self._out_of_reach and wanted.instances:
             self._out_of_reach = False
             self._tell("cloud.reached", "the cloud answers again", None)
+        orders = self._orders()
+        known = {(each.rearrangement, each.step) for each in before.elsewhere}
+        new = tuple(each for each in orders.elsewhere if (each.rearrangement, each.step) not in known)
+        orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
         return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations)
 
     def _apply(self, event: Event) -> list[Send]:
