@@ -77,33 +77,21 @@ def obstacles(problem: Problem) -> Iterator[tuple[int, str]]:
     newcomers: dict[int, list[int]] = {}
     for guest in (*problem.movers, *problem.arrivals):
         newcomers.setdefault(problem.goal[guest], []).append(guest)
+    # Of those who ask for it, the last to come would find the host over its limit.
     for host, _, after in _changed_totals(problem):
+        name = hosts[host].name
         for number, limit in enumerate(cloud.capacity[host]):
-            # Whoever asks for it and comes last would find the host over its capacity.
-            if after[number] > limit:
-                for guest in newcomers.get(host, ()):
-                    if cloud.demand(guest)[number]:
-                        yield (
-                            guest,
-                            (
-                                f"{instances[guest].label()} can never arrive on {hosts[host].name}: the target leaves"
-                                f" {after[number]} {cloud.dimensions[number]} there, {after[number] - limit} over capacity"
-                            ),
-                        )
-                        break
+            guest = next((each for each in newcomers.get(host, ()) if cloud.demand(each)[number]), None)
+            if after[number] > limit and guest is not None:
+                excess = f"{after[number] - limit} {cloud.dimensions[number]} over its {limit}"
+                label = instances[guest].label()
+                yield guest, f"{label} can never arrive on {name}: with all the target puts there it is {excess}"
     for counter, host, _, has in _changed_counts(problem):
-        if has > cloud.counter_limits[counter]:
-            for guest in newcomers.get(host, ()):
-                if counter in cloud.counters_of.get(guest, ()):
-                    yield (
-                        guest,
-                        (
-                            f"{instances[guest].label()} can never arrive on {hosts[host].name}: the target leaves {has}"
-                            f" members of {cloud.counter_names[counter]} there, where at most"
-                            f" {cloud.counter_limits[counter]} may be"
-                        ),
-                    )
-                    break
+        limit = cloud.counter_limits[counter]
+        guest = next((each for each in newcomers.get(host, ()) if counter in cloud.counters_of.get(each, ())), None)
+        if has > limit and guest is not None:
+            crowd = f"{has} members of {cloud.counter_names[counter]}, where at most {limit} may be"
+            yield guest, f"{instances[guest].label()} can never arrive on {hosts[host].name}: the target wants {crowd}"
 
 
 def relay(problem: Problem, guest: int, home: int) -> list[int] | None:

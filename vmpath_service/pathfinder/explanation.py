@@ -21,7 +21,7 @@ def stuck(problem: Problem, room: Room, blocked: Sequence[int], verdict: str) ->
     """``verdict``, then what keeps the first of the blocked instances, and the amounts that are missing."""
     cloud = problem.cloud
     hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
-    sentences = []
+    sentences: list[str] = []
     least: list[int] | None = None
     for guest in blocked:
         host = problem.goal[guest]
