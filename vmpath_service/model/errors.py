@@ -81,3 +81,7 @@ class Fenced(StoreError):
 
 class PlanningFailed(VmpathError):
     """Planning ended without a plan: cancelled, out of time, or the planning process died."""
+
+
+class EngineUnreachable(VmpathError):
+    """The engine did not answer in time: what it was asked to do may or may not have been done (HTTP 503)."""

@@ -1,1 +1,4 @@
-"""The oslo.messaging server of the engine and its client."""
+"""Between the API and the engine: oslo.messaging, in one process or across machines."""
+
+TOPIC = "vmpath-engine"
+VERSION = "1.0"

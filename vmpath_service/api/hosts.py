@@ -1,0 +1,32 @@
+"""``/v1/hosts``: the hypervisors as they are now."""
+
+from __future__ import annotations
+
+import falcon
+
+from vmpath_service.api import bodies, paging
+from vmpath_service.api.ports import Commands
+from vmpath_service.model.errors import NotFound
+
+
+class Hosts:
+    def __init__(self, engine: Commands) -> None:
+        self._engine = engine
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        bodies.only(request, "limit", "marker")
+        page, more = paging.cut(request, self._engine.hosts(), lambda host: str(host["name"]))
+        last = str(page[-1]["name"]) if more else None
+        response.media = {"hosts": list(page), "links": paging.links(request, last)}
+
+
+class Host:
+    def __init__(self, engine: Commands) -> None:
+        self._engine = engine
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
+        bodies.only(request)
+        found = next((host for host in self._engine.hosts() if host["name"] == name), None)
+        if found is None:
+            raise NotFound(f"there is no host {name!r}")
+        response.media = found

@@ -1,0 +1,37 @@
+"""``/v1/instances``: the servers as they are now."""
+
+from __future__ import annotations
+
+import falcon
+
+from vmpath_service.api import bodies, paging
+from vmpath_service.api.ports import Commands
+from vmpath_service.model.errors import NotFound
+
+
+class Instances:
+    def __init__(self, engine: Commands) -> None:
+        self._engine = engine
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        bodies.only(request, "host", "limit", "marker")
+        host = request.get_param("host")
+        wanted = [each for each in self._engine.instances() if host is None or each["host"] == host]
+        page, more = paging.cut(request, wanted, lambda each: str(each["uuid"]))
+        last = str(page[-1]["uuid"]) if more else None
+        response.media = {"instances": list(page), "links": paging.links(request, last)}
+
+
+class Instance:
+    def __init__(self, engine: Commands) -> None:
+        self._engine = engine
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        instances = self._engine.instances()
+        found = [each for each in instances if each["uuid"] == identity]
+        found = found or [each for each in instances if each.get("name") == identity]
+        if len(found) != 1:
+            many = f"{len(found)} instances are called" if found else "there is no instance"
+            raise NotFound(f"{many} {identity!r}")
+        response.media = found[0]

@@ -1,0 +1,48 @@
+"""Long lists in pages: ``limit`` and ``marker`` in the query, ``links`` to the next page in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import falcon
+
+from vmpath_service.api.bodies import LARGEST_PAGE, number
+from vmpath_service.model.errors import InvalidInput
+
+Item = TypeVar("Item")
+
+
+def limit(request: falcon.Request) -> int:
+    """How many items the client wants; raises InvalidInput."""
+    return number(request, "limit", default=LARGEST_PAGE, minimum=1, maximum=LARGEST_PAGE)
+
+
+def cut(request: falcon.Request, items: Sequence[Item], key: Callable[[Item], str]) -> tuple[Sequence[Item], bool]:
+    """The page of ``items`` that the query asks for, and whether there are more; raises InvalidInput.
+
+    The items are in the order of the list; ``key`` is what a marker names.
+    """
+    start = 0
+    marker = request.get_param("marker")
+    if marker is not None:
+        found = next((position for position, item in enumerate(items) if key(item) == marker), None)
+        if found is None:
+            raise InvalidInput(f"query parameter marker: there is no {marker!r} in this list")
+        start = found + 1
+    end = start + limit(request)
+    return items[start:end], end < len(items)
+
+
+def links(request: falcon.Request, last: str | None) -> list[dict[str, str]]:
+    """Links of a page: itself, and the next one where ``last`` names where this one ends."""
+    made = [{"rel": "self", "href": request.uri}]
+    if last is not None:
+        query: list[tuple[str, Any]] = []
+        for name, value in request.params.items():
+            if name != "marker":
+                query += [(name, each) for each in (value if isinstance(value, list) else [value])]
+        query.append(("marker", last))
+        made.append({"rel": "next", "href": f"{request.prefix}{request.path}?{urlencode(query)}"})
+    return made

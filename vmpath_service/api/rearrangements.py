@@ -1,0 +1,150 @@
+"""``/v1/rearrangements``: plans being made and carried out.
+
+Read from the database, told to the engine: what a command answers is the engine's, so that it is never stale.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import falcon
+import msgspec
+
+from vmpath_service.api import bodies, paging, views
+from vmpath_service.api.failures import PreconditionFailed
+from vmpath_service.api.ports import Commands, Reading
+from vmpath_service.model.records import Rearrangement, Request
+
+
+def show(request: falcon.Request, response: falcon.Response, record: Rearrangement) -> None:
+    """Answer with a rearrangement and its version."""
+    response.etag = str(record.version)
+    response.media = views.rearrangement(record, request.prefix)
+
+
+def check_version(request: falcon.Request, store: Reading, identity: str) -> None:
+    """If the client names the version it knows, it has to be the present one; raises NotFound and
+    PreconditionFailed."""
+    record = store.get(identity)
+    known = request.if_match
+    if known is None or "*" in known:
+        return
+    if str(record.version) not in [str(tag) for tag in known]:
+        raise PreconditionFailed(f"rearrangement {identity} has changed: it is at version {record.version} now")
+
+
+class Rearrangements:
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        bodies.only(request, "limit", "marker", "state")
+        limit = paging.limit(request)
+        found = self._store.list(
+            states=bodies.states(request), limit=limit + 1, marker=request.get_param("marker") or None
+        )
+        page = found[:limit]
+        response.media = {
+            "rearrangements": [views.rearrangement(record, request.prefix) for record in page],
+            "links": paging.links(request, page[-1].id if len(found) > limit else None),
+        }
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        bodies.only(request)
+        record = self._engine.create(bodies.read(request, Request))
+        show(request, response, record)
+        response.location = f"{request.prefix}/v1/rearrangements/{record.id}"
+        response.status = HTTPStatus.ACCEPTED
+
+
+class One:
+    """``/v1/rearrangements/{id}``"""
+
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        show(request, response, self._store.get(identity))
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        check_version(request, self._store, identity)
+        self._engine.delete(identity)
+        response.status = HTTPStatus.NO_CONTENT
+
+
+class Plan:
+    """``/v1/rearrangements/{id}/plan``: the plan file."""
+
+    def __init__(self, store: Reading) -> None:
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        response.content_type = falcon.MEDIA_JSON
+        response.data = msgspec.json.encode(self._store.plan(identity))
+
+
+class Migrations:
+    """``/v1/rearrangements/{id}/migrations``: how each stands; a marker is a step."""
+
+    def __init__(self, store: Reading) -> None:
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request, "limit", "marker")
+        self._store.get(identity)
+        page, more = paging.cut(request, self._store.migrations(identity), lambda each: str(each.step))
+        response.media = {
+            "migrations": [views.migration(each) for each in page],
+            "links": paging.links(request, str(page[-1].step) if more else None),
+        }
+
+
+class Events:
+    """``/v1/rearrangements/{id}/events``: what happened after event number ``after``."""
+
+    def __init__(self, store: Reading) -> None:
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request, "after", "limit")
+        after = bodies.number(request, "after", default=0, minimum=0, maximum=2**53)
+        limit = paging.limit(request)
+        self._store.get(identity)
+        found = self._store.events(identity, after=after, limit=limit)
+        response.media = {"events": [views.event(each) for each in found], "links": paging.links(request, None)}
+
+
+class Approve:
+    """``/v1/rearrangements/{id}/approve``"""
+
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        check_version(request, self._store, identity)
+        show(request, response, self._engine.approve(identity))
+        response.status = HTTPStatus.ACCEPTED
+
+
+class Cancel:
+    """``/v1/rearrangements/{id}/cancel``"""
+
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        check_version(request, self._store, identity)
+        show(request, response, self._engine.cancel(identity))
+        response.status = HTTPStatus.ACCEPTED

@@ -1,0 +1,50 @@
+"""Records as the API shows them: plain data, times in ISO 8601 (UTC), links."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from vmpath_service.model.records import Event, Freeze, Migration, Rearrangement
+
+
+def time(seconds: float | None) -> str | None:
+    """Seconds since the epoch as ISO 8601."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rearrangement(record: Rearrangement, prefix: str) -> dict[str, Any]:
+    """``prefix``: the address of the API, up to the path."""
+    here = f"{prefix}/v1/rearrangements/{record.id}"
+    shown: dict[str, Any] = msgspec.to_builtins(record)
+    del shown["epoch"]
+    shown["policy"] = record.request.policy
+    shown["created_at"] = time(record.created_at)
+    shown["updated_at"] = time(record.updated_at)
+    shown["links"] = [{"rel": "self", "href": here}] + [
+        {"rel": part, "href": f"{here}/{part}"} for part in ("plan", "migrations", "events")
+    ]
+    return shown
+
+
+def migration(record: Migration) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(record)
+    shown["intended_at"] = time(record.intended_at)
+    shown["ended_at"] = time(record.ended_at)
+    return shown
+
+
+def event(record: Event) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(record)
+    shown["at"] = time(record.at)
+    return shown
+
+
+def freeze(record: Freeze | None) -> dict[str, Any]:
+    if record is None:
+        return {"frozen": False, "since": None, "reason": None, "by": None}
+    return {"frozen": True, "since": time(record.since), "reason": record.reason, "by": record.by}

@@ -1,0 +1,100 @@
+"""The engine's end of the calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from vmpath_service.model.errors import VmpathError
+from vmpath_service.model.records import Freeze, Rearrangement, Request
+from vmpath_service.rpc import TOPIC, VERSION, envelope
+
+LOG = logging.getLogger(__name__)
+
+
+class Commands(Protocol):
+    """What the engine does when it is told to; every method raises VmpathError."""
+
+    def policies(self) -> Any: ...
+    def hosts(self) -> Any: ...
+    def instances(self) -> Any: ...
+    def create(self, request: Request) -> Rearrangement: ...
+    def approve(self, identity: str) -> Rearrangement: ...
+    def cancel(self, identity: str) -> Rearrangement: ...
+    def delete(self, identity: str) -> None: ...
+    def freeze(self, reason: str, by: str) -> Freeze: ...
+    def thaw(self) -> None: ...
+
+
+class _Endpoint:
+    """What may be called; the arguments are plain data and are checked again here."""
+
+    def __init__(self, engine: Commands) -> None:
+        import oslo_messaging
+
+        self.target = oslo_messaging.Target(version=VERSION)
+        self._engine = engine
+
+    def policies(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return _answer(self._engine.policies)
+
+    def hosts(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return _answer(self._engine.hosts)
+
+    def instances(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return _answer(self._engine.instances)
+
+    def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        return _answer(lambda: self._engine.create(msgspec.convert(request, Request)))
+
+    def approve(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
+        return _answer(lambda: self._engine.approve(identity))
+
+    def cancel(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
+        return _answer(lambda: self._engine.cancel(identity))
+
+    def delete(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
+        return _answer(lambda: self._engine.delete(identity))
+
+    def freeze(self, context: Mapping[str, Any], reason: str, by: str) -> dict[str, Any]:
+        return _answer(lambda: self._engine.freeze(reason, by))
+
+    def thaw(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        return _answer(self._engine.thaw)
+
+
+def _answer(work: Callable[[], Any]) -> dict[str, Any]:
+    """Do it; whatever goes wrong is an answer too."""
+    try:
+        return envelope.pack_result(work())
+    except VmpathError as error:
+        return envelope.pack_error(error)
+    except Exception as error:
+        # the caller gets a sentence, the log the traceback
+        LOG.exception("a call failed in the engine")
+        return envelope.pack_error(VmpathError(f"the engine failed ({type(error).__name__}); its log says more"))
+
+
+class EngineServer:
+    """Serves calls in threads until it is stopped."""
+
+    def __init__(self, transport: Any, engine: Commands, host: str) -> None:
+        import oslo_messaging
+
+        self._server = oslo_messaging.get_rpc_server(
+            transport,
+            oslo_messaging.Target(topic=TOPIC, server=host),
+            [_Endpoint(engine)],
+        )
+
+    def start(self) -> None:
+        """Return when calls are taken."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Take no more calls and finish those that are there."""
+        self._server.stop()
+        self._server.wait()
