@@ -1,0 +1,90 @@
+"""Forgetting what ended long ago, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+from sqlalchemy import func, select
+
+from tests.contracts.store_contract import intention, planned, request
+from vmpath_service.model.errors import NotFound
+from vmpath_service.model.records import MigrationState, RearrangementState
+from vmpath_service.store import Database, SqlStore
+from vmpath_service.store.purge import Purged, purge
+from vmpath_service.store.tables import IntentionRow, MigrationRow, PlanRow
+
+DAY = 86400.0
+
+
+@dataclass
+class Calendar:
+    day: float
+
+    def time(self) -> float:
+        return self.day * DAY
+
+
+def rearranged(
+    store: SqlStore,
+    state: RearrangementState = RearrangementState.SUCCEEDED,
+    migration: MigrationState = MigrationState.DONE,
+) -> str:
+    """One with two steps, of which one was begun, and an event; now in ``state``."""
+    identity, epoch, migrations = planned(store, 2)
+    store.intend(epoch, intention(migrations[0]))
+    store.record(epoch, msgspec.structs.replace(intention(migrations[0]), state=migration))
+    store.add_event("noted", "something", rearrangement=identity)
+    store.change(identity, epoch, state=state)
+    return identity
+
+
+def rows(database: Database) -> list[int]:
+    def count(session):  # type: ignore[no-untyped-def]
+        return [session.scalar(select(func.count()).select_from(row)) for row in (PlanRow, MigrationRow, IntentionRow)]
+
+    return database.read(count)
+
+
+def test_only_what_ended_before_goes_with_all_that_belongs_to_it(database: Database) -> None:
+    calendar = Calendar(day=1)
+    store = SqlStore(database, calendar)
+    old = [rearranged(store, state) for state in (RearrangementState.SUCCEEDED, RearrangementState.CANCELLED)]
+    going = rearranged(store, RearrangementState.PAUSED)
+    moving = rearranged(store, RearrangementState.FAILED, MigrationState.RUNNING)
+    store.add_event("frozen", "long ago")
+    calendar.day = 20
+    young = rearranged(store)
+    kept_event = store.add_event("thawed", "now")
+
+    would = purge(database, 10 * DAY, dry_run=True)
+    assert would == Purged(rearrangements=2, events=3)
+    assert len(store.list()) == 5
+
+    assert purge(database, 10 * DAY) == would
+    assert {each.id for each in store.list()} == {going, moving, young}
+    for identity in old:
+        with pytest.raises(NotFound):
+            store.get(identity)
+        assert list(store.events(identity)) == []
+    assert rows(database) == [3, 6, 3]
+    assert len(store.migrations(going)) == 2
+    assert [event for event in store.events() if event.rearrangement is None] == [kept_event]
+    assert purge(database, 10 * DAY) == Purged(0, 0)
+
+
+def test_sequences_go_on_after_a_purge(database: Database) -> None:
+    store = SqlStore(database, Calendar(day=1))
+    last = [store.add_event("noted", "x") for _ in range(3)][-1]
+    assert purge(database, 2 * DAY).events == 3
+    assert store.add_event("noted", "y").sequence == last.sequence + 1
+
+
+def test_many_go_in_several_transactions(database: Database) -> None:
+    store = SqlStore(database, Calendar(day=1))
+    for _ in range(60):
+        identity = store.create(request()).id
+        store.change(identity, store.claim(identity, "engine"), state=RearrangementState.FAILED)
+    assert purge(database, 2 * DAY) == Purged(60, 0)
+    assert list(store.list()) == []
