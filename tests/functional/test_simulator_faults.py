@@ -10,6 +10,7 @@ import subprocess
 import keystoneauth1.exceptions
 import openstack
 import pytest
+import requests
 
 from tests.functional.conftest import Factory, connect
 from tests.functional.small_cloud import Operator, host, identity, instance, snapshot
@@ -59,6 +60,35 @@ def test_errors_are_answered_so_many_times(simulated_cloud: Factory) -> None:
     cloud.cloud.add_fault(HttpFault("503", "GET", "^/placement"))
     assert cloud.placement.get("/resource_providers").status_code == 503
     assert cloud.placement.get("/resource_providers").status_code == 200
+
+
+def test_it_is_disturbed_from_another_process(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(
+        snapshot(host("h1", cell="c"), host("h2", cell="c"), instance("a", "h1")),
+        clock=SteppedClock(),
+    )
+    base, compute = f"{cloud.site.base_url}/simulator", connect(cloud).compute
+    wrong = requests.post(f"{base}/faults", json={"fault": "418:GET:/"}, timeout=10)
+    assert wrong.status_code == 400
+    given = {"fault": "503:GET:/os-services"}
+    assert requests.post(f"{base}/faults", json=given, timeout=10).status_code == 204
+    assert compute.get("/os-services").status_code == 503
+
+    def put(path: str, **body: bool) -> int:
+        return requests.put(f"{base}/{path}", json=body, timeout=10).status_code
+
+    assert put("computes/h9", alive=False) == put("cells/x", answers=False) == 404
+    assert put("computes/h2") == 400
+    assert put("computes/h2", alive=False) == put("cells/c", answers=False) == 204
+    assert not cloud.world.hosts["h2"].alive
+    assert [s.status for s in compute.services(binary="nova-compute")] == ["UNKNOWN"] * 2
+    assert put("computes/h2", alive=True) == put("cells/c", answers=True) == 204
+    assert cloud.world.hosts["h2"].alive
+    compute.get("/os-keypairs")
+    shown = requests.get(base, timeout=10).json()
+    assert shown["unknown"] == {"GET /compute/v2.1/os-keypairs": 1}
+    assert shown["served"]["GET"] >= 3
+    assert shown["now"] == cloud.world.now
 
 
 def test_faults_are_written_as_text() -> None:

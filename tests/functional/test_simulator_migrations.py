@@ -237,6 +237,18 @@ def test_a_running_migration_is_aborted(operator: Make) -> None:
     assert cloud.force_complete("a", record["id"]).status_code == 409
 
 
+def test_an_abort_may_cost_the_server_its_state(operator: Make) -> None:
+    cloud = operator(two_hosts(), migration_mbps=8.0)
+    cloud.note("a", simulated_abort="error")
+    cloud.migrate("a", "h2")
+    cloud.step(60)
+    cloud.abort("a", cloud.under_way("a")[0]["id"])
+    cloud.step(0.5)
+    assert (cloud.migrations("a")[0]["status"], cloud.where("a")) == ("cancelled", ("ACTIVE", "h1"))
+    cloud.step(2)
+    assert (cloud.migrations("a")[0]["status"], cloud.where("a")) == ("error", ("ERROR", "h1"))
+
+
 def test_a_queued_migration_is_aborted_from_2_65_on(operator: Make) -> None:
     cloud = operator(
         snapshot(host("h1"), host("h2"), instance("a", "h1"), instance("b", "h1")),

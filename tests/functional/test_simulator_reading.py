@@ -330,3 +330,56 @@ def test_what_is_not_simulated_is_refused_loudly(simulated_cloud: Factory, caplo
     assert any("colour" in what for what in cloud.unknown_requests)
     assert len(cloud.unknown_requests) == 4
     assert "does not know GET /compute/v2.1/os-keypairs" in caplog.text
+
+
+def test_a_cell_that_does_not_answer_lies_by_omission(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(
+        snapshot(
+            host("h1", cell="cell1"),
+            host("h2", cell="cell2"),
+            instance("a", "h1"),
+            instance("b", "h2"),
+        )
+    )
+    compute = connect(cloud).compute
+
+    def services(version: str) -> dict[str, str]:
+        found = compute.get("/os-services?binary=nova-compute", microversion=version).json()
+        return {s["host"]: s["status"] for s in found["services"]}
+
+    def servers() -> list[str]:
+        answer = compute.get("/servers/detail?all_tenants=1&limit=1000")
+        assert answer.status_code == 200
+        return [s["name"] for s in answer.json()["servers"]]
+
+    cells = {a.metadata["vmpath:cell"]: a.hosts for a in compute.aggregates()}
+    assert cells == {"cell1": ["h1"], "cell2": ["h2"]}
+    cloud.silence_cell("cell2")
+    assert services("2.69") == {"h1": "enabled", "h2": "UNKNOWN"}
+    assert services("2.68") == {"h1": "enabled"}
+    assert servers() == ["a"]
+    assert [h.name for h in compute.hypervisors()] == ["h1"]
+    cloud.silence_cell("cell2", silent=False)
+    assert services("2.69") == {"h1": "enabled", "h2": "enabled"}
+    assert sorted(servers()) == ["a", "b"]
+
+
+def test_services_are_changed_the_old_way_before_2_53(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("h1")))
+    compute = connect(cloud).compute
+
+    def put(action: str, **more: object) -> requests.Response:
+        body = {"host": "h1", "binary": "nova-compute"} | more
+        answer: requests.Response = compute.put(f"/os-services/{action}", json=body, microversion="2.52")
+        return answer
+
+    assert put("disable-log-reason", disabled_reason="why").status_code == 200
+    assert (cloud.world.hosts["h1"].disabled, cloud.world.hosts["h1"].disabled_reason) == (
+        True,
+        "why",
+    )
+    assert put("enable").json()["service"]["status"] == "enabled"
+    assert put("force-down", forced_down=True).status_code == 200
+    assert cloud.world.hosts["h1"].forced_down
+    assert put("explode").status_code == 404
+    assert put("enable", host="h9").status_code == 404

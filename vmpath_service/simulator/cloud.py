@@ -80,6 +80,12 @@ class SimulatedCloud:
             self.world.advance()
             server_life.restart_compute(self.world, self.world.hosts[host])
 
+    def silence_cell(self, cell: str, silent: bool = True) -> None:
+        """Let a cell's database not answer, or answer again."""
+        with self.world.lock:
+            change = self.world.silent_cells.add if silent else self.world.silent_cells.discard
+            change(cell)
+
     def start(self) -> SimulatedCloud:
         """Listen and serve. Raises OSError when the port is not to be had."""
         host, port = self._address

@@ -10,6 +10,7 @@ from vmpath_service.simulator.world import World
 # Shares of Settings.overhead_s; they add up to 1 on the way to the end.
 TO_CONDUCTOR, CHECKS, PREPARING, SWITCHING, COMPLETING, RELEASING = 0.05, 0.3, 0.2, 0.25, 0.15, 0.05
 KIND = "live-migration"
+AFTER_ABORT_S = 1.5
 
 
 def ask(world: World, server: Server, target: str | None) -> None:
@@ -290,6 +291,18 @@ def _released(world: World, migration: Migration) -> None:
 
 def _cancelled(world: World, migration: Migration) -> None:
     _roll_back(world, migration, "cancelled")
+    if world.servers[migration.server].metadata.get("simulated_abort") == "error":
+        world.after_unless_changed(migration, AFTER_ABORT_S, _breaks_after_abort)
+
+
+def _breaks_after_abort(world: World, migration: Migration) -> None:
+    """libvirt's driver, some moments after a clean-looking end: the guest runs on all the same."""
+    server = world.servers.get(migration.server)
+    world.set_status(migration, "error")
+    if server is not None:
+        server.vm_state = "error"
+        server.fault = (world.now, 500, "Migration operation was cancelled")
+        world.touch(server)
 
 
 def _failed(world: World, migration: Migration) -> None:

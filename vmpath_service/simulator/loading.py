@@ -24,6 +24,8 @@ ADMIN_USER = uuid_of("user", "admin").replace("-", "")
 DEMO_PROJECT = uuid_of("project", "demo").replace("-", "")
 DEMO_USER = uuid_of("user", "demo").replace("-", "")
 
+CELL_KEY = "vmpath:cell"
+
 # There to boot servers with, whatever the snapshot holds.
 PLAIN_FLAVORS = (("sim.tiny", 1, 256), ("sim.small", 1, 1024), ("sim.big", 8, 16384))
 
@@ -76,6 +78,9 @@ def _add_hosts(world: World, snapshot: model.Snapshot) -> None:
         zoned = any(m.get("availability_zone") == zone for m in wanted.values())
         if zone is not None and zone != "nova" and not zoned:
             wanted.setdefault(f"zone-{zone}", {"availability_zone": zone})
+        if given.cell is not None:
+            # Nova's API does not tell the cell of a host: operators note it in an aggregate.
+            wanted.setdefault(f"cell-{given.cell}", {CELL_KEY: given.cell})
         aggregates = []
         for name, metadata in wanted.items():
             aggregate = by_name.get(name)

@@ -57,6 +57,7 @@ class World:
         self.groups: dict[str, ServerGroup] = {}
         self.group_of: dict[str, ServerGroup] = {}
         self.aggregates: dict[int, Aggregate] = {}
+        self.silent_cells: set[str] = set()
         self.flavors: dict[str, Flavor] = {}
         self._server_numbers = itertools.count(1)
         self._migration_numbers = itertools.count(1)
@@ -124,6 +125,10 @@ class World:
         if host.silent_since is None:
             return True
         return self.now - host.silent_since < self.settings.service_down_time_s
+
+    def answers(self, host: Host) -> bool:
+        """Whether the database of the host's cell answers."""
+        return host.cell not in self.silent_cells
 
     # Servers -------------------------------------------------------------------------------
 

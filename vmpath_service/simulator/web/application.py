@@ -15,6 +15,7 @@ from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web import entrance, keystone, versions
 from vmpath_service.simulator.web.aggregates import Aggregates
 from vmpath_service.simulator.web.allocations import AllocationCandidates, Allocations
+from vmpath_service.simulator.web.control import Control
 from vmpath_service.simulator.web.entrance import TITLES, Entrance
 from vmpath_service.simulator.web.flavors import Flavors
 from vmpath_service.simulator.web.hypervisors import Hypervisors
@@ -38,7 +39,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
     hypervisors, services = Hypervisors(site), Services(site)
     aggregates, groups, flavors = Aggregates(site), ServerGroups(site), Flavors(site)
     identity, compute = keystone.Versions(site), versions.ComputeVersions(site)
-    providers = ResourceProviders(site)
+    providers, control = ResourceProviders(site), Control(site)
     one = COMPUTE + "/servers/{server_id}"
     provider = "/placement/resource_providers/{provider_id}"
     return (
@@ -69,6 +70,10 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (one + "/migrations", under_way, None),
         (one + "/migrations/{migration_id}", under_way, "one"),
         (one + "/migrations/{migration_id}/action", under_way, "action"),
+        ("/simulator", control, None),
+        ("/simulator/faults", control, "faults"),
+        ("/simulator/computes/{host}", control, "compute"),
+        ("/simulator/cells/{cell}", control, "cell"),
         ("/placement", versions.PlacementVersions(), None),
         ("/placement/resource_providers", providers, None),
         (provider, providers, "one"),

@@ -54,7 +54,8 @@ class Hypervisors:
         need_admin(req, f"os_compute_api:os-hypervisors:list{'-detail' if detail else ''}")
         given = only_parameters(self._site, req, KNOWN)
         with_servers = truth(given.get("with_servers", "false"))
-        hosts = list(self._site.world.hosts.values())
+        world = self._site.world
+        hosts = [host for host in world.hosts.values() if world.answers(host)]
         pattern = given.get("hypervisor_hostname_pattern")
         if pattern is not None:
             if "limit" in given or "marker" in given:
@@ -74,7 +75,7 @@ class Hypervisors:
                 after = self._find(req, given["marker"])
                 if after is None:
                     raise Refused(400, f"marker [{given['marker']}] not found")
-                hosts = hosts[after.number :]
+                hosts = [host for host in hosts if host.number > after.number]
             hosts = hosts[:size]
         shown = [self._shown(req, host, detail, with_servers) for host in hosts]
         body: dict[str, Any] = {"hypervisors": shown}

@@ -32,7 +32,12 @@ class Services:
         given = only_parameters(self._site, req, frozenset(("host", "binary")))
         world = self._site.world
         shown = [self._control(req, position, name) for position, name in enumerate(CONTROL)]
-        shown += [self._compute(req, host) for host in world.hosts.values()]
+        shown += [
+            self._compute(req, host)
+            for host in world.hosts.values()
+            # Before 2.69 a cell that does not answer is left out without a word.
+            if world.answers(host) or at_least(req, 69)
+        ]
         for key in ("host", "binary"):
             if given.get(key):
                 shown = [service for service in shown if service[key] == given[key]]
@@ -41,9 +46,10 @@ class Services:
     def on_put_one(self, req: falcon.Request, resp: falcon.Response, service_id: str) -> None:
         """PUT /os-services/{uuid}, from 2.53 on."""
         need_admin(req, "os_compute_api:os-services:update")
-        if not at_least(req, 53):
-            raise self._site.does_not_know("PUT /os-services/{action} below microversion 2.53")
         body = body_of(req)
+        if not at_least(req, 53):
+            self._put_action(req, resp, service_id, body)
+            return
         extra = set(body) - {"status", "disabled_reason", "forced_down"}
         if extra:
             raise Refused(
@@ -61,6 +67,26 @@ class Services:
             raise Refused(404, f"Service {service_id} could not be found.")
         self._update(host, body)
         answer(resp, {"service": self._compute(req, host)})
+
+    def _put_action(self, req: falcon.Request, resp: falcon.Response, action: str, body: dict[str, Any]) -> None:
+        """PUT /os-services/enable and its like, before 2.53: host and binary are in the body."""
+        change: dict[str, Any] = {}
+        if action == "enable":
+            change = {"status": "enabled"}
+        elif action == "disable":
+            change = {"status": "disabled"}
+        elif action == "disable-log-reason":
+            change = {"status": "disabled", "disabled_reason": body.get("disabled_reason")}
+        elif action == "force-down" and at_least(req, 11):
+            change = {"forced_down": bool(body.get("forced_down"))}
+        if not change:
+            raise Refused(404, "Unknown action")
+        host = self._site.world.hosts.get(str(body.get("host")))
+        if host is None or body.get("binary") != "nova-compute":
+            raise Refused(404, f"Could not find binary {body.get('binary')} on host {body.get('host')}.")
+        self._update(host, change)
+        shown = {"host": host.name, "binary": "nova-compute"} | change
+        answer(resp, {"service": shown})
 
     def _update(self, host: Host, body: dict[str, Any]) -> None:
         status, reason = body.get("status"), body.get("disabled_reason")
@@ -86,6 +112,8 @@ class Services:
 
     def _compute(self, req: falcon.Request, host: Host) -> dict[str, Any]:
         world = self._site.world
+        if not world.answers(host):
+            return {"binary": "nova-compute", "host": host.name, "status": "UNKNOWN"}
         reported = host.silent_since
         if reported is None:
             reported = world.now - world.now % REPORT_EVERY_S
