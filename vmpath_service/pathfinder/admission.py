@@ -81,17 +81,17 @@ def obstacles(problem: Problem) -> Iterator[tuple[int, str]]:
     for host, _, after in _changed_totals(problem):
         name = hosts[host].name
         for number, limit in enumerate(cloud.capacity[host]):
-            guest = next((each for each in newcomers.get(host, ()) if cloud.demand(each)[number]), None)
-            if after[number] > limit and guest is not None:
+            last = next((each for each in newcomers.get(host, ()) if cloud.demand(each)[number]), None)
+            if after[number] > limit and last is not None:
                 excess = f"{after[number] - limit} {cloud.dimensions[number]} over its {limit}"
-                label = instances[guest].label()
-                yield guest, f"{label} can never arrive on {name}: with all the target puts there it is {excess}"
+                label = instances[last].label()
+                yield last, f"{label} can never arrive on {name}: with all the target puts there it is {excess}"
     for counter, host, _, has in _changed_counts(problem):
         limit = cloud.counter_limits[counter]
-        guest = next((each for each in newcomers.get(host, ()) if counter in cloud.counters_of.get(each, ())), None)
-        if has > limit and guest is not None:
+        last = next((each for each in newcomers.get(host, ()) if counter in cloud.counters_of.get(each, ())), None)
+        if has > limit and last is not None:
             crowd = f"{has} members of {cloud.counter_names[counter]}, where at most {limit} may be"
-            yield guest, f"{instances[guest].label()} can never arrive on {hosts[host].name}: the target wants {crowd}"
+            yield last, f"{instances[last].label()} can never arrive on {hosts[host].name}: the target wants {crowd}"
 
 
 def relay(problem: Problem, guest: int, home: int) -> list[int] | None:
