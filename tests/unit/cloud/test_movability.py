@@ -1,0 +1,77 @@
+from typing import Any
+
+import pytest
+
+from tests.unit.cloud.shapes import server
+from vmpath_service.cloud import movability
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.snapshot import Host, ServerGroup
+
+SETTINGS = CloudSettings()
+UP = Host(name="compute3", inventories={})
+
+
+def why(host: Host | None = UP, group: ServerGroup | None = None, **changes: Any) -> str | None:
+    return movability.obstacle(server(**changes), host, group, {}, SETTINGS)
+
+
+@pytest.mark.parametrize("status", ["ACTIVE", "PAUSED"])
+def test_running_and_paused_servers_move(status: str) -> None:
+    assert why(status=status) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"status": "SHUTOFF"}, "it is stopped (SHUTOFF); vmpath moves running and paused instances"),
+        ({"status": "ERROR"}, "ERROR"),
+        ({"status": "SUSPENDED"}, "resume"),
+        ({"status": "VERIFY_RESIZE"}, "confirmed or reverted"),
+        ({"status": "SHELVED_OFFLOADED", "host": None}, "shelved"),
+        ({"status": "RESCUE"}, "unrescue"),
+        ({"status": "WHATEVER"}, "WHATEVER"),
+        ({"task_state": "rebooting"}, "busy with it (task rebooting"),
+        ({"status": "MIGRATING", "task_state": "migrating"}, "task migrating"),
+        ({"locked": True}, "unlock it first"),
+        ({"locked": True, "locked_reason": "kept here for a reason"}, "it is locked (kept here for a reason)"),
+        ({"metadata": {"vmpath:movable": "no"}}, "its metadata forbids it (vmpath:movable = no)"),
+        ({"metadata": {"vmpath:movable": "cold"}}, "cold migration only"),
+        ({"metadata": {"vmpath:movable": "nope"}}, "expected live, cold or no"),
+        ({"extra_specs": {"vmpath:movable": "no"}}, "its flavor forbids it"),
+        ({"extra_specs": {"resources:VGPU": "1"}}, "VGPU"),
+        ({"extra_specs": {"hw:mem_encryption": "True"}}, "SEV"),
+        ({"properties": {"hw_tpm_version": "2.0"}}, "TPM"),
+    ],
+)
+def test_each_obstacle_has_a_reason(changes: dict[str, Any], word: str) -> None:
+    assert word in (why(**changes) or "")
+
+
+def test_a_tpm_whose_secret_travels_is_no_obstacle() -> None:
+    assert why(extra_specs={"hw:tpm_version": "2.0", "hw:tpm_secret_security": "deployment"}) is None
+
+
+def test_a_device_that_only_placement_knows_of_holds_a_server() -> None:
+    assert movability.obstacle(server(), UP, None, {"VCPU": 1, "VGPU": 1}, SETTINGS) is not None
+
+
+def test_nothing_leaves_a_host_that_is_down_but_a_disabled_one_may_be_left() -> None:
+    assert why(host=Host(name="compute3", inventories={}, state="down")) is not None
+    assert why(host=Host(name="compute3", inventories={}, status="disabled")) is None
+    assert why(host=None) == "it is on no host"
+
+
+def test_only_strict_affinity_holds_a_server_even_alone() -> None:
+    alone = ServerGroup("g", "affinity", ("x",), name="pair")
+    assert "strict affinity group pair" in (why(group=alone) or "")
+    for policy in ("anti-affinity", "soft-affinity", "soft-anti-affinity"):
+        assert why(group=ServerGroup("g", policy, ("x",))) is None  # type: ignore[arg-type]
+
+
+def test_post_copy_is_forbidden_by_mode() -> None:
+    assert movability.post_copy(server(), SETTINGS)
+    assert not movability.post_copy(server(metadata={"vmpath:mode": "pre-copy"}), SETTINGS)
+    assert not movability.post_copy(server(extra_specs={"vmpath:mode": "pre-copy"}), SETTINGS)
+    assert movability.post_copy(
+        server(metadata={"vmpath:mode": "auto"}, extra_specs={"vmpath:mode": "pre-copy"}), SETTINGS
+    )
