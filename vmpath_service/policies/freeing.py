@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from vmpath_service.model.compiled import CompiledCloud, Vector
 from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.policies.board import scales, size
-from vmpath_service.policies.packing import Packer, Room, totals
+from vmpath_service.policies.packing import Packer, Room, scarcity, totals
 
 _ROUNDS = 60
+# Tried with the best order beside the default: on some clouds the one, on others the other frees a few hosts more.
+_FULLNESS = (-0.1, -0.03, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,13 @@ class Freeing:
         self.occupied = frozenset(occupied)
         self.empty = tuple(host for host in receiving if host not in self.occupied)
         self.scale = scales(cloud, self.receiving or range(len(cloud.capacity)))
-        self.packer = Packer(cloud, self.scale)
         accounts = Occupancy(cloud)
+        dimensions = len(cloud.dimensions)
+        self.weights = scarcity(
+            totals((accounts.used[host] for host in self.receiving), dimensions),
+            totals((limits[host] for host in self.receiving), dimensions),
+        )
+        self.packer = Packer(cloud, self.scale, self.weights)
         self.room = Room(
             {
                 host: [limit - used for limit, used in zip(limits[host], accounts.used[host], strict=True)]
@@ -75,7 +82,6 @@ class Freeing:
             },
             accounts.counts,
         )
-        dimensions = len(cloud.dimensions)
         self.load = {
             host: totals((cloud.demand(guest) for guest in guests), dimensions) for host, guests in candidates.items()
         }
@@ -83,9 +89,15 @@ class Freeing:
     def best(self) -> Freed:
         """The best outcome of all orders; an empty one where no host can be freed."""
         found = Freed((), {}, len(self.occupied), 0)
+        best: tuple[list[int], bool] | None = None
         for order, use_empty in self._orders():
             outcome = self._follow(order, use_empty)
-            found = min(found, outcome, key=Freed.key)
+            if outcome.key() < found.key():
+                found, best = outcome, (order, use_empty)
+        if best is not None:
+            for fullness in _FULLNESS:
+                self.packer = Packer(self.cloud, self.scale, self.weights, fullness)
+                found = min(found, self._follow(*best), key=Freed.key)
         return found
 
     def _orders(self) -> Iterable[tuple[list[int], bool]]:
