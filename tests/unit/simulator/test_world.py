@@ -97,18 +97,21 @@ def check_server(world: World, server: Server) -> None:
 
 
 Step = tuple[str, int, int, float]
+ACTIONS = (
+    "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "confirm",
+    "revert", "revert", "delete", "fail", "fail", "wait",
+)  # fmt: skip
+# Long walks: most of what may happen takes several steps one after the other.
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(
-            ("migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold",
-             "confirm", "revert", "delete", "fail", "wait")
-        ),
+        st.sampled_from(ACTIONS),
         st.integers(0, len(SERVERS) - 1),
         st.integers(0, len(HOSTS) - 1),
-        st.sampled_from((0.0, 0.05, 0.3, 0.7, 1.5, 4.0, 30.0)),
+        st.sampled_from((0.0, 0.05, 0.3, 0.7, 1.5, 4.0)),
     ),
-    max_size=40,
-)  # fmt: skip
+    min_size=50,
+    max_size=120,
+)
 
 
 def act(world: World, step: Step) -> None:
@@ -138,7 +141,7 @@ def act(world: World, step: Step) -> None:
         server.metadata = {"lab_fail": failure} if failure else {}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(steps=STEPS, slots=st.integers(1, 3), lag=st.sampled_from((0.0, 1.0)))
 def test_allocations_equal_what_servers_and_migrations_hold(steps: list[Step], slots: int, lag: float) -> None:
     world, clock = make_world(slots, lag)
