@@ -219,6 +219,26 @@ def test_two_starts_in_one_tick_do_not_count_on_the_same_room() -> None:
     assert sorted(world.states()) == ["done", "failed"]
 
 
+def test_room_asked_for_before_is_not_counted_on_though_nova_shows_it_free() -> None:
+    world = World(
+        {"a": 10, "b": 10, "c": 6},
+        {"x": ("a", 4), "y": ("b", 4), "z": ("b", 1)},
+        plan_of(("x", "a", "c"), ("z", "b", "a"), ("y", "b", "c", [2])),
+    )
+    world.cloud.fates = {"x": [Fate(answer="lost and arrives late")]}
+    world.run()
+    assert world.cloud.violations == []
+    assert world.states() == ["done", "done", "failed"]
+
+
+def test_an_older_migration_between_the_same_hosts_is_not_taken_for_ours() -> None:
+    world = one_move()
+    world.cloud._begin("x", "b", Fate("failed midway"))
+    world.clock.wait(60)
+    world.cloud.fates = {"x": [Fate(answer="lost and arrives late")]}
+    assert world.run().outcome == "succeeded"
+
+
 @pytest.mark.parametrize(
     ("limits", "at_once"),
     [(Limits(1, 9, 9), 1), (Limits(9, 2, 9), 2), (Limits(9, 9, 3), 3), (Limits(None, None, None), 6)],
