@@ -214,9 +214,9 @@ class Breaker:
         assert self._residents is not None
         found = []
         for other in self._residents[host]:
-            if other == guest or other in rehearsal.claims or other in problem.cloud.pinned:
+            if other == guest or other in rehearsal.claims or not problem.mobile[other]:
                 continue
-            if self._stepped.get(other, 0) >= PATIENCE or problem.cloud.snapshot.hosts[host].state == "down":
+            if self._stepped.get(other, 0) >= PATIENCE:
                 continue
             factor = 1.0 if other in rehearsal.pending else 2.0
             found.append((factor * problem.weight(other), other))

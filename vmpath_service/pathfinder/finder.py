@@ -17,7 +17,7 @@ from vmpath_service.pathfinder.settings import PathSettings
 Progress = Callable[[str, int, int], None]
 
 # Steps of work for the searches beyond the first rehearsal: some ten seconds on a slow machine.
-WORK = 3_000_000
+WORK = 4_000_000
 
 
 def find_path(

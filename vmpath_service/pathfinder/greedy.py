@@ -85,6 +85,18 @@ class Rehearsal:
         self.stops[guest] = list(stops)[::-1]
         self.pending.add(guest)
 
+    def follow(self, moves: Sequence[Move]) -> None:
+        """Carry out a legal sequence found otherwise, while nothing is under way and nothing is claimed."""
+        for move in moves:
+            self.stops.pop(move.guest, None)
+            self._waits_for.pop(move.guest, None)
+            self.room.move(move.guest, move.dest)
+            self.moves.append(move)
+            if move.dest == self.final[move.guest]:
+                self.pending.discard(move.guest)
+            else:
+                self.pending.add(move.guest)
+
     def claim(self, guest: int) -> None:
         """Keep the place at its next stop for an instance: nobody else takes what is freed for it."""
         host = self.next_stop(guest)

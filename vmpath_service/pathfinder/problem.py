@@ -25,6 +25,8 @@ class Problem:
     boots: Mapping[int, float]
     receives: Sequence[bool]
     """Per host: whether an instance may arrive there, if need be after powering it on."""
+    mobile: Sequence[bool]
+    """Per instance: whether it can be migrated at all: placed, not pinned, its host up."""
     limits: Limits
 
     def weight(self, guest: int) -> int:
@@ -62,4 +64,8 @@ def pose(cloud: CompiledCloud, target: Placement, limits: Limits) -> Problem:
         number: host.boot_s for number, host in enumerate(hosts) if host.state == "off" and host.status == "enabled"
     }
     receives = [host.receives() or number in boots for number, host in enumerate(hosts)]
-    return Problem(cloud, goal, tuple(departures), tuple(arrivals), tuple(movers), boots, receives, limits)
+    mobile = [
+        home != NOWHERE and guest not in cloud.pinned and hosts[home].state == "up" and goal[guest] != NOWHERE
+        for guest, home in enumerate(cloud.home)
+    ]
+    return Problem(cloud, goal, tuple(departures), tuple(arrivals), tuple(movers), boots, receives, mobile, limits)

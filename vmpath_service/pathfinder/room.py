@@ -35,15 +35,15 @@ class Room:
             largest = max(largest, 4 * asked + most + max((row[d] for row in cloud.taken), default=0))
         self._width = largest.bit_length() + 1
         guards = [1 << (self._width * (d + 1) - 1) for d in dimensions]
-        self._all_guards = sum(guards)
-        packed = [self._pack(kind.demand) for kind in cloud.classes]
+        self.guards = sum(guards)
+        packed = [self.pack(kind.demand) for kind in cloud.classes]
         masks = [sum(guards[d] for d in dimensions if kind.demand[d]) for kind in cloud.classes]
         self.need: list[int] = [packed[number] for number in cloud.class_of]
         """Per instance: its packed demand."""
         self.mask: list[int] = [masks[number] for number in cloud.class_of]
         """Per instance: the guard bits of the dimensions that it asks for."""
         self.free: list[int] = [
-            self._all_guards + self._pack(tuple(map(int.__sub__, limit, taken)))
+            self.guards + self.pack(tuple(map(int.__sub__, limit, taken)))
             for limit, taken in zip(cloud.capacity, cloud.taken, strict=True)
         ]
         """Per host: the packed free amounts."""
@@ -59,7 +59,8 @@ class Room:
         for guest, host in cloud.also_at.items():
             self.hold(guest, host)
 
-    def _pack(self, vector: tuple[int, ...]) -> int:
+    def pack(self, vector: tuple[int, ...]) -> int:
+        """A vector of amounts as one integer, without guard bits."""
         return sum(amount << (self._width * position) for position, amount in enumerate(vector))
 
     def copy(self) -> Room:
