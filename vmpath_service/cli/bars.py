@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from cliff import columns
 
 WIDTH = 20
+UNITS = {"MEMORY_MB": "MiB", "DISK_GB": "GiB"}
+_FIRST = ("VCPU", "PCPU", "MEMORY_MB", "DISK_GB")
 _BINARY = ("MiB", "GiB", "TiB")
 
 
@@ -34,6 +37,12 @@ class Fill(columns.FormattableColumn[Any]):
 
     def human_readable(self) -> str:
         return f"{bar(self.share())} {self.share():4.0%}  {self.amounts()}"
+
+
+def in_order(classes: Iterable[str]) -> list[str]:
+    """Resource classes, the common ones first."""
+    present = set(classes)
+    return [name for name in _FIRST if name in present] + sorted(present.difference(_FIRST))
 
 
 def bar(share: float, full: str = "#", empty: str = ".") -> str:

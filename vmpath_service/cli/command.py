@@ -117,6 +117,21 @@ class Lister(_Display, lister.Lister, Command):
     """A command that shows a list."""
 
 
+class BarLister(Lister):
+    """A list with fills, which are coloured bars on a terminal."""
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
+    ) -> int:
+        plain = parsed_args.formatter != "table" or parsed_args.columns or parsed_args.sort_columns
+        if plain or not self.app.stdout.isatty():
+            return super().produce_output(parsed_args, column_names, data)
+        from vmpath_service.cli.coloured import print_bars
+
+        print_bars(self.app.stdout, column_names, data)
+        return 0
+
+
 class ShowOne(_Display, show.ShowOne, Command):
     """A command that shows one thing."""
 

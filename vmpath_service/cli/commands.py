@@ -13,12 +13,28 @@ from vmpath_service.model.errors import InvalidInput
 _HERE = "vmpath_service.cli"
 
 COMMANDS: Mapping[str, str] = {
+    "drain": f"{_HERE}.drain:Drain",
+    "freeze": f"{_HERE}.freeze:Freeze",
+    "host list": f"{_HERE}.host:List",
+    "host show": f"{_HERE}.host:Show",
+    "instance list": f"{_HERE}.instance:List",
+    "instance show": f"{_HERE}.instance:Show",
     "path check": f"{_HERE}.path:Check",
     "path find": f"{_HERE}.path:Find",
     "policy apply": f"{_HERE}.policy_apply:Apply",
+    "policy list": f"{_HERE}.policy:List",
+    "policy show": f"{_HERE}.policy:Show",
+    "rearrangement approve": f"{_HERE}.rearrangement:Approve",
+    "rearrangement cancel": f"{_HERE}.rearrangement:Cancel",
+    "rearrangement create": f"{_HERE}.rearrangement:Create",
+    "rearrangement delete": f"{_HERE}.rearrangement:Delete",
+    "rearrangement list": f"{_HERE}.rearrangement:List",
+    "rearrangement show": f"{_HERE}.rearrangement:Show",
+    "rearrangement watch": f"{_HERE}.rearrangement:Watch",
     "snapshot diff": f"{_HERE}.snapshot:Diff",
     "snapshot save": f"{_HERE}.snapshot:Save",
     "snapshot show": f"{_HERE}.snapshot:Show",
+    "thaw": f"{_HERE}.freeze:Thaw",
 }
 
 

@@ -115,7 +115,7 @@ class Find(DocumentLister):
             best_effort=parsed.best_effort,
             departures=parsed.allow_departures,
         )
-        with Ticker(self.app.stderr, "finding a path") as ticker:
+        with Ticker(self.app.stderr) as ticker:
             return find_path(
                 compile_cloud(snapshot),
                 target,

@@ -6,31 +6,13 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vmpath_service.cli import arguments
+from vmpath_service.cli import scope
 from vmpath_service.cli.command import DocumentLister
 
 if TYPE_CHECKING:
     from vmpath_service.model.compiled import CompiledCloud
     from vmpath_service.model.placement import Placement
     from vmpath_service.policies.base import Decision, Policy, Score
-
-
-def add_scope(parser: argparse.ArgumentParser) -> None:
-    """Options that say what a decision may touch, and that set options of the policy."""
-    parser.add_argument(
-        "--set",
-        type=arguments.assignment,
-        action="append",
-        default=[],
-        dest="settings",
-        metavar="OPTION=VALUE",
-        help="an option of the policy; may be repeated",
-    )
-    parser.add_argument("--zone", action="append", default=[], help="only hosts in this availability zone")
-    parser.add_argument("--aggregate", action="append", default=[], help="only hosts in this aggregate")
-    parser.add_argument(
-        "--host", action="append", default=[], help="the hosts to empty (drain), else the only ones to touch"
-    )
 
 
 class Apply(DocumentLister):
@@ -46,7 +28,8 @@ class Apply(DocumentLister):
         parser = super().get_parser(prog_name)
         parser.add_argument("policy", metavar="NAME", help="a configured policy, or a driver such as consolidate")
         parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud as it is")
-        add_scope(parser)
+        scope.add_settings(parser)
+        scope.add_scope(parser)
         return parser
 
     def make(self, parsed_args: argparse.Namespace) -> Placement:
@@ -57,8 +40,8 @@ class Apply(DocumentLister):
 
         policy = self._policy(parsed_args.policy, dict(parsed_args.settings))
         self._cloud: CompiledCloud = compile_cloud(files.load_snapshot(parsed_args.snapshot))
-        scope = Scope(tuple(parsed_args.zone), tuple(parsed_args.aggregate), tuple(parsed_args.host))
-        decision = policy.decide(self._cloud, scope)
+        reach = Scope(tuple(parsed_args.zone), tuple(parsed_args.aggregate), tuple(parsed_args.host))
+        decision = policy.decide(self._cloud, reach)
         for line in in_words(decision):
             self.tell(line)
         return Placement(dict(decision.placement))

@@ -6,14 +6,11 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmpath_service.cli.bars import Fill
-from vmpath_service.cli.command import Command, Lister
+from vmpath_service.cli.bars import UNITS, Fill, in_order
+from vmpath_service.cli.command import BarLister, Command, Lister
 
 if TYPE_CHECKING:
     from vmpath_service.model.snapshot import Host, Snapshot
-
-_UNITS = {"MEMORY_MB": "MiB", "DISK_GB": "GiB"}
-_FIRST = ("VCPU", "PCPU", "MEMORY_MB", "DISK_GB")
 
 
 class Save(Command):
@@ -35,7 +32,7 @@ class Save(Command):
         return 0
 
 
-class Show(Lister):
+class Show(BarLister):
     """Show how full every host of a snapshot is."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -47,19 +44,8 @@ class Show(Lister):
         from vmpath_service.model import files
 
         snapshot = files.load_snapshot(parsed_args.file)
-        classes = _resource_classes(snapshot)
+        classes = in_order(name for host in snapshot.hosts for name in host.inventories)
         return ("host", "state", "instances", *classes), list(_host_rows(snapshot, classes))
-
-    def produce_output(
-        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
-    ) -> int:
-        plain = parsed_args.formatter != "table" or parsed_args.columns or parsed_args.sort_columns
-        if plain or not self.app.stdout.isatty():
-            return super().produce_output(parsed_args, column_names, data)
-        from vmpath_service.cli.coloured import print_bars
-
-        print_bars(self.app.stdout, column_names, data)
-        return 0
 
 
 class Diff(Lister):
@@ -83,12 +69,6 @@ class Diff(Lister):
         return ("what", "name", "aspect", "before", "after"), found
 
 
-def _resource_classes(snapshot: Snapshot) -> list[str]:
-    """Those that any host has: the common ones first."""
-    present = {name for host in snapshot.hosts for name in host.inventories}
-    return [name for name in _FIRST if name in present] + sorted(present - set(_FIRST))
-
-
 def _state(host: Host) -> str:
     return f"{host.state}, disabled" if host.status == "disabled" else host.state
 
@@ -105,7 +85,7 @@ def _host_rows(snapshot: Snapshot, classes: Sequence[str]) -> Iterator[tuple[Any
             there[name] = there.get(name, 0) + amount
     for host in snapshot.hosts:
         fills = (
-            Fill(used[host.name].get(name, 0), limit.limit() if limit else 0, _UNITS.get(name, ""))
+            Fill(used[host.name].get(name, 0), limit.limit() if limit else 0, UNITS.get(name, ""))
             for name in classes
             for limit in [host.inventories.get(name)]
         )

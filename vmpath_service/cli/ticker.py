@@ -10,11 +10,10 @@ _EVERY_S = 0.2
 
 
 class Ticker:
-    """Shows ``what: ...`` in place on a terminal, once the work has taken long enough to be worth it."""
+    """Shows how far work has come, in place, once it has taken long enough to be worth it."""
 
-    def __init__(self, stream: TextIO, what: str) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._what = what
         self._on = stream.isatty()
         self._next = time.monotonic() + _FIRST_S
         self._shown = False
@@ -27,11 +26,11 @@ class Ticker:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
-    def show(self, message: object) -> None:
+    def show(self, what: str, done: int, of: int) -> None:
         """Something has moved on; shown now and then."""
         if not self._on or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _EVERY_S
         self._shown = True
-        self._stream.write(f"\r\x1b[K{self._what}: {message}")
+        self._stream.write(f"\r\x1b[K{what}: {done} of {of}")
         self._stream.flush()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vmpath_service.engine.ports import Cloud
-from vmpath_service.model.options import OptionValue
+if TYPE_CHECKING:
+    from vmpath_service.engine.ports import Cloud
+    from vmpath_service.model.options import OptionValue
 
 
 class Wiring(Protocol):

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from vmpath_service.cli.app import Application
-from vmpath_service.model.options import OptionValue
 
 if TYPE_CHECKING:
     from vmpath_service.engine.ports import Cloud
+    from vmpath_service.model.options import OptionValue
 
 
 class _Wiring:
@@ -18,8 +18,8 @@ class _Wiring:
 
     def policy(
         self, name: str, files: Sequence[str], directories: Sequence[str]
-    ) -> tuple[str, Mapping[str, OptionValue]]:
-        raise AssertionError
+    ) -> tuple[str, Mapping[str, OptionValue]] | None:
+        return None
 
     def cloud(self, name: str | None, files: Sequence[str], directories: Sequence[str]) -> Cloud:
         raise AssertionError

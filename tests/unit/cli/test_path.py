@@ -1,0 +1,175 @@
+"""``vmpath path find``, ``path check`` and ``policy apply``: exit status, output, files."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable
+
+import pytest
+
+from tests.clouds import cloud, target
+from tests.unit.cli.conftest import Outcome
+from vmpath_service.model import files
+from vmpath_service.model.placement import Placement
+from vmpath_service.model.snapshot import Snapshot
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def case(tmp_path: pathlib.Path) -> Callable[[Snapshot, Placement], list[str]]:
+    """Arguments for a snapshot and a target."""
+
+    def write(snapshot: Snapshot, placement: Placement) -> list[str]:
+        files.save(snapshot, str(tmp_path / "cloud.json"))
+        files.save(placement, str(tmp_path / "target.json"))
+        return ["--snapshot", str(tmp_path / "cloud.json"), "--target", str(tmp_path / "target.json")]
+
+    return write
+
+
+SWAP = {"x": ("a", 6), "y": ("b", 6)}
+SWAPPED = target(x="b", y="a")
+
+
+def test_a_path_is_found_and_holds(vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
+    files_given = case(cloud({"a": 10, "b": 10, "c": 10}, SWAP), SWAPPED)
+    found = vmpath("path", "find", *files_given, "-f", "json")
+    assert found.status == 0
+    plan = json.loads(found.out)
+    assert (plan["format"], plan["outcome"], plan["limits"]["per_host"]) == ("vmpath-plan/1", "found", 2)
+    assert len(plan["migrations"]) == 3
+    assert "found: 3 migrations (1 extra, 1 bypasses)" in found.err
+    (tmp_path / "plan.json").write_text(found.out)
+    checked = vmpath("path", "check", *files_given[:2], "--plan", str(tmp_path / "plan.json"), "-f", "json")
+    assert (checked.status, checked.err) == (0, "")
+    assert json.loads(checked.out)["holds"] is True
+
+
+def test_a_plan_that_breaks_is_told_apart(vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
+    files_given = case(cloud({"a": 10, "b": 10, "c": 10}, SWAP), SWAPPED)
+    plan = json.loads(vmpath("path", "find", *files_given, "-f", "json").out)
+    for step in plan["migrations"]:
+        step["after"] = []
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    checked = vmpath("path", "check", *files_given[:2], "--plan", str(tmp_path / "plan.json"), "-f", "json")
+    assert checked.status == 1
+    answer = json.loads(checked.out)
+    assert answer["holds"] is False
+    assert answer["problems"]
+    assert "the plan breaks: " in checked.err
+
+
+def test_a_plan_for_another_snapshot_is_noted(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    first = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    plan = first[1] + ".plan"
+    assert vmpath("path", "find", *first, "-o", plan).status == 0
+    other = case(cloud({"a": 11, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    checked = vmpath("path", "check", *other[:2], "--plan", plan)
+    assert checked.status == 0
+    assert "made from another snapshot" in checked.err
+
+
+def test_no_path_is_a_proof_with_a_plan_file(
+    vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path
+) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, SWAP), SWAPPED)
+    plan = tmp_path / "plan.json.gz"
+    found = vmpath("path", "find", *files_given, "-o", str(plan))
+    assert found.status == 3
+    assert found.out == ""
+    assert found.err.startswith("infeasible: ")
+    assert files.load_plan(str(plan)).outcome == "infeasible"
+    best = vmpath("path", "find", *files_given, "--best-effort", "-f", "json")
+    assert best.status == 4
+    assert json.loads(best.out)["outcome"] == "partial"
+
+
+def test_limits_reach_the_plan(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    limits = ["--per-host", "3", "--in-total", "4", "--per-group", "1", "--migration-mbps", "1000"]
+    plan = json.loads(vmpath("path", "find", *files_given, *limits, "--objective", "time", "-f", "json").out)
+    assert plan["limits"] == {"per_host": 3, "in_total": 4, "per_group": 1, "migration_mbps": 1000.0}
+    assert plan["objective"] == "time"
+
+
+def test_with_a_network_hosts_have_no_limit_of_their_own(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    snapshot = cloud({"a": 10, "b": 10}, {"x": ("a", 6)}, links={"core": 1000})
+    files_given = case(snapshot, target(x="b"))
+    assert json.loads(vmpath("path", "find", *files_given, "-f", "json").out)["limits"]["per_host"] is None
+    given = vmpath("path", "find", *files_given, "--per-host", "1", "-f", "json")
+    assert json.loads(given.out)["limits"]["per_host"] == 1
+
+
+@pytest.mark.parametrize(
+    ("placement", "sentence"),
+    [
+        (target(nobody="a"), "vmpath: the target names instance 'nobody' that the snapshot does not have\n"),
+        (target(x="z"), "vmpath: the target names host 'z' that the snapshot does not have\n"),
+        (target(x=None), "vmpath: the target takes instance 'x' away (null); that needs --allow-departures\n"),
+    ],
+)
+def test_an_insane_target_is_refused(
+    vmpath: Run, case: Callable[..., list[str]], placement: Placement, sentence: str, tmp_path: pathlib.Path
+) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), placement)
+    plan = tmp_path / "plan.json"
+    found = vmpath("path", "find", *files_given, "-o", str(plan))
+    assert (found.status, found.out, found.err) == (2, "", sentence)
+    assert not plan.exists()
+
+
+def test_a_table_lists_the_migrations(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    columns = ["-c", "instance", "-c", "source", "-c", "dest"]
+    assert vmpath("path", "find", *files_given, "-f", "value", *columns).out == "x a b\n"
+    as_json = vmpath("path", "find", *files_given, "-f", "json", *columns)
+    assert json.loads(as_json.out) == [{"instance": "x", "source": "a", "dest": "b"}]
+    assert "dest: b" in vmpath("path", "find", *files_given, "-f", "yaml").out
+    assert "| x        | a" in vmpath("path", "find", *files_given).out
+
+
+def test_the_same_input_gives_the_same_plan(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    files_given = case(cloud({"a": 10, "b": 10, "c": 10}, SWAP), SWAPPED)
+    plans = [json.loads(vmpath("path", "find", *files_given, "-f", "json").out) for _ in range(2)]
+    for plan in plans:
+        del plan["summary"]["seconds"]
+    assert plans[0] == plans[1]
+
+
+def test_a_policy_gives_a_target_that_a_path_leads_to(vmpath: Run, tmp_path: pathlib.Path) -> None:
+    snapshot, wanted = str(tmp_path / "cloud.json"), str(tmp_path / "target.json")
+    files.save(cloud({"a": 10, "b": 10}, {"x": ("a", 2), "y": ("b", 4), "z": ("a", 1)}, immovable=["z"]), snapshot)
+    applied = vmpath("policy", "apply", "drain", "--snapshot", snapshot, "--host", "a", "-o", wanted)
+    assert (applied.status, applied.out) == (0, "")
+    assert "score before: 2 " in applied.err
+    assert "score after:  1 " in applied.err
+    assert "left where it is: z on a: " in applied.err
+    assert files.load_placement(wanted) == target(x="b")
+    assert vmpath("path", "find", "--snapshot", snapshot, "--target", wanted).status == 0
+
+
+def test_options_of_a_policy_are_read_as_it_declares_them(vmpath: Run, tmp_path: pathlib.Path) -> None:
+    snapshot = str(tmp_path / "cloud.json")
+    files.save(cloud({"a": 10, "b": 10}, {"x": ("a", 2), "y": ("a", 2)}), snapshot)
+    apply = ("policy", "apply", "drain", "--snapshot", snapshot, "--host", "a")
+    limited = vmpath(*apply, "--set", "max_migrations=1", "-f", "json")
+    assert len(json.loads(limited.out)["placement"]) == 1
+    wrong = vmpath(*apply, "--set", "max_migrations=many")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert "option max_migrations: found 'many', expected a whole number of at least 1" in wrong.err
+    unknown = vmpath(*apply, "--set", "colour=red")
+    assert unknown.status == 2
+    assert "there is no option 'colour'" in unknown.err
+
+
+def test_an_unknown_policy_or_host(vmpath: Run, tmp_path: pathlib.Path) -> None:
+    snapshot = str(tmp_path / "cloud.json")
+    files.save(cloud({"a": 10}, {}), snapshot)
+    wrong = vmpath("policy", "apply", "consolidte", "--snapshot", snapshot)
+    assert wrong.status == 2
+    assert "did you mean 'consolidate'?" in wrong.err
+    lost = vmpath("policy", "apply", "drain", "--snapshot", snapshot, "--host", "z")
+    assert lost.status == 2
+    assert "'z'" in lost.err

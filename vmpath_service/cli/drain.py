@@ -1,0 +1,46 @@
+"""Emptying hosts, the commonest thing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vmpath_service.cli import watching
+from vmpath_service.cli.rearrangement import RearrangementCommand
+
+_POLICY = "drain"
+
+
+class Drain(RearrangementCommand):
+    """Empty hosts by live migration, starting now.
+
+    It is a rearrangement of the policy drain, approved at once because the hosts were typed by name.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("hosts", metavar="HOST", nargs="+", help="a host to empty")
+        parser.add_argument("--dry-run", action="store_true", help="plan only; move nothing, ever")
+        parser.add_argument("--wait", action="store_true", help="follow it to its end")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record: Mapping[str, Any] = client.post(
+            "rearrangements",
+            body={
+                "policy": _POLICY,
+                "hosts": parsed_args.hosts,
+                "dry_run": parsed_args.dry_run,
+                "approve": not parsed_args.dry_run,
+            },
+        )
+        if not parsed_args.dry_run:
+            self.tell(
+                f"rearrangement {record['id']} is approved, since its hosts were named: it starts once it is planned "
+                f"(vmpath rearrangement cancel {record['id']} stops it)"
+            )
+        if parsed_args.wait:
+            record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
+        return self.shown(client, record, parsed_args.formatter)

@@ -1,0 +1,56 @@
+"""The instances as the service sees them now."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vmpath_service.cli.client import Client
+from vmpath_service.cli.command import Lister, ShowOne
+
+
+class List(Lister):
+    """List the instances: where they are, how large, movable or why not."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--host", help="only those on this host")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        query = {"host": parsed_args.host} if parsed_args.host else {}
+        columns = ("uuid", "name", "host", "status", "VCPU", "MEMORY_MB", "DISK_GB", "movable", "why_not")
+        return columns, [
+            (
+                each["uuid"],
+                each["name"] or "",
+                each["host"] or "",
+                each["status"],
+                *(each["resources"].get(name, 0) for name in ("VCPU", "MEMORY_MB", "DISK_GB")),
+                each["movable"],
+                each["why_not"] or "",
+            )
+            for each in Client(self.app.options.vmpath_url).pages("instances", **query)
+        ]
+
+
+class Show(ShowOne):
+    """Show an instance."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("instance", metavar="INSTANCE", help="its uuid, or its name where only one has it")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        instance = Client(self.app.options.vmpath_url).get("instances", parsed_args.instance)
+        if parsed_args.formatter in ("json", "yaml"):
+            return self.dict2columns(instance)
+        return self.dict2columns({name: _text(value) for name, value in instance.items()})
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {amount}" for key, amount in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,78 @@
+"""How far a rearrangement has come, and how long the rest may take: pure reckoning on what the API says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+IN_FLIGHT = ("requested", "running", "verifying")
+ENDED = ("succeeded", "failed", "cancelled", "rolled back")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts of migrations; ``done`` are those that were verified, nothing else.
+
+    ``left_s`` is None while nothing has been verified that an estimate could rest on.
+    """
+
+    total: int
+    done: int
+    failed: int
+    skipped: int
+    in_flight: int
+    left_s: float | None
+
+
+def reckon(migrations: Sequence[Mapping[str, Any]], memory_mb: Mapping[int, int], now: float) -> Progress:
+    """``memory_mb`` by step, ``now`` in seconds since the epoch.
+
+    The rest takes as long for each MiB as what has been verified so far took, at the parallelism so far.
+    """
+    states = [each["state"] for each in migrations]
+    in_flight = [each for each in migrations if each["state"] in IN_FLIGHT]
+    began = [at for each in migrations if (at := _seconds(each["intended_at"])) is not None]
+    verified = sum(memory_mb.get(each["step"], 0) for each in migrations if each["state"] == "done")
+    rest: float = sum(memory_mb.get(each["step"], 0) for each in migrations if each["state"] == "pending")
+    rest += sum(memory_mb.get(each["step"], 0) * (1 - (each["progress"] or 0.0)) for each in in_flight)
+    left = None
+    if rest == 0:
+        left = 0.0
+    elif verified and began:
+        copied = verified + sum(memory_mb.get(each["step"], 0) * (each["progress"] or 0.0) for each in in_flight)
+        left = max(0.0, now - min(began)) / copied * rest
+    return Progress(
+        total=len(migrations),
+        done=states.count("done"),
+        failed=states.count("failed"),
+        skipped=states.count("skipped"),
+        in_flight=len(in_flight),
+        left_s=left,
+    )
+
+
+def in_words(progress: Progress) -> str:
+    """One line for a person."""
+    parts = [f"{progress.done} of {progress.total} done"]
+    troubles = ((progress.failed, "failed"), (progress.skipped, "skipped"))
+    parts += [f"{count} {name}" for count, name in troubles if count]
+    if progress.in_flight:
+        parts.append(f"{progress.in_flight} in flight")
+    if progress.left_s:
+        parts.append(f"about {duration(progress.left_s)} left")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, rounded as an estimate deserves."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else datetime.fromisoformat(text).timestamp()

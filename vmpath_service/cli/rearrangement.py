@@ -1,0 +1,224 @@
+"""Rearrangements: asking for them, watching them, deciding about them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vmpath_service.cli import scope, watching
+from vmpath_service.cli.client import Client
+from vmpath_service.cli.command import Lister, ShowOne
+from vmpath_service.cli.policy import find_policy
+from vmpath_service.cli.progress import in_words, reckon
+
+_STATES = (
+    *("planning", "planned", "awaiting approval", "running", "paused"),
+    *("rolling back", "succeeded", "failed", "cancelled", "rolled back"),
+)
+
+
+class RearrangementCommand(ShowOne):
+    """Shows one rearrangement: in full for programs, the gist for people."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.set_defaults(formatter=None)
+        return parser
+
+    def client(self) -> Client:
+        return Client(self.app.options.vmpath_url)
+
+    def follow(self, client: Client, identity: str, formatter: str | None, done: watching.Done) -> Mapping[str, Any]:
+        """Watch it until it is ``done``; the output is for the result alone where a format was asked for."""
+        stream = self.app.stderr if formatter else self.app.stdout
+        record = watching.follow(client, identity, stream, done).record
+        self.status = 0 if watching.succeeded(record) else 1
+        return record
+
+    def shown(
+        self, client: Client, record: Mapping[str, Any], formatter: str | None
+    ) -> tuple[Sequence[str], Iterable[Any]]:
+        """Its columns."""
+        migrations = list(client.pages("rearrangements", record["id"], "migrations"))
+        if formatter in ("json", "yaml"):
+            return self.dict2columns(dict(record) | {"migrations": migrations})
+        return self.dict2columns(dict(_gist(record, migrations)))
+
+
+class Create(RearrangementCommand):
+    """Ask for a rearrangement: a policy decides, a path is found, and it is walked once it is approved."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("policy", metavar="POLICY", help="a policy of the service (see vmpath policy list)")
+        scope.add_settings(parser)
+        scope.add_scope(parser)
+        parser.add_argument("--dry-run", action="store_true", help="plan only; move nothing, ever")
+        parser.add_argument("--approve", action="store_true", help="walk the plan without asking again")
+        parser.add_argument(
+            "--wait", action="store_true", help="follow it until it has ended, or waits for somebody's approval"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        request = {
+            "policy": parsed_args.policy,
+            "options": _typed(find_policy(client, parsed_args.policy), dict(parsed_args.settings)),
+            "zones": parsed_args.zone,
+            "aggregates": parsed_args.aggregate,
+            "hosts": parsed_args.host,
+            "dry_run": parsed_args.dry_run,
+            "approve": parsed_args.approve,
+        }
+        record: Mapping[str, Any] = client.post("rearrangements", body=request)
+        if parsed_args.wait:
+            record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
+            if record["state"] == "awaiting approval":
+                self.tell(f"it waits for approval: vmpath rearrangement approve {record['id']}")
+        return self.shown(client, record, parsed_args.formatter)
+
+
+class List(Lister):
+    """List rearrangements, the newest first."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--state", action="append", default=[], choices=_STATES, help="only those in this state; may be repeated"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        records = Client(self.app.options.vmpath_url).pages("rearrangements", state=parsed_args.state)
+        columns = ("id", "policy", "state", "dry_run", "migrations", "created_at", "explanation")
+        return columns, [
+            (
+                record["id"],
+                record["policy"],
+                record["state"],
+                record["request"]["dry_run"],
+                (record["summary"] or {}).get("migrations"),
+                record["created_at"],
+                record["explanation"] or "",
+            )
+            for record in records
+        ]
+
+
+class _Named(RearrangementCommand):
+    """A command about one rearrangement."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("rearrangement", metavar="ID", help="its id")
+        return parser
+
+
+class Show(_Named):
+    """Show a rearrangement and how its migrations stand."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        return self.shown(client, client.get("rearrangements", parsed_args.rearrangement), parsed_args.formatter)
+
+
+class Watch(_Named):
+    """Follow a rearrangement to its end.
+
+    Exit status: 0 it succeeded, 1 it failed or was cancelled. An interrupt ends the watching only.
+    """
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record = self.follow(client, parsed_args.rearrangement, parsed_args.formatter, watching.has_ended)
+        return self.shown(client, record, parsed_args.formatter)
+
+
+class Approve(_Named):
+    """Let a plan be carried out."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--wait", action="store_true", help="follow it to its end")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, "approve")
+        if parsed_args.wait:
+            record = self.follow(client, record["id"], parsed_args.formatter, watching.has_ended)
+        return self.shown(client, record, parsed_args.formatter)
+
+
+class Cancel(_Named):
+    """Start nothing more of a rearrangement; what is in flight is followed to its end."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, "cancel")
+        return self.shown(client, record, parsed_args.formatter)
+
+
+class Delete(_Named):
+    """Forget a rearrangement that has ended."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        self.client().delete("rearrangements", parsed_args.rearrangement)
+        return ("deleted",), (parsed_args.rearrangement,)
+
+
+def _typed(policy: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The options as the policy declares them; raises InvalidInput."""
+    if not given:
+        return {}
+    from vmpath_service.model.options import Option, read_options
+
+    declared = [
+        Option(
+            name=option["name"],
+            kind=option["kind"],
+            help=option["help"],
+            default=option["default"],
+            choices=tuple(option["choices"]),
+            minimum=option["minimum"],
+            maximum=option["maximum"],
+        )
+        for option in policy["options"]
+    ]
+    values = read_options(declared, given, texts=True, where="--set")
+    return {name: values[name] for name in given}
+
+
+def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """What a person wants to know first."""
+    for name in ("id", "policy", "state", "created_at", "updated_at", "explanation"):
+        yield name, record[name] or ""
+    summary, decision = record["summary"], record["decision"]
+    if decision:
+        for name in ("before", "after"):
+            if score := decision.get(name):
+                yield f"score_{name}", f"{score['value']:.6g} {score['unit']}"
+        for name in ("emptied", "disable", "notes"):
+            if decision.get(name):
+                yield name, "\n".join(decision[name])
+        if decision.get("shortage"):
+            yield "shortage", decision["shortage"]
+        if decision.get("leftovers"):
+            yield "leftovers", "\n".join(
+                f"{each['instance']} on {each['host']}: {each['reason']}" for each in decision["leftovers"]
+            )
+    if summary:
+        yield (
+            "plan",
+            f"{summary['migrations']} migrations, {summary['memory_mb']} MiB, about {summary['makespan_s']:.0f} s",
+        )
+    if migrations:
+        yield "migrations", in_words(reckon(migrations, {}, 0.0))
+        troubled = [each for each in migrations if each["state"] in ("failed", "skipped")]
+        if troubled:
+            yield "not_done", "\n".join(
+                f"{each['instance']} {each['source']} to {each['dest']}: {each['state']}: {each['reason'] or ''}"
+                for each in troubled
+            )

@@ -1,0 +1,103 @@
+"""Following a rearrangement to its end: live on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TextIO
+
+from vmpath_service.cli.client import Client
+from vmpath_service.cli.progress import ENDED, in_words, reckon
+
+_EVERY_S = 0.5
+_EVENTS = 1000
+
+Done = Callable[[Mapping[str, Any]], bool]
+
+
+@dataclass(slots=True)
+class View:
+    """A rearrangement as it was last read; ``fresh`` are the events since the time before."""
+
+    record: Mapping[str, Any]
+    migrations: Sequence[Mapping[str, Any]] = ()
+    fresh: Sequence[Mapping[str, Any]] = ()
+    memory_mb: Mapping[int, int] = field(default_factory=dict)
+
+
+class Screen(Protocol):
+    """Shows what goes on while it is entered."""
+
+    def __enter__(self) -> Screen: ...
+    def __exit__(self, *_: object) -> None: ...
+    def show(self, view: View) -> None: ...
+
+
+def has_ended(record: Mapping[str, Any]) -> bool:
+    """Nothing will happen to it any more."""
+    return record["state"] in ENDED or (record["request"]["dry_run"] and record["state"] == "planned")
+
+
+def has_settled(record: Mapping[str, Any]) -> bool:
+    """Nothing will happen to it unless a person does something."""
+    return has_ended(record) or record["state"] in ("awaiting approval", "paused")
+
+
+def succeeded(record: Mapping[str, Any]) -> bool:
+    """It came out as it was asked for, as far as it has come."""
+    return record["state"] not in ("failed", "cancelled")
+
+
+def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
+    """Show a rearrangement on ``stream`` until it is ``done``; returns it as it is then."""
+    view = View(client.get("rearrangements", identity))
+    after = 0
+    with _screen(stream) as screen:
+        while True:
+            view.record = client.get("rearrangements", identity)
+            # read after the record: an event that came before a change of state is shown before we leave
+            view.fresh = client.get("rearrangements", identity, "events", after=after, limit=_EVENTS)["events"]
+            after = view.fresh[-1]["sequence"] if view.fresh else after
+            if view.record["summary"] is not None or view.migrations or has_ended(view.record):
+                view.migrations = list(client.pages("rearrangements", identity, "migrations"))
+            if view.migrations and not view.memory_mb:
+                plan = client.get("rearrangements", identity, "plan")
+                view.memory_mb = {step["id"]: step["memory_mb"] for step in plan["migrations"]}
+            screen.show(view)
+            if done(view.record) and len(view.fresh) < _EVENTS:
+                return view
+            if len(view.fresh) < _EVENTS:
+                time.sleep(_EVERY_S)
+
+
+def _screen(stream: TextIO) -> Screen:
+    if not stream.isatty():
+        return Lines(stream)
+    from vmpath_service.cli.live import LiveScreen
+
+    return LiveScreen(stream)
+
+
+class Lines:
+    """Every event, and every change of the state, in a line of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._state = ""
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.flush()
+
+    def show(self, view: View) -> None:
+        for event in view.fresh:
+            self._stream.write(f"{event['at']} {event['message']}\n")
+        state = view.record["state"]
+        if state != self._state:
+            counts = f": {in_words(reckon(view.migrations, view.memory_mb, time.time()))}" if view.migrations else ""
+            self._stream.write(f"{view.record['updated_at']} {state}{counts}\n")
+            self._state = state
+        self._stream.flush()
