@@ -48,6 +48,7 @@ def make_sample(
     made_hosts = _hosts(hosts, instances, fill, zones, chance)
     wishes = _wishes(instances, chance)
     free = {h.name: {n: i.limit() for n, i in h.inventories.items()} for h in made_hosts}
+    names = list(free)
     size = {name: left["MEMORY_MB"] for name, left in free.items()}
     appetite = {h.name: chance.uniform(0.4, 1.0) for h in made_hosts}
     groups: dict[int, list[str]] = {}
@@ -57,7 +58,7 @@ def make_sample(
         _, cpus, memory, disk, _ = flavor
         resources = {"VCPU": cpus, "MEMORY_MB": memory, "DISK_GB": disk}
         taken = seated.get(group, set()) if group is not None and group >= 0 else set()
-        chosen = _seat(resources, taken, free, size, appetite, chance)
+        chosen = _seat(resources, names, taken, free, size, appetite, chance)
         if chosen is None:
             raise ValueError(f"{instances} instances do not fit on {hosts} hosts")
         for name, amount in resources.items():
@@ -119,6 +120,7 @@ def _wishes(count: int, chance: random.Random) -> list[tuple[tuple[str, int, int
 
 def _seat(
     resources: dict[str, int],
+    names: list[str],
     taken: set[str],
     free: dict[str, dict[str, int]],
     size: dict[str, int],
@@ -135,7 +137,6 @@ def _seat(
         filled = 1 - free[name]["MEMORY_MB"] / size[name]
         return appetite[name] - filled + chance.random() * 0.2
 
-    names = list(free)
     drawn = chance.sample(names, min(LOTS, len(names)))
     fitting = [n for n in drawn if admits(n)] or [n for n in names if admits(n)]
     return max(fitting, key=wish) if fitting else None

@@ -49,7 +49,7 @@ class World:
         self.hosts_by_service: dict[str, Host] = {}
         self.servers: dict[str, Server] = {}
         self.deleted: dict[str, Server] = {}
-        self.newest_first: list[tuple[float, int, str]] = []
+        self.oldest_first: list[tuple[float, int, str]] = []
         self.on_host: dict[str, dict[str, None]] = {}
         self.migrations: dict[int, Migration] = {}
         self.migrations_of: dict[str, list[int]] = {}
@@ -138,13 +138,13 @@ class World:
     def add_server(self, server: Server) -> None:
         self.servers[server.uuid] = server
         self.flavors.setdefault(server.flavor.id, server.flavor)
-        bisect.insort(self.newest_first, self._order(server))
+        bisect.insort(self.oldest_first, self._order(server))
         if server.host is not None:
             self.on_host[server.host][server.uuid] = None
 
     @staticmethod
     def _order(server: Server) -> tuple[float, int, str]:
-        return (-server.created_at, -server.number, server.uuid)
+        return (server.created_at, server.number, server.uuid)
 
     def touch(self, server: Server) -> None:
         """Note that the server has just changed."""
@@ -166,8 +166,8 @@ class World:
         if server.host is not None:
             self.on_host[server.host].pop(server.uuid, None)
         del self.servers[server.uuid]
-        position = bisect.bisect_left(self.newest_first, self._order(server))
-        del self.newest_first[position]
+        position = bisect.bisect_left(self.oldest_first, self._order(server))
+        del self.oldest_first[position]
         group = self.group_of.pop(server.uuid, None)
         if group is not None:
             group.members.remove(server.uuid)
@@ -180,11 +180,11 @@ class World:
 
     def newest_after(self, marker: Server | None) -> Iterator[Server]:
         """Servers, newest first, from behind the marker on."""
-        start = 0
+        end = len(self.oldest_first)
         if marker is not None:
-            start = bisect.bisect_right(self.newest_first, self._order(marker))
-        for position in range(start, len(self.newest_first)):
-            yield self.servers[self.newest_first[position][2]]
+            end = bisect.bisect_left(self.oldest_first, self._order(marker))
+        for position in range(end - 1, -1, -1):
+            yield self.servers[self.oldest_first[position][2]]
 
     # Groups --------------------------------------------------------------------------------
 

@@ -98,6 +98,9 @@ class Servers:
         if not wants_deleted:
             servers = () if "deleted" in given else servers
             servers = itertools.chain(world.servers.values(), servers)
+        if "changes-since" in given:
+            since = moment_of(given["changes-since"], "changes-since")
+            servers = [server for server in servers if int(server.updated_at) >= since]
         return _behind(sorted(servers, key=_newest_first), marker)
 
     def _tests(self, req: falcon.Request, given: dict[str, str]) -> list[Test]:
@@ -129,7 +132,7 @@ class Servers:
             tests.append(lambda s: s.locked == locked)
         if token.is_admin and given.get("host"):
             tests.append(lambda s: s.host == given["host"])
-        if "changes-since" in given:
+        if "changes-since" in given and not token.is_admin:
             since = moment_of(given["changes-since"], "changes-since")
             tests.append(lambda s: int(s.updated_at) >= since)
         if "changes-before" in given:
