@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import falcon.testing
+import msgspec
 import pytest
 
 from vmpath_service.api import application
 from vmpath_service.model.errors import StoreError, VmpathError
+from vmpath_service.model.options import Option
 from vmpath_service.model.records import Freeze, Rearrangement, RearrangementState, Request
 from vmpath_service.store import Database, SqlStore
 
@@ -22,11 +24,34 @@ class NotingEngine:
     def __init__(self, store: SqlStore) -> None:
         self.store = store
         self.failure: Exception | None = None
-        self.known_hosts = [{"name": f"compute-{number:03}", "state": "up"} for number in range(1, 8)]
+        self.known_hosts = [
+            {
+                "name": f"compute-{number:03}",
+                "state": "up",
+                "status": "enabled",
+                "availability_zone": None,
+                "instances": 1,
+                "capacity": {"MEMORY_MB": 4096},
+                "used": {"MEMORY_MB": 1024},
+                "why_not": None,
+            }
+            for number in range(1, 8)
+        ]
         self.known_instances = [
-            {"uuid": f"i-{number}", "name": "twin" if number > 3 else f"web-{number}", "host": "compute-001"}
+            {
+                "uuid": f"i-{number}",
+                "name": "twin" if number > 3 else f"web-{number}",
+                "host": "compute-001",
+                "status": "ACTIVE",
+                "resources": {"MEMORY_MB": 1024},
+                "movable": "live",
+                "why_not": None,
+            }
             for number in range(1, 6)
         ]
+
+    def request(self, policy: str) -> Request:
+        return Request(policy=policy)
 
     def _look(self) -> None:
         if self.failure is not None:
@@ -34,7 +59,18 @@ class NotingEngine:
 
     def policies(self) -> list[dict[str, Any]]:
         self._look()
-        return [{"name": "consolidate", "driver": "consolidate", "options": []}]
+        option = Option("max_migrations", "integer", "At most this many.", minimum=1)
+        return [
+            {
+                "name": name,
+                "driver": name,
+                "approval": "manual",
+                "summary": "Does what it is called.",
+                "options": [msgspec.to_builtins(option)],
+                "settings": {"max_migrations": None},
+            }
+            for name in ("consolidate", "drain")
+        ]
 
     def hosts(self) -> list[dict[str, Any]]:
         self._look()
@@ -68,9 +104,8 @@ class NotingEngine:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[NotingEngine]:
-    database = Database(f"sqlite:///{tmp_path}/vmpath.sqlite")
-    database.upgrade()
+def engine(empty_database: Path) -> Iterator[NotingEngine]:
+    database = Database(f"sqlite:///{empty_database}")
     yield NotingEngine(SqlStore(database, time))
     database.close()
 

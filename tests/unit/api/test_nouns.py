@@ -13,7 +13,10 @@ Client = falcon.testing.TestClient
 
 
 def test_policies(client: Client) -> None:
-    assert [policy["name"] for policy in client.simulate_get("/v1/policies").json["policies"]] == ["consolidate"]
+    assert [policy["name"] for policy in client.simulate_get("/v1/policies").json["policies"]] == [
+        "consolidate",
+        "drain",
+    ]
     assert client.simulate_get("/v1/policies/consolidate").json["driver"] == "consolidate"
     assert refusal(client.simulate_get("/v1/policies/nightly"), 404) == "there is no policy 'nightly'"
 
@@ -33,7 +36,7 @@ def test_hosts_come_in_pages_that_lead_to_each_other(client: Client) -> None:
 
 
 def test_one_host(client: Client) -> None:
-    assert client.simulate_get("/v1/hosts/compute-002").json == {"name": "compute-002", "state": "up"}
+    assert client.simulate_get("/v1/hosts/compute-002").json["name"] == "compute-002"
     assert refusal(client.simulate_get("/v1/hosts/compute-9"), 404) == "there is no host 'compute-9'"
 
 

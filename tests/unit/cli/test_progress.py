@@ -1,0 +1,66 @@
+"""How far it is and how long it takes still."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from vmpath_service.cli.live import picture
+from vmpath_service.cli.progress import duration, in_words, reckon
+from vmpath_service.cli.watching import View
+
+
+def move(step: int, state: str, progress: float | None = None, began: bool = True) -> dict[str, Any]:
+    return {
+        "step": step,
+        "instance": f"i{step}",
+        "source": "a",
+        "dest": "b",
+        "state": state,
+        "progress": progress,
+        "intended_at": "1970-01-01T00:01:40Z" if began else None,
+    }
+
+
+MEMORY = dict.fromkeys(range(1, 9), 100)
+
+
+def test_only_what_was_verified_counts_as_done() -> None:
+    moves = [move(1, "done"), move(2, "verifying", 1.0), move(3, "running", 0.5), move(4, "pending", began=False)]
+    progress = reckon(moves, MEMORY, now=200.0)
+    assert (progress.total, progress.done, progress.in_flight) == (4, 1, 2)
+    # 250 of 400 MiB in 100 s: 150 to go
+    assert progress.left_s == pytest.approx(60.0)
+    assert in_words(progress) == "1 of 4 done, 2 in flight, about 60 s left"
+
+
+def test_nothing_verified_means_no_estimate() -> None:
+    progress = reckon([move(1, "running", 0.9), move(2, "pending", began=False)], MEMORY, now=200.0)
+    assert progress.left_s is None
+    assert in_words(progress) == "0 of 2 done, 1 in flight"
+
+
+def test_what_failed_needs_no_more_time() -> None:
+    progress = reckon([move(1, "done"), move(2, "failed"), move(3, "skipped")], MEMORY, now=200.0)
+    assert progress.left_s == 0
+    assert in_words(progress) == "1 of 3 done, 1 failed, 1 skipped"
+
+
+def test_estimates_are_rounded() -> None:
+    assert [duration(seconds) for seconds in (0.2, 60, 600, 9000)] == ["1 s", "60 s", "10 min", "2.5 h"]
+
+
+def test_the_live_picture_has_a_line_per_flight() -> None:
+    moves = [move(1, "done"), move(2, "running", 0.25)] + [move(n, "requested") for n in range(3, 40)]
+    record = {"policy": "drain", "id": "r1", "state": "running"}
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(picture(View(record, moves, (), MEMORY), ["i1 is on b"], 200.0))
+    text = stream.getvalue()
+    assert "drain r1: running" in text
+    assert "1 of 39 done, 38 in flight" in text
+    assert "running 25%" in text
+    assert "and 8 more in flight" in text
+    assert "i1 is on b" in text
