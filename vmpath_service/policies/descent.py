@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vmpath_service.policies.board import Board, obstacle
@@ -47,18 +48,23 @@ class Descent:
         self.limit = limit
         self.limited = False
         cloud = board.cloud
-        self._shares: list[dict[int, tuple[float, ...]]] = [{} for _ in cloud.capacity]
-        self._off: dict[int, list[float]] = {}
-        for host in goal.hosts:
-            self._refresh(host)
-        self._stuck: set[int] = set()
+        self._asked = [tuple(kind.demand[at] for at in goal.dimensions) for kind in cloud.classes]
+        self._parts = {host: tuple(1 / cloud.capacity[host][at] for at in goal.dimensions) for host in goal.hosts}
         self._fixed = {guest for guest in range(len(cloud.home)) if obstacle(cloud, guest) is not None}
+        self._off = {host: self._distances(host) for host in goal.hosts}
+        # kept sorted while hosts change: distances per class, hosts from coldest to hottest, from worst to best
+        self._levels = [sorted(off[at] for off in self._off.values()) for at in range(len(goal.dimensions))]
+        self._coldest = sorted((self._pressure(host), host) for host in goal.hosts)
+        self._worst = sorted((-self._badness(host), host) for host in goal.hosts)
+        self._stuck: set[int] = set()
 
     def run(self) -> None:
         """Descend; every step lowers the sum by at least ``least``, so it ends."""
         progress = True
         while progress:
             progress = False
+            for host in self._stuck:
+                insort(self._worst, (-self._badness(host), host))
             self._stuck.clear()
             while self.spread() > self.threshold:
                 step = self._next()
@@ -72,9 +78,7 @@ class Descent:
 
     def spread(self) -> float:
         """The largest difference between two hosts in any class, as a share."""
-        rows = self._off.values()
-        classes = range(len(self.goal.aims))
-        return max((max(row[at] for row in rows) - min(row[at] for row in rows) for at in classes), default=0.0)
+        return max((level[-1] - level[0] for level in self._levels), default=0.0)
 
     def furthest(self) -> int:
         """The host that is furthest from the aim."""
@@ -82,21 +86,21 @@ class Descent:
 
     def _next(self) -> _Step | None:
         """The best step for the host furthest off that has one."""
-        coldest = sorted(self.goal.hosts, key=lambda host: (self._pressure(host), host))
-        for host in sorted(self.goal.hosts, key=lambda host: (-self._badness(host), host)):
-            if host in self._stuck:
-                continue
-            step = self._best_move(host, coldest) or self._best_exchange(host, coldest)
+        while self._worst:
+            _, host = self._worst[0]
+            step = self._best_move(host) or self._best_exchange(host)
             if step is not None:
                 return step
+            # what has no step now may have one after others have changed: it is looked at in the next round
             self._stuck.add(host)
+            del self._worst[0]
         return None
 
-    def _best_move(self, source: int, coldest: Sequence[int]) -> _Step | None:
+    def _best_move(self, source: int) -> _Step | None:
         best: _Step | None = None
         for guest in self._kinds(source):
             looked = 0
-            for dest in coldest:
+            for _, dest in self._coldest:
                 if dest == source:
                     continue
                 gain = self._gain(source, dest, guest, None)
@@ -110,12 +114,11 @@ class Descent:
                     break
         return best
 
-    def _best_exchange(self, source: int, coldest: Sequence[int]) -> _Step | None:
+    def _best_exchange(self, source: int) -> _Step | None:
         """Two instances change places; one of them must have room before the other has left."""
         best: _Step | None = None
-        partners = [host for host in coldest[:_PARTNERS] if host != source]
-        if len(coldest) > _PARTNERS and self._pressure(source) < 0:
-            partners = [host for host in coldest[-_PARTNERS:] if host != source]
+        far = self._coldest[:_PARTNERS] if self._pressure(source) >= 0 else self._coldest[-_PARTNERS:]
+        partners = [host for _, host in far if host != source]
         for dest in partners:
             for guest in self._kinds(source):
                 for other in self._kinds(dest):
@@ -173,43 +176,57 @@ class Descent:
 
     def _gain(self, source: int, dest: int, guest: int, other: int | None) -> float:
         """What the sum of squares falls by if the instance goes, and the other comes back for it."""
-        here, there = self._off[source], self._off[dest]
-        leaving, arriving = self._share(guest, source), self._share(guest, dest)
+        asked = self._asked[self.board.cloud.class_of[guest]]
+        if other is not None:
+            back = self._asked[self.board.cloud.class_of[other]]
+            asked = tuple(one - two for one, two in zip(asked, back, strict=True))
         gain = 0.0
-        if other is None:
-            for at, weight in enumerate(self.goal.weights):
-                out, into = leaving[at], arriving[at]
-                gain += weight * (out * (2 * here[at] - out) - into * (2 * there[at] + into))
-            return gain
-        back, away = self._share(other, source), self._share(other, dest)
-        for at, weight in enumerate(self.goal.weights):
-            out, into = leaving[at] - back[at], arriving[at] - away[at]
-            gain += weight * (out * (2 * here[at] - out) - into * (2 * there[at] + into))
+        for weight, amount, here, there, of_source, of_dest in zip(
+            self.goal.weights,
+            asked,
+            self._off[source],
+            self._off[dest],
+            self._parts[source],
+            self._parts[dest],
+            strict=True,
+        ):
+            out, into = amount * of_source, amount * of_dest
+            gain += weight * (out * (2 * here - out) - into * (2 * there + into))
         return gain
-
-    def _share(self, guest: int, host: int) -> tuple[float, ...]:
-        """What the instance takes of the host, per dimension of the goal."""
-        kind = self.board.cloud.class_of[guest]
-        share = self._shares[host].get(kind)
-        if share is None:
-            demand, capacity = self.board.cloud.demand(guest), self.board.cloud.capacity[host]
-            share = self._shares[host][kind] = tuple(demand[at] / capacity[at] for at in self.goal.dimensions)
-        return share
 
     def _move(self, guest: int, host: int) -> None:
         source = self.board.accounts.where[guest]
+        for end in (source, host):
+            self._forget(end)
         self.board.move(guest, host)
-        self._refresh(source)
-        self._refresh(host)
+        for end in (source, host):
+            self._enter(end)
 
-    def _refresh(self, host: int) -> None:
+    def _forget(self, host: int) -> None:
+        """Take the host out of the sorted lists."""
+        for level, off in zip(self._levels, self._off[host], strict=True):
+            del level[bisect_left(level, off)]
+        del self._coldest[bisect_left(self._coldest, (self._pressure(host), host))]
+        if host not in self._stuck:
+            del self._worst[bisect_left(self._worst, (-self._badness(host), host))]
+
+    def _enter(self, host: int) -> None:
+        """Put the host into the sorted lists with its new distances."""
+        self._off[host] = self._distances(host)
+        for level, off in zip(self._levels, self._off[host], strict=True):
+            insort(level, off)
+        insort(self._coldest, (self._pressure(host), host))
+        self._stuck.discard(host)
+        insort(self._worst, (-self._badness(host), host))
+
+    def _distances(self, host: int) -> tuple[float, ...]:
         used, capacity = self.board.accounts.used[host], self.board.cloud.capacity[host]
-        self._off[host] = [
+        return tuple(
             used[at] / capacity[at] - aim for at, aim in zip(self.goal.dimensions, self.goal.aims, strict=True)
-        ]
+        )
 
     def _pressure(self, host: int) -> float:
-        return sum(weight * off for weight, off in zip(self.goal.weights, self._off[host], strict=True))
+        return sum([weight * off for weight, off in zip(self.goal.weights, self._off[host], strict=True)])
 
     def _badness(self, host: int) -> float:
-        return sum(weight * off * off for weight, off in zip(self.goal.weights, self._off[host], strict=True))
+        return sum([weight * off * off for weight, off in zip(self.goal.weights, self._off[host], strict=True)])
