@@ -1,0 +1,126 @@
+"""Sections whose options a plug-in declares: ``[policy:NAME]`` and ``[constraint:NAME]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vmpath_service.cmd.configuration.files import Assignment, Written
+from vmpath_service.cmd.configuration.values import Values, hint
+from vmpath_service.engine.settings import PolicySection
+from vmpath_service.model import plugins
+from vmpath_service.model.constraints import registry as constraints
+from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.errors import InvalidFile, InvalidInput
+from vmpath_service.model.options import Option, OptionValue, read_options
+from vmpath_service.policies import registry as policies
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_DRIVER = "driver"
+
+
+def read_policies(written: Written, values: Values) -> Mapping[str, PolicySection]:
+    """The policies on offer, by name, in the order in which they are enabled, with all their options.
+
+    Sections of policies that are not enabled are not looked into: their drivers need not be installed.
+    Raises InvalidInput.
+    """
+    sections = _named(written, "policy")
+    enabled: Sequence[str] | None = values.get("DEFAULT", "enabled_policies")
+    if enabled is None:
+        enabled = list(dict.fromkeys((*policies.OWN, *sections)))
+    for name in enabled:
+        if enabled.count(name) > 1:
+            raise values.error("DEFAULT", "enabled_policies", f"found {name!r} twice")
+        if name not in sections and name not in policies.available():
+            known = {*sections, *policies.available()}
+            raise values.error(
+                "DEFAULT",
+                "enabled_policies",
+                f"there is neither a section [policy:{name}] nor a driver {name!r}{hint(name, known)}",
+            )
+    return {name: _policy(name, sections.get(name)) for name in enabled}
+
+
+def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]:
+    """The rules in force; raises InvalidInput."""
+    sections = _named(written, "constraint")
+    enabled: Sequence[str] = values.get("constraints", "enabled")
+    made: list[Constraint] = []
+    for name in enabled:
+        if enabled.count(name) > 1:
+            raise values.error("constraints", "enabled", f"found {name!r} twice")
+        if name not in constraints.DEFAULT and name not in plugins.available(constraints.GROUP):
+            known = {*constraints.DEFAULT, *plugins.available(constraints.GROUP)}
+            raise values.error("constraints", "enabled", f"there is no constraint {name!r}{hint(name, known)}")
+        (bare,) = constraints.make([name])
+        lines = sections[name].assignments if name in sections else ()
+        settings = _options(type(bare).options, lines, f"[constraint:{name}]")
+        made += constraints.make([name], {name: settings})
+    for name, section in sections.items():
+        if name not in enabled:
+            raise InvalidFile(
+                section.file, f"[constraint:{name}]", f"this constraint is not enabled{hint(name, enabled)}"
+            )
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """What is written under one heading, in however many files; ``file`` is the first of them."""
+
+    file: str
+    assignments: tuple[Assignment, ...]
+
+
+def _named(written: Written, kind: str) -> dict[str, _Section]:
+    found: dict[str, _Section] = {}
+    for file, section in written.headings:
+        if not section.startswith(f"{kind}:"):
+            continue
+        name = section.removeprefix(f"{kind}:")
+        if not _NAME.fullmatch(name):
+            raise InvalidFile(
+                file, f"[{section}]", f"found the name {name!r}, expected letters, digits, '-', '_' and '.' only"
+            )
+        lines = tuple(assignment for assignment in written.assignments if assignment.section == section)
+        found.setdefault(name, _Section(file, lines))
+    return found
+
+
+def _policy(name: str, section: _Section | None) -> PolicySection:
+    if section is None:
+        kind = policies.find(name)
+        return PolicySection(name, read_options(kind.declared(), {}, texts=True, where=f"policy {name}"))
+    heading = f"[policy:{name}]"
+    chosen = next((line for line in reversed(section.assignments) if line.option == _DRIVER), None)
+    if chosen is None and name not in policies.available():
+        raise InvalidFile(
+            section.file, heading, f"option driver is missing; there are: {', '.join(policies.available())}"
+        )
+    driver = name if chosen is None else chosen.text.strip()
+    try:
+        kind = policies.find(driver)
+    except InvalidInput as error:
+        if chosen is None:
+            raise InvalidFile(section.file, heading, str(error)) from error
+        raise chosen.wrong(str(error)) from error
+    lines = [line for line in section.assignments if line.option != _DRIVER]
+    return PolicySection(driver, _options(kind.declared(), lines, heading))
+
+
+def _options(declared: Iterable[Option], lines: Iterable[Assignment], heading: str) -> dict[str, OptionValue]:
+    """All options with their defaults where nothing is written; raises InvalidFile."""
+    known = {option.name: option for option in declared}
+    values = read_options(known.values(), {}, texts=True, where=heading)
+    for line in lines:
+        option = known.get(line.option)
+        if option is None:
+            raise line.wrong(f"there is no such option{hint(line.option, known)}")
+        try:
+            # a value may go over several lines
+            values[line.option] = option.parse(" ".join(line.text.split("\n")))
+        except InvalidInput as error:
+            raise InvalidFile(line.file, heading, str(error)) from error
+    return values

@@ -1,0 +1,152 @@
+"""Plain settings made of values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.cmd.configuration.values import Values
+from vmpath_service.conf import nova
+from vmpath_service.engine.executor.state import Limits
+from vmpath_service.engine.executor.state import Settings as ExecutorSettings
+from vmpath_service.engine.settings import EngineSettings, PolicySection
+from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from vmpath_service.store import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API listens, and how many threads answer."""
+
+    bind_host: str
+    bind_port: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """How to reach the database; times in seconds."""
+
+    # repr=False: settings may end up in a log, secrets must not
+    connection: str = field(repr=False)
+    busy_seconds: float
+    pool_size: int
+    tries: int
+    pause_seconds: float
+
+    def open(self) -> Database:
+        """The database; raises StoreError for a connection that makes no sense. Nothing is asked of it yet."""
+        from vmpath_service.store import Database
+
+        return Database(
+            self.connection,
+            busy_seconds=self.busy_seconds,
+            pool_size=self.pool_size,
+            connection_tries=self.tries,
+            connection_pause_seconds=self.pause_seconds,
+        )
+
+
+def api_settings(values: Values) -> ApiSettings:
+    """Raises InvalidInput where the address must not be listened on."""
+    from vmpath_service.api.server import loopback_address
+
+    host = values.get("api", "bind_host")
+    try:
+        loopback_address(host)
+    except InvalidInput as error:
+        raise values.error("api", "bind_host", str(error).removeprefix("[api] bind_host: ")) from error
+    return ApiSettings(host, values.get("api", "bind_port"), values.get("api", "threads"))
+
+
+def database_settings(values: Values) -> DatabaseSettings:
+    return DatabaseSettings(
+        connection=values.get("database", "connection"),
+        busy_seconds=values.get("database", "busy_seconds"),
+        pool_size=values.get("database", "max_pool_size"),
+        tries=values.get("database", "max_retries"),
+        pause_seconds=values.get("database", "retry_interval"),
+    )
+
+
+def cloud_settings(values: Values, credentials: tuple[str, ...]) -> CloudSettings:
+    """``credentials``: names of the options of [nova] that the kind of authentication takes.
+
+    Raises InvalidInput where two descriptions of a cloud exclude each other or one is not whole.
+    """
+
+    def get(name: str) -> object:
+        return values.get(nova.GROUP, name)
+
+    auth = {name: str(get(name)) for name in credentials if get(name) is not None}
+    cloud, kind, files = get("cloud"), get("auth_type"), get("clouds_files")
+    if auth and cloud is not None:
+        name = next(iter(auth))
+        raise values.error(
+            nova.GROUP, name, f"expected either credentials or a cloud of clouds.yaml, found both (cloud = {cloud})"
+        )
+    if auth and "auth_url" not in auth:
+        raise values.error(nova.GROUP, next(iter(auth)), "credentials need auth_url, the address of Keystone, too")
+    cafile = get("cafile")
+    if cafile is not None and not os.path.isfile(str(cafile)):
+        raise values.error(nova.GROUP, "cafile", f"found {cafile!r}, expected a file of certificates")
+    return CloudSettings(
+        cloud=None if cloud is None else str(cloud),
+        auth=auth,
+        auth_type=None if kind is None else str(kind),
+        config_files=tuple(files) if isinstance(files, list) else (),
+        region=values.get(nova.GROUP, "region_name"),
+        interface=values.get(nova.GROUP, "interface"),
+        cacert=None if cafile is None else str(cafile),
+        connect_timeout_s=values.get(nova.GROUP, "connect_timeout"),
+        read_timeout_s=values.get(nova.GROUP, "read_timeout"),
+        attempts=values.get(nova.GROUP, "attempts"),
+        longest_wait_s=values.get(nova.GROUP, "longest_wait"),
+        workers=values.get(nova.GROUP, "workers"),
+        page=values.get(nova.GROUP, "page_size"),
+        rounds=values.get(nova.GROUP, "rounds"),
+        movable_key=values.get(nova.GROUP, "movable_key"),
+        mode_key=values.get(nova.GROUP, "mode_key"),
+        cell_key=values.get(nova.GROUP, "cell_key"),
+    )
+
+
+def engine_settings(
+    values: Values, owner: str, policies: Mapping[str, PolicySection], constraints: tuple[Constraint, ...]
+) -> EngineSettings:
+    return EngineSettings(
+        owner=owner,
+        policies=policies,
+        executor=_executor_settings(values),
+        poll_seconds=values.get("executor", "poll_seconds"),
+        planning_timeout=values.get("planner", "timeout"),
+        planners=values.get("planner", "processes"),
+        max_active=values.get("executor", "max_rearrangements"),
+        stop_seconds=values.get("executor", "stop_seconds"),
+        constraints=constraints,
+        migration_mbps=values.get("planner", "migration_mbps"),
+    )
+
+
+def _executor_settings(values: Values) -> ExecutorSettings:
+    def get(name: str) -> float:
+        return float(values.get("executor", name))
+
+    return ExecutorSettings(
+        limits=Limits(
+            per_source=values.get("executor", "per_source"),
+            per_destination=values.get("executor", "per_destination"),
+            in_total=values.get("executor", "in_total"),
+        ),
+        settle_seconds=get("settle_seconds"),
+        request_settle_seconds=get("request_settle_seconds"),
+        start_wait_seconds=get("start_wait_seconds"),
+        verify_seconds=get("verify_seconds"),
+        stuck_seconds=get("stuck_seconds"),
+    )

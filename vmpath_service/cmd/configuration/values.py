@@ -1,0 +1,138 @@
+"""Values of declared options, each checked, with one sentence for what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from oslo_config import cfg, types
+from oslo_log import log
+
+from vmpath_service.cmd.configuration.files import Written
+from vmpath_service.conf import nova
+from vmpath_service.conf.opts import list_opts
+from vmpath_service.model.errors import InvalidFile, InvalidInput
+
+PLUGIN_SECTIONS = ("policy", "constraint")
+"""Kinds of sections that have a name after a colon, and whose options a plug-in declares."""
+
+
+class Values:
+    """The options of all sections but those of plug-ins.
+
+    ``oslo`` holds them as oslo.config does, for oslo.log.
+    """
+
+    def __init__(self, written: Written) -> None:
+        """Raises InvalidFile for a section or an option that does not exist and for every wrong value."""
+        self._written = written
+        self.oslo = cfg.ConfigOpts()
+        self._known: dict[str, dict[str, cfg.Opt]] = {}
+        log.register_options(self.oslo)
+        # all that is there now is oslo.log's
+        self._of_log = frozenset(self.oslo)
+        for group, options in list_opts():
+            self._register(group, options)
+        kinds_own = _credentials(written)
+        self._register(nova.GROUP, kinds_own)
+        self._credentials = tuple(dict.fromkeys(option.dest for option in (*nova.CREDENTIALS, *kinds_own)))
+        self._check_names()
+        arguments = [part for file in written.files for part in ("--config-file", file)]
+        try:
+            self.oslo(arguments, project="vmpath", default_config_files=[], default_config_dirs=[], use_env=False)
+        except cfg.Error as error:
+            raise InvalidInput(f"the configuration cannot be read: {error}") from error
+        for group, known in self._known.items():
+            for option in known.values():
+                self.get(group, option.dest)
+        for name in self._of_log:
+            self.get("DEFAULT", name)
+
+    def get(self, group: str, name: str) -> Any:
+        """The value of an option; raises InvalidFile if it is wrong."""
+        try:
+            section = self.oslo if group == "DEFAULT" else self.oslo[group]
+            return section[name]
+        except (cfg.Error, ValueError) as error:
+            option = self._known[group].get(name)
+            written = self._written.last(group, name)
+            if written is None:
+                raise InvalidInput(f"[{group}] {name}: {error}") from error
+            if option is None:
+                raise written.wrong(f"found {written.text!r}: {error}") from error
+            found = "a secret" if option.secret else repr(written.text)
+            raise written.wrong(f"found {found}, expected {expected(option)}") from error
+
+    def credentials(self) -> tuple[str, ...]:
+        """Names of the options of [nova] that say as whom to ask."""
+        return self._credentials
+
+    def error(self, group: str, name: str, problem: str) -> InvalidInput:
+        """The error for a value that is wrong for a reason of its own, wherever it comes from."""
+        written = self._written.last(group, name)
+        return InvalidInput(f"[{group}] {name}: {problem}") if written is None else written.wrong(problem)
+
+    def _register(self, group: str, options: Iterable[cfg.Opt]) -> None:
+        known = self._known.setdefault(group, {})
+        for option in options:
+            if option.dest not in known:
+                known[option.dest] = option
+                self.oslo.register_opt(option, None if group == "DEFAULT" else group)
+
+    def _check_names(self) -> None:
+        for file, section in self._written.headings:
+            kind, separator, name = section.partition(":")
+            if separator and kind in PLUGIN_SECTIONS and name:
+                continue
+            if section not in self._known:
+                kinds = [f"{kind}:NAME" for kind in PLUGIN_SECTIONS]
+                meant = hint(section, [*self._known, *kinds])
+                raise InvalidFile(file, f"[{section}]", f"there is no such section{meant}")
+        for written in self._written.assignments:
+            known = self._known.get(written.section)
+            if known is None or written.option in known:
+                continue
+            if written.section != "DEFAULT" or written.option not in self._of_log:
+                raise written.wrong(f"there is no such option{hint(written.option, known)}")
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """What may have been meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(names) or 'none'}"
+
+
+def expected(option: cfg.Opt) -> str:
+    """What is allowed, in words."""
+    kind = option.type
+    if isinstance(kind, types.Boolean):
+        return "yes or no"
+    if isinstance(kind, types.List):
+        return "names separated by commas"
+    if isinstance(kind, types.String) and kind.choices:
+        return f"one of {', '.join(kind.choices)}"
+    if isinstance(kind, types.Number):
+        what = "a whole number" if isinstance(kind, types.Integer) else "a number"
+        if kind.min is not None and kind.max is not None:
+            return f"{what} from {kind.min:g} to {kind.max:g}"
+        if kind.min is not None:
+            return f"{what} of at least {kind.min:g}"
+        return what if kind.max is None else f"{what} of at most {kind.max:g}"
+    return "a text"
+
+
+def _credentials(written: Written) -> list[cfg.Opt]:
+    """What the kind of authentication takes that is in use; keystoneauth is asked only then."""
+    kind = written.last(nova.GROUP, "auth_type")
+    if kind is None or not kind.text:
+        return []
+    from keystoneauth1 import exceptions, loading
+
+    try:
+        options: list[cfg.Opt] = loading.get_auth_plugin_conf_options(kind.text)
+    except exceptions.NoMatchingPlugin as error:
+        there_are = loading.get_available_plugin_names()
+        raise kind.wrong(f"there is no kind of authentication {kind.text!r}{hint(kind.text, there_are)}") from error
+    return options

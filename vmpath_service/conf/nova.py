@@ -1,0 +1,59 @@
+"""``[nova]``"""
+
+from oslo_config import cfg
+
+GROUP = "nova"
+CREDENTIALS = (
+    cfg.StrOpt(
+        "auth_url",
+        help="Address of Keystone, for credentials written here instead of in clouds.yaml; needs username or "
+        "application_credential_id too.",
+    ),
+    cfg.StrOpt("username", help="Name of the user."),
+    cfg.StrOpt("password", secret=True, help="Password of the user."),
+    cfg.StrOpt("user_domain_name", help="Domain of the user."),
+    cfg.StrOpt("project_name", help="Name of the project."),
+    cfg.StrOpt("project_domain_name", help="Domain of the project."),
+    cfg.StrOpt("application_credential_id", help="Application credential (auth_type v3applicationcredential)."),
+    cfg.StrOpt("application_credential_secret", secret=True, help="Secret of the application credential."),
+)
+"""Those of the usual kinds of authentication; any other kind adds what keystoneauth says it takes."""
+
+OPTIONS = (
+    cfg.StrOpt(
+        "cloud",
+        help="Name of the cloud in clouds.yaml. Neither this nor auth_url set: the OS_* environment variables.",
+    ),
+    cfg.ListOpt("clouds_files", default=[], help="clouds.yaml files to read instead of the usual ones."),
+    cfg.StrOpt(
+        "auth_type",
+        help="Kind of authentication, as keystoneauth calls it. Not set: password, or what clouds.yaml says.",
+    ),
+    *CREDENTIALS,
+    cfg.StrOpt("region_name", help="Region of the cloud."),
+    cfg.StrOpt("interface", choices=["public", "internal", "admin"], help="Which endpoints of the catalogue to use."),
+    cfg.StrOpt("cafile", help="File of certificates that the cloud's TLS certificates are checked against."),
+    cfg.FloatOpt("connect_timeout", default=10.0, min=0.1, help="Seconds that a connection may take."),
+    cfg.FloatOpt("read_timeout", default=60.0, min=0.1, help="Seconds that an answer may take."),
+    cfg.IntOpt("attempts", default=4, min=1, help="How often a request that reads is sent at most; others: once."),
+    cfg.FloatOpt("longest_wait", default=10.0, min=0, help="Seconds at most between two such attempts."),
+    cfg.IntOpt("workers", default=4, min=1, max=64, help="How many requests are under way at a time."),
+    cfg.IntOpt("page_size", default=1000, min=1, help="How many servers one answer lists at most."),
+    cfg.IntOpt("rounds", default=4, min=1, help="How often the cloud is read again when it changed while being read."),
+    cfg.StrOpt(
+        "movable_key",
+        default="vmpath:movable",
+        help="Metadata key (else flavor extra spec) by which an instance says how it may be moved: live, cold or no.",
+    ),
+    cfg.StrOpt(
+        "mode_key",
+        default="vmpath:mode",
+        help="Metadata key (else flavor extra spec) by which an instance says how its memory may be copied: "
+        "pre-copy, post-copy or auto.",
+    ),
+    cfg.StrOpt(
+        "cell_key",
+        default="vmpath:cell",
+        help="Key in the metadata of aggregates that says in which cell their hosts are.",
+    ),
+)

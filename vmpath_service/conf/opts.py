@@ -1,0 +1,15 @@
+"""All options, for oslo-config-generator and for whoever reads the files."""
+
+import copy
+from types import ModuleType
+
+from oslo_config import cfg
+
+from vmpath_service.conf import api, constraints, database, executor, nova, planner, service
+
+_SECTIONS: tuple[ModuleType, ...] = (service, database, api, nova, constraints, planner, executor)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Sections with their options (copies: the generator may change them)."""
+    return [(section.GROUP, [copy.deepcopy(option) for option in section.OPTIONS]) for section in _SECTIONS]

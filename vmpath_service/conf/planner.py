@@ -1,0 +1,14 @@
+"""``[planner]``"""
+
+from oslo_config import cfg
+
+GROUP = "planner"
+OPTIONS = (
+    cfg.FloatOpt("timeout", default=600.0, min=1, help="Seconds after which making a plan is given up."),
+    cfg.IntOpt(
+        "processes", default=2, min=1, max=64, help="How many plans are made at a time, each in a process of its own."
+    ),
+    cfg.FloatOpt(
+        "migration_mbps", default=8000.0, min=1, help="Rate at which a live migration copies memory, in Mbit/s."
+    ),
+)
