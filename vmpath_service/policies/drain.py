@@ -14,6 +14,11 @@ from vmpath_service.policies.board import Board, held, named_placement, obstacle
 from vmpath_service.policies.eviction import best_destination, make_room
 from vmpath_service.policies.scope import Reach, hosts_named, reach
 
+# How many pairs of instance and host are looked at before the search for a better order ends.
+_WORK = 200_000
+
+_Outcome = tuple[Board, list[int], list[int]]
+
 
 class DrainPolicy(Policy):
     """Empties hosts by live migration, for maintenance.
@@ -90,30 +95,38 @@ class DrainPolicy(Policy):
 
     def _place(
         self, cloud: CompiledCloud, within: Reach, sources: Sequence[int], movers: Sequence[int], limit: int | None
-    ) -> tuple[Board, list[int], list[int]]:
+    ) -> _Outcome:
         """The board after all moves, who found no place, and whom the limit on migrations held back."""
         destinations = [host for host in within.destinations if host not in sources]
         scale = scales(cloud, destinations)
         order = sorted(movers, key=lambda guest: (-size(cloud.demand(guest), scale), guest))
+        tried = [order]
         wished = read.text(self.settings, "destinations") or "spread"
-        best: tuple[Board, list[int], list[int]] | None = None
+        evict = bool(self.settings.get("evict"))
         # an even spread may leave no gap that is large enough: pack then
-        for way in dict.fromkeys((wished, "pack")):
-            attempt = _direct(cloud, destinations, order, limit, pack=way == "pack")
-            if best is None or len(attempt[1]) < len(best[1]):
-                best = attempt
-            if not best[1]:
-                break
-        assert best is not None  # the loop runs at least once
-        board, unplaced, postponed = best
-        if unplaced and self.settings.get("evict"):
-            unplaced = [guest for guest in unplaced if not make_room(board, guest, limit)]
-        return board, unplaced, postponed
+        ways = [way == "pack" for way in dict.fromkeys((wished, "pack"))]
+        best: _Outcome | None = None
+        work = _WORK
+        while True:
+            for pack in ways:
+                board, unplaced, postponed = _direct(cloud, destinations, order, limit, pack=pack)
+                if evict and not postponed:
+                    unplaced = [guest for guest in unplaced if not make_room(board, guest, limit)]
+                outcome = board, unplaced, postponed
+                best = outcome if best is None or len(unplaced) < len(best[1]) else best
+                work -= 1 + len(order) * len(destinations)
+                if not unplaced:
+                    return outcome
+            # who found no place is placed first the next time, unless that was tried already
+            order = [*unplaced, *(guest for guest in order if guest not in unplaced)]
+            if best is not None and (work <= 0 or order in tried):
+                return best
+            tried.append(order)
 
 
 def _direct(
     cloud: CompiledCloud, destinations: Sequence[int], order: Sequence[int], limit: int | None, *, pack: bool
-) -> tuple[Board, list[int], list[int]]:
+) -> _Outcome:
     board = Board(cloud, destinations)
     unplaced: list[int] = []
     for at, guest in enumerate(order):

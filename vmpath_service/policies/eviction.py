@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from vmpath_service.policies.board import Board, obstacle
 # How many hosts are looked at for one instance, nearest to having room first, and how many others may leave one.
 _HOSTS = 64
 _MOST = 4
+_PAIRED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ def _evict(board: Board, guest: int, host: int, limit: int | None, cheaper_than:
     others = [other for other in board.guests[host] if obstacle(board.cloud, other) is None]
     others.sort(key=lambda other: (_cost(board, other), other))
     best: _Eviction | None = None
-    # one alone, from the cheapest; then several, from the dearest, since few should move
+    # one alone, from the cheapest; then two of the cheaper ones; then as many as it takes, from either end
     trials: list[Iterable[int]] = [(other,) for other in others]
-    if len(others) > 1:
+    trials += itertools.combinations(others[:_PAIRED], 2)
+    if len(others) > 2:
         trials += [others[:_MOST], others[::-1][:_MOST]]
     for trial in trials:
         found = _try(board, guest, host, trial, limit)
