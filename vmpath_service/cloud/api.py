@@ -75,7 +75,8 @@ class Api:
     def get(
         self, path: str, answer: type[Answer], *, microversion: str | None = None, parameters: Parameters | None = None
     ) -> Answer:
-        """Read; repeated after transport errors, 429 and 5xx, up to ``attempts`` times.
+        """Read; repeated after transport errors, 429 and 5xx: up to ``attempts`` times, none of them begun later than
+        ``read_timeout_s`` after the first.
 
         Raises CloudUnreachable, CloudDenied (401, 403), NotFound (404), CloudError (other refusals), NoDecision
         when the answer cannot be understood.
@@ -165,7 +166,10 @@ class Api:
 
         try:
             return tenacity.Retrying(
-                stop=tenacity.stop_after_attempt(settings.attempts),
+                stop=tenacity.stop_any(
+                    tenacity.stop_after_attempt(settings.attempts),
+                    tenacity.stop_after_delay(settings.read_timeout_s),
+                ),
                 wait=wait,
                 retry=tenacity.retry_if_exception_type(_Unanswered),
                 reraise=True,

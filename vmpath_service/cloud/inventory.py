@@ -14,6 +14,7 @@ from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import CloudDenied, NoDecision
+from vmpath_service.model.readings import MigrationOutcome
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
 
 # Clocks of Nova's services may differ by this much, and a change show up this much late.
@@ -52,8 +53,8 @@ class Inventory:
 
     Requests: one each for services, hypervisors, aggregates, server groups, migrations, resource providers and
     changes, one for every thousand servers, one to three for what all hosts have and use; one for each host the
-    first time (its inventory), and one for each host whose use is not the sum of its servers' flavors. A change
-    during the reading adds three to five.
+    first time (its inventory), one for each host whose use is not the sum of its servers' flavors, and one for each
+    server that is being moved without a record among the newest thousand. A change during the reading adds four.
     """
 
     def __init__(self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None) -> None:
@@ -63,7 +64,8 @@ class Inventory:
         self._region = region
 
     def read(self) -> Reading:
-        """The cloud at one moment; raises NoDecision rather than a partial picture."""
+        """The cloud at one moment; raises NoDecision rather than a partial picture, CloudDenied when rights are
+        missing."""
         services = self._nova.services()
         hosts.check_cells(services)
         moment = hosts.moment_of(services)
@@ -91,9 +93,8 @@ class Inventory:
             listed = _present(servers.result())
             # use is read after the servers: what was booted in between shows up as used by others
             trees = placement.trees([node.provider for node in nodes.usable.values()])
-            return Picture(
-                services, nodes, aggregates.result(), shown_groups.result(), listed, records.result(), trees
-            )
+            known = self._with_missing(records.result(), listed)
+            return Picture(services, nodes, aggregates.result(), shown_groups.result(), listed, known, trees)
 
     def _changes(self, picture: Picture, moment: float) -> Mapping[str, wire.Server]:
         """Servers that are not as they were read: one request. Raises NoDecision when a cell fell silent."""
@@ -116,16 +117,38 @@ class Inventory:
             shown_groups = pool.submit(nova.groups)
             records = pool.submit(nova.migrations)
             trees = pool.submit(placement.trees, roots)
+            listed = _present({**picture.servers, **changed})
             return replace(
                 picture,
-                servers=_present({**picture.servers, **changed}),
+                servers=listed,
                 groups=shown_groups.result(),
-                records=records.result(),
+                records=self._with_missing(records.result(), listed),
                 trees=trees.result(),
             )
 
+    def _with_missing(
+        self, newest: tuple[wire.Migration, ...], servers: Mapping[str, wire.Server]
+    ) -> tuple[wire.Migration, ...]:
+        """The newest records, and those of servers that are being moved for longer than these reach back."""
+        under_way = {
+            each.instance_uuid
+            for each in newest
+            if migrations.outcome_of(each.status) is MigrationOutcome.UNDER_WAY
+        }
+        missing = [
+            uuid for uuid, server in servers.items() if migrations.is_moving(server) and uuid not in under_way
+        ]
+        if not missing:
+            return newest
+        older = self._nova.migrations_of(missing)
+        return (*newest, *(record for records in older.values() for record in records))
+
     def _last_look(self, picture: Picture, moment: float) -> Picture:
-        """What still changes is taken as it is now, counted with care and left alone, if it is little."""
+        """What still changes is taken as it is now, if it is little.
+
+        Of the hosts concerned it is then read who holds what: that is later than the last look, and what the
+        servers do not explain counts as used by others, so that nothing is counted too low.
+        """
         changed = self._changes(picture, moment)
         most = max(_RESTLESS_AT_MOST, int(len(picture.servers) * _RESTLESS_SHARE))
         if len(changed) > most:
@@ -221,8 +244,7 @@ def assemble(
             resources = flavors.resources_of(server) or {}
         place = found[server.host] if server.host is not None else None
         obstacle = (
-            movability.restless(server, picture.restless)
-            or _left_over(uuid, under_way, settled)
+            _left_over(uuid, under_way, settled)
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
         )
         values.append(instances.instance(server, resources, obstacle, settings))
@@ -233,7 +255,8 @@ def assemble(
         )
     if picture.restless:
         said.append(
-            f"{len(picture.restless)} servers changed again and again while the cloud was read: they are left alone"
+            f"{len(picture.restless)} servers kept changing while the cloud was read: they are shown as they were last"
+            " seen, and on their hosts all counts that Placement knows of"
         )
     homeless = sum(server.host is None for server in listed.values())
     if homeless:

@@ -11,8 +11,8 @@ COMPUTE_NEEDED = 30
 COMPUTE_WANTED = 100
 # Later ones ask every host when hypervisors are listed, and show no capacity.
 HYPERVISORS_WANTED = 87
-# 1.29: summaries of candidates show all classes and nested providers.
-PLACEMENT_NEEDED = 29
+# 1.29: summaries of candidates show all classes and nested providers; 1.31: of a single host.
+PLACEMENT_NEEDED = 31
 PLACEMENT_WANTED = 39
 
 FLAVOR_EMBEDDED = 47

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from vmpath_service.cloud import flavors
 from vmpath_service.cloud.settings import CloudSettings
@@ -110,8 +110,3 @@ def post_copy(server: Server, settings: CloudSettings) -> bool:
     """Whether post-copy is allowed: forbidden by ``vmpath:mode`` = pre-copy in metadata or flavor."""
     mode = server.metadata.get(settings.mode_key, server.flavor.extra_specs.get(settings.mode_key))
     return mode != "pre-copy"
-
-
-def restless(server: Server, uuids: Collection[str]) -> str | None:
-    """Why a server that changed again and again while the cloud was read is left alone."""
-    return "it changed while the cloud was being read; try again" if server.id in uuids else None

@@ -73,11 +73,14 @@ class Nova:
             parameters["marker"] = marker
 
     def server(self, uuid: str) -> wire.Server | None:
-        """One server; None if there is none: one request."""
+        """One server; None if there is none: one request. Raises NoDecision when its cell does not answer."""
         try:
-            return self._api.get(f"/servers/{uuid}", wire.OneServer, microversion=self._newest).server
+            server = self._api.get(f"/servers/{uuid}", wire.OneServer, microversion=self._newest).server
         except NotFound:
             return None
+        if server.status == "UNKNOWN":
+            raise NoDecision(f"a cell of the cloud does not answer: server {uuid} is unknown")
+        return server
 
     def groups(self) -> tuple[wire.Group, ...]:
         """The server groups of all projects: one request for every thousand."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,11 @@ def _configure(settings: CloudSettings) -> Any:
     explicit = bool(settings.auth)
     if explicit:
         overrides["auth"] = dict(settings.auth)
+        if "application_credential_id" in settings.auth:
+            overrides.setdefault("auth_type", "v3applicationcredential")
     files = list(settings.config_files) or None
+    if not explicit:
+        _check_yaml(files or loader.CONFIG_FILES)
     try:
         config = openstack.config.OpenStackConfig(
             config_files=files, load_yaml_config=not explicit, load_envvars=not explicit
@@ -133,3 +138,22 @@ def _configure(settings: CloudSettings) -> Any:
     if region.config.get("auth_type") in _BY_PASSWORD and not auth.get("password") and not auth.get("token"):
         raise InvalidInput(f"the credentials of cloud {region.name!r} have no password")
     return region
+
+
+def _check_yaml(files: Iterable[str]) -> None:
+    """openstacksdk skips a file that is not YAML, and then does not find the cloud in it: say what is wrong."""
+    import yaml
+
+    for file in files:
+        path = Path(file)
+        if path.suffix not in (".yaml", ".yml") or not path.is_file():
+            continue
+        try:
+            yaml.safe_load(path.read_text())
+        except yaml.YAMLError as error:
+            # the error itself may quote the file, which has passwords in it
+            mark = getattr(error, "problem_mark", None)
+            place = f", line {mark.line + 1}" if mark is not None else ""
+            raise InvalidInput(f"{file}{place}: this is not valid YAML") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{file} cannot be read: {error}") from None

@@ -14,10 +14,12 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 class Service(_Part, frozen=True):
-    id: str | int
+    """Of one in a cell that does not answer only binary and host are shown, and the status UNKNOWN."""
+
     binary: str
     host: str
     status: str
+    id: str | int = ""
     state: str = "UNKNOWN"
     zone: str | None = None
     disabled_reason: str | None = None

@@ -65,7 +65,7 @@ def test_only_strict_affinity_holds_a_server_even_alone() -> None:
     alone = ServerGroup("g", "affinity", ("x",), name="pair")
     assert "strict affinity group pair" in (why(group=alone) or "")
     for policy in ("anti-affinity", "soft-affinity", "soft-anti-affinity"):
-        assert why(group=ServerGroup("g", policy, ("x",))) is None  # type: ignore[arg-type]
+        assert why(group=ServerGroup("g", policy, ("x",))) is None
 
 
 def test_post_copy_is_forbidden_by_mode() -> None:
