@@ -1,0 +1,179 @@
+"""Making a plan in a process of its own, which can be killed and leaves the service responsive."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from multiprocessing import connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import msgspec
+from oslo_log import log as logging
+
+from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.errors import PlanningFailed, VmpathError
+from vmpath_service.model.options import OptionValue
+from vmpath_service.model.plan import Limits, Plan
+from vmpath_service.policies.base import Decision, Scope
+
+LOG = logging.getLogger(__name__)
+
+GLANCE = 0.2
+"""Seconds between two looks at whether planning was cancelled."""
+SHARE_FOR_SEARCH = 0.8
+"""Part of the time for planning after which the search for a better path ends by itself."""
+LAST_CHANCE = 2.0
+"""Seconds that a planning process has to end by itself once it was told to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that planning needs; it is sent to another process.
+
+    ``snapshot`` are the bytes of a snapshot file; ``policy`` the name to be written into the plan; ``seconds`` what
+    planning may take.
+    """
+
+    snapshot: bytes
+    policy: str
+    driver: str
+    settings: Mapping[str, OptionValue]
+    scope: Scope
+    limits: Limits
+    constraints: tuple[Constraint, ...]
+    seconds: float = 600.0
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """The policy's decision in plain data, without the placement (the plan's target), and the plan.
+
+    ``plan.extra["resources"]`` is what each instance takes that the plan moves.
+    """
+
+    decision: dict[str, Any]
+    plan: Plan
+
+
+def make_plan(job: Job) -> bytes:
+    """Decide and find the path; returns an encoded ``Planned``. Raises what policy and path finder raise."""
+    from vmpath_service.model import files
+    from vmpath_service.model.compiled import compile_cloud
+    from vmpath_service.model.placement import Placement
+    from vmpath_service.pathfinder import PathSettings, find_path
+    from vmpath_service.policies import registry as policies
+
+    snapshot = files.decode_snapshot(job.snapshot, "the state of the cloud")
+    cloud = compile_cloud(snapshot, job.constraints)
+    policy = policies.make(job.driver, job.settings)
+    decision = policy.decide(cloud, job.scope)
+    if decision.disable:
+        hosts = tuple(
+            msgspec.structs.replace(host, status="disabled") if host.name in decision.disable else host
+            for host in snapshot.hosts
+        )
+        cloud = compile_cloud(msgspec.structs.replace(snapshot, hosts=hosts), job.constraints)
+    settings = PathSettings(
+        objective=policy.settings["objective"],  # type: ignore[arg-type]  # one of its choices: it was checked
+        limits=job.limits,
+        time_limit=job.seconds * SHARE_FOR_SEARCH,
+    )
+    plan = find_path(
+        cloud,
+        Placement(dict(decision.placement)),
+        settings,
+        snapshot_identity=files.identity(job.snapshot),
+        policy=job.policy,
+    )
+    moved = {migration.instance for migration in plan.migrations}
+    resources = {each.uuid: each.resources for each in snapshot.instances if each.uuid in moved}
+    plan = msgspec.structs.replace(plan, extra={**plan.extra, "resources": resources})
+    return msgspec.json.encode(Planned(plain(decision), plan))
+
+
+def plain(decision: Decision) -> dict[str, Any]:
+    """A decision as plain data without its placement."""
+    kept = {each.name: getattr(decision, each.name) for each in fields(decision) if each.name != "placement"}
+    found: dict[str, Any] = msgspec.to_builtins(kept, enc_hook=dict)
+    return found
+
+
+def plan_apart(job: Job, cancelled: Callable[[], bool], make: Callable[[Job], bytes] = make_plan) -> Planned:
+    """Make a plan in a process of its own.
+
+    ``cancelled`` is asked several times a second; ``make`` is a function of a module that the process can import.
+    Raises what ``make`` raises of VmpathError; PlanningFailed if it was cancelled, took longer than ``job.seconds``,
+    died, or raised anything else.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_plan_and_tell, args=(make, job, theirs), name="vmpath-planning", daemon=True)
+    deadline = time.monotonic() + job.seconds
+    try:
+        try:
+            process.start()
+        except OSError as error:
+            raise PlanningFailed(f"the planning process did not start: {error}") from error
+        finally:
+            theirs.close()
+        while not connection.wait([ours, process.sentinel], GLANCE):
+            if cancelled():
+                raise PlanningFailed("planning was cancelled")
+            if time.monotonic() > deadline:
+                raise PlanningFailed(f"planning took longer than {job.seconds:g} s")
+        return _answer(ours, process)
+    finally:
+        ours.close()
+        _end(process)
+
+
+def _answer(ours: connection.Connection, process: SpawnProcess) -> Planned:
+    try:
+        answer = ours.recv() if ours.poll() else None
+    except (EOFError, OSError):
+        answer = None
+    if answer is None:
+        process.join(LAST_CHANCE)
+        raise PlanningFailed(f"the planning process died (exit code {process.exitcode})")
+    if isinstance(answer, bytes):
+        return msgspec.json.decode(answer, type=Planned)
+    if isinstance(answer, VmpathError):
+        raise answer
+    summary, details = answer
+    LOG.error("Planning broke: %s", details)
+    raise PlanningFailed(f"planning broke: {summary}")
+
+
+def _end(process: SpawnProcess) -> None:
+    if process.pid is None:
+        return
+    process.terminate()
+    process.join(LAST_CHANCE)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    process.close()
+
+
+def _plan_and_tell(make: Callable[[Job], bytes], job: Job, pipe: connection.Connection) -> None:
+    """In the planning process."""
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    os.nice(5)
+    try:
+        pipe.send(make(job))
+    except VmpathError as error:
+        pipe.send(error)
+    except Exception as error:  # noqa: BLE001  (told to the parent, which logs it)
+        pipe.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,277 @@
+"""The engine: takes orders, and carries each rearrangement through its life in a thread of its own."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tenacity
+from oslo_log import log as logging
+
+from vmpath_service.engine import views
+from vmpath_service.engine.ports import Clock, Cloud, Store
+from vmpath_service.engine.rearranging import Rearranging, Surroundings
+from vmpath_service.engine.settings import EngineSettings, PolicySection
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
+from vmpath_service.model.options import OptionValue, read_options
+from vmpath_service.model.records import Event, Freeze, Rearrangement, RearrangementState, Request
+from vmpath_service.policies import registry
+
+LOG = logging.getLogger(__name__)
+
+GOING = (RearrangementState.PLANNING, RearrangementState.RUNNING, RearrangementState.PAUSED)
+WAITING = (RearrangementState.PLANNED, RearrangementState.AWAITING_APPROVAL)
+ALARMING = frozenset(("failed", "skipped", "stuck", "answer_lost", "unreachable", "trouble"))
+"""Last words of the kinds of events that are warnings in the log."""
+
+
+class Engine:
+    """Everything that people and programs ask of vmpath is asked of it, from any thread.
+
+    ``notify`` gets every event after it is in the database; what it raises is logged and does no harm.
+    """
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        store: Store,
+        clock: Clock,
+        settings: EngineSettings,
+        notify: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._cloud = cloud
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._policies: Mapping[str, PolicySection] = settings.policies
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: set[threading.Thread] = set()
+        self._around = Surroundings(
+            cloud=cloud,
+            store=store,
+            clock=clock,
+            settings=settings,
+            turnstile=threading.Lock(),
+            planners=threading.Semaphore(settings.planners),
+            stopping=self._stop.is_set,
+            tell=self._tell,
+            options=self._options,
+        )
+
+    # its own life
+
+    def resume(self) -> int:
+        """Take up all that was going on when the last engine ended; returns how many that are."""
+        going = self._store.list(states=GOING)
+        for record in reversed(going):
+            self._tell("rearrangement.resumed", f"rearrangement taken up again, {record.state.value}", record.id, None)
+            self._start(record.id)
+        return len(going)
+
+    def stop(self) -> bool:
+        """Let everything stop where it is, journaled; returns whether all threads have ended in time."""
+        self._stop.set()
+        self._clock.wake()
+        deadline = time.monotonic() + self._settings.stop_seconds
+        for thread in self._alive():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        left = self._alive()
+        for thread in left:
+            LOG.warning("Thread %s has not ended within %g s", thread.name, self._settings.stop_seconds)
+        return not left
+
+    def use(self, policies: Mapping[str, PolicySection]) -> None:
+        """From now on these are the policies; what is planned already stays as it is."""
+        self._policies = policies
+
+    # what can be asked
+
+    def policies(self) -> list[dict[str, Any]]:
+        """All policies with their options and values, by name."""
+        return views.policies(self._policies)
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """One of them; raises InvalidInput for an unknown name."""
+        return views.policy(name, self._section(name))
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """All hosts as they are now; raises CloudError."""
+        return views.hosts(self._cloud.read())
+
+    def instances(self) -> list[dict[str, Any]]:
+        """All instances as they are now, with what keeps them where they are; raises CloudError."""
+        return views.instances(self._cloud.read(), self._settings.constraints)
+
+    # what can be ordered
+
+    def create(self, request: Request) -> Rearrangement:
+        """Begin a rearrangement. Raises InvalidInput for an unknown policy or wrong options, Conflict if too many
+        are going on; whatever is wrong with hosts and zones is found while it is planned."""
+        self._options(request)
+        with self._lock:
+            self._check_bound()
+            record = self._store.create(request)
+            self._tell("rearrangement.planning", f"rearrangement with policy {request.policy} begun", record.id, None)
+            self._start(record.id)
+        return record
+
+    def approve(self, identity: str) -> Rearrangement:
+        """Let a plan be walked. Raises NotFound, Conflict if the rearrangement does not wait for that."""
+        with self._lock:
+            record = self._store.get(identity)
+            if record.state is RearrangementState.PLANNED:
+                raise Conflict(f"rearrangement {identity} is a dry run: nothing is moved for it")
+            if record.state is not RearrangementState.AWAITING_APPROVAL:
+                raise Conflict(f"rearrangement {identity} is {record.state.value}, not awaiting approval")
+            self._check_bound()
+            record = self._take(record, RearrangementState.RUNNING)
+            self._tell("rearrangement.running", "rearrangement approved", identity, None)
+            self._start(identity)
+        return record
+
+    def cancel(self, identity: str) -> Rearrangement:
+        """Start nothing more; what is in flight is followed to its end. Raises NotFound, Conflict if it has ended."""
+        with self._lock:
+            record = self._store.request_cancel(identity)
+            if record.state in WAITING:
+                record = self._take(record, RearrangementState.CANCELLED)
+                self._tell("rearrangement.cancelled", "rearrangement cancelled", identity, None)
+            else:
+                self._tell("rearrangement.cancelling", "cancel requested", identity, None)
+        return record
+
+    def pause(self, identity: str) -> Rearrangement:
+        """Start nothing more for now; what is in flight is followed to its end.
+
+        Raises NotFound, Conflict if it is not running.
+        """
+        record = self._switch(identity, RearrangementState.RUNNING, RearrangementState.PAUSED)
+        self._tell("rearrangement.paused", "rearrangement paused", identity, None)
+        return record
+
+    def proceed(self, identity: str) -> Rearrangement:
+        """Undo ``pause``. Raises NotFound, Conflict if it is not paused."""
+        record = self._switch(identity, RearrangementState.PAUSED, RearrangementState.RUNNING)
+        self._tell("rearrangement.running", "rearrangement goes on", identity, None)
+        return record
+
+    def delete(self, identity: str) -> None:
+        """Forget a rearrangement that has ended; raises NotFound, Conflict if it has not.
+
+        A dry run has ended when it is planned.
+        """
+        with self._lock:
+            record = self._store.get(identity)
+            if record.state is RearrangementState.PLANNED:
+                self._take(record, RearrangementState.CANCELLED)
+            self._store.delete(identity)
+
+    def freeze(self, reason: str, by: str) -> Freeze:
+        """Nothing new starts anywhere until ``thaw``; what is in flight is followed to its end."""
+        freeze = self._store.freeze(reason, by)
+        self._tell("engine.frozen", f"everything is frozen by {freeze.by}: {freeze.reason}", None, None)
+        return freeze
+
+    def thaw(self) -> None:
+        """Undo ``freeze``."""
+        self._store.thaw()
+        self._tell("engine.thawed", "the freeze is lifted", None, None)
+
+    # how it is done
+
+    def _section(self, name: str) -> PolicySection:
+        section = self._policies.get(name)
+        if section is None:
+            close = difflib.get_close_matches(name, self._policies, 1)
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(self._policies)) or 'none'}"
+            )
+            raise InvalidInput(f"there is no policy {name!r}; {hint}")
+        return section
+
+    def _options(self, request: Request) -> tuple[str, dict[str, OptionValue]]:
+        """The driver of a request's policy and the values of its options; raises InvalidInput."""
+        section = self._section(request.policy)
+        declared = registry.find(section.driver).declared()
+        given = {**section.settings, **request.options}
+        return section.driver, read_options(declared, given, texts=False, where=f"policy {request.policy}")
+
+    def _take(self, record: Rearrangement, state: RearrangementState) -> Rearrangement:
+        """Change one that nobody attends to, whoever did before."""
+        epoch = self._store.claim(record.id, self._settings.owner)
+        return self._store.change(record.id, epoch, expected=(record.state,), state=state)
+
+    def _switch(self, identity: str, before: RearrangementState, after: RearrangementState) -> Rearrangement:
+        record = self._store.get(identity)
+        try:
+            return self._store.change(identity, record.epoch, expected=(before,), state=after)
+        except Fenced as error:
+            raise Conflict(f"rearrangement {identity} has just been taken over; ask again") from error
+
+    def _check_bound(self) -> None:
+        if self._stop.is_set():
+            raise Conflict("the engine is stopping")
+        if len(self._alive()) >= self._settings.max_active:
+            raise Conflict(f"{self._settings.max_active} rearrangements are going on already, more are not allowed")
+
+    def _alive(self) -> list[threading.Thread]:
+        self._threads = {thread for thread in self._threads.copy() if thread.is_alive()}
+        return sorted(self._threads, key=lambda thread: thread.name)
+
+    def _start(self, identity: str) -> None:
+        # a daemon: what hangs in a call must not keep the process, as everything is journaled
+        thread = threading.Thread(
+            target=self._attend, args=(identity,), name=f"rearrangement-{identity[:8]}", daemon=True
+        )
+        self._threads.add(thread)
+        thread.start()
+
+    def _attend(self, identity: str) -> None:
+        """Carry a rearrangement on; after an error, again from what the database has, until it works or we stop."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, Exception) and not isinstance(error, (Fenced, NotFound))
+            ),
+            wait=tenacity.wait_random_exponential(multiplier=1, max=60),
+            stop=lambda _: self._stop.is_set(),
+            sleep=self._clock.wait,
+            before_sleep=lambda attempt: self._in_trouble(identity, attempt),
+            reraise=True,
+        )
+        try:
+            retrying(Rearranging(identity, self._around).carry_on)
+        except Fenced as error:
+            LOG.warning("Rearrangement %s: left to another engine: %s", identity, error)
+        except Exception:
+            LOG.exception("Rearrangement %s: left as it is", identity)
+
+    def _in_trouble(self, identity: str, attempt: tenacity.RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        LOG.error("Rearrangement %s: taken up again after an error", identity, exc_info=error)
+        if attempt.attempt_number == 1:
+            self._tell("rearrangement.trouble", f"it is taken up again after an error: {error}", identity, None)
+
+    def _tell(self, kind: str, message: str, rearrangement: str | None, step: int | None) -> None:
+        alarming = kind.rpartition(".")[2] in ALARMING
+        LOG.log(
+            logging.WARNING if alarming else logging.INFO,
+            "%s%s",
+            f"{rearrangement}: " if rearrangement else "",
+            message,
+        )
+        try:
+            event = self._store.add_event(kind, message, rearrangement=rearrangement, step=step)
+        except StoreError:
+            # the change itself is in the database or will be tried again: its event is in the log at least
+            LOG.exception("The event above could not be written to the database")
+            return
+        if self._notify is not None:
+            try:
+                self._notify(event)
+            except Exception:
+                LOG.exception("A notification could not be sent")
