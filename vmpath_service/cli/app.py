@@ -68,8 +68,8 @@ class Application(app.App):
         parser.add_argument(
             "--os-cloud",
             metavar="NAME",
-            default=os.environ.get("OS_CLOUD") or None,
-            help="the cloud in clouds.yaml, for commands that read it directly (environment: OS_CLOUD)",
+            help="the cloud in clouds.yaml, for commands that read it directly (default: what the configuration says, "
+            "else the environment: OS_CLOUD, OS_AUTH_URL and so on)",
         )
         parser.add_argument(
             "--config-file", metavar="FILE", action="append", default=[], help="a configuration file; may be repeated"

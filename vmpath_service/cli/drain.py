@@ -27,6 +27,7 @@ class Drain(RearrangementCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         client = self.client()
+        self.check_hosts(client, parsed_args.hosts)
         record: Mapping[str, Any] = client.post(
             "rearrangements",
             body={

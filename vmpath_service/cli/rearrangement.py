@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.cli.policy import find_policy
 from vmpath_service.cli.progress import in_words, reckon
+from vmpath_service.model.errors import NotFound
 
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
@@ -32,9 +34,27 @@ class RearrangementCommand(ShowOne):
     def follow(self, client: Client, identity: str, formatter: str | None, done: watching.Done) -> Mapping[str, Any]:
         """Watch it until it is ``done``; the output is for the result alone where a format was asked for."""
         stream = self.app.stderr if formatter else self.app.stdout
-        record = watching.follow(client, identity, stream, done).record
-        self.status = 0 if watching.succeeded(record) else 1
+        try:
+            record = watching.follow(client, identity, stream, done).record
+        except KeyboardInterrupt:
+            self.tell(f"rearrangement {identity} goes on without being watched (vmpath rearrangement watch {identity})")
+            raise
+        if not watching.succeeded(record):
+            self.status = 1
+            why = f": {record['explanation']}" if record["explanation"] else ""
+            self.tell(f"vmpath: rearrangement {identity} {record['state']}{why}")
         return record
+
+    def check_hosts(self, client: Client, names: Sequence[str]) -> None:
+        """Hosts are typed by hand: find out before anything is planned. Raises NotFound with a hint."""
+        if not names:
+            return
+        known = [host["name"] for host in client.pages("hosts")]
+        for name in names:
+            if name not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]!r}?" if close else " (see vmpath host list)"
+                raise NotFound(f"there is no host {name!r}{hint}")
 
     def shown(
         self, client: Client, record: Mapping[str, Any], formatter: str | None
@@ -72,6 +92,7 @@ class Create(RearrangementCommand):
             "dry_run": parsed_args.dry_run,
             "approve": parsed_args.approve,
         }
+        self.check_hosts(client, parsed_args.host)
         record: Mapping[str, Any] = client.post("rearrangements", body=request)
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)

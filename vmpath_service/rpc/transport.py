@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from oslo_config import cfg
@@ -9,6 +10,8 @@ from oslo_config import cfg
 
 def use_threads() -> None:
     """Choose threads over eventlet for all of oslo; has to be called before oslo.messaging is imported."""
+    # other parts of oslo import eventlet where it is installed, only to look whether it is in use
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     from oslo_service import backend
 
     backend.init_backend(backend.BackendType.THREADING)

@@ -98,14 +98,14 @@ def test_hosts_and_instances(vmpath: Run, engine: NotingEngine) -> None:
 
 
 def test_create_sends_options_as_the_policy_declares_them(vmpath: Run, engine: NotingEngine) -> None:
-    words = ("--set", "max_migrations=3", "--zone", "az1", "--aggregate", "ssd", "--host", "a", "--dry-run")
+    words = ("--set", "max_migrations=3", "--zone", "az1", "--aggregate", "ssd", "--host", "compute-001", "--dry-run")
     made = answer(vmpath("rearrangement", "create", "consolidate", *words, "-f", "json"))
     assert made["request"] == {
         "policy": "consolidate",
         "options": {"max_migrations": 3},
         "zones": ["az1"],
         "aggregates": ["ssd"],
-        "hosts": ["a"],
+        "hosts": ["compute-001"],
         "dry_run": True,
         "approve": False,
     }
@@ -117,6 +117,7 @@ def test_create_sends_options_as_the_policy_declares_them(vmpath: Run, engine: N
     [
         (("consolidate", "--set", "max_migrations=0"), "--set: option max_migrations: found 0, expected"),
         (("consolidate", "--set", "colour=red"), "--set: there is no option 'colour'"),
+        (("drain", "--host", "compute-01"), "there is no host 'compute-01'; did you mean 'compute-001'?"),
         (("nightly",), "there is no policy 'nightly'; there are: consolidate, drain"),
     ],
 )
@@ -210,7 +211,8 @@ def test_watch_in_a_pipe_is_a_line_per_change(
     lines = [line.split(" ", 1)[1] for line in shown.out.splitlines() if line.startswith("20")]
     assert lines == ["two migrations to go", "running: 0 of 2 done", "nothing is left to do", counts]
     assert f"| state       | {state.value}" in shown.out
-    assert shown.err == ""
+    ending = f"vmpath: rearrangement {identity} failed\n" if status else ""
+    assert shown.err == ending
 
 
 def test_watch_with_a_format_keeps_the_output_clean(vmpath: Run, engine: NotingEngine) -> None:

@@ -1,0 +1,183 @@
+"""Everything in one process: the engine, the calls to it, and the API on a loopback address."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from vmpath_service.api import application
+from vmpath_service.api.server import ApiServer, loopback_address
+from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cmd.configuration import Configuration, reload_policies
+from vmpath_service.engine.clock import SystemClock
+from vmpath_service.engine.service import Engine
+from vmpath_service.model.errors import InvalidInput, NoDecision, VmpathError
+from vmpath_service.rpc.client import EngineClient
+from vmpath_service.rpc.server import EngineServer
+from vmpath_service.rpc.transport import make_transport
+from vmpath_service.store import Database, SqlStore
+
+LOG = logging.getLogger(__name__)
+
+_COMMAND_S = 60.0
+_READING_S = 240.0
+_STOP_S = 60.0
+
+
+class AllInOne:
+    """The daemon from its start to its end. Every step of ``start`` raises VmpathError with one sentence."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._undo: list[Any] = []
+
+    def start(self) -> int:
+        """Serve; returns the port of the API."""
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Take no more requests, start nothing more, leave everything journaled; undoes ``start`` backwards."""
+        while self._undo:
+            step = self._undo.pop()
+            try:
+                step()
+            except Exception:  # the other parts still have to be stopped
+                LOG.exception("a part of the service did not stop as it should")
+
+    def reload(self) -> None:
+        """Take over the policies as the files have them now; files with a mistake change nothing."""
+        try:
+            fresh = reload_policies(self._configuration)
+        except InvalidInput as error:
+            LOG.error("the policies stay as they were: %s", error)
+            return
+        self._engine.use(fresh)
+        LOG.warning("policies read again: %s", ", ".join(fresh))
+
+    def _start(self) -> int:
+        configuration = self._configuration
+        _make_directory(configuration.state_path)
+        lock = _lock(configuration.state_path / "service.lock")
+        self._undo.append(lock.close)
+
+        api = configuration.api
+        database = configuration.database.open()
+        self._undo.append(database.close)
+        _prepare(database)
+        clock = SystemClock()
+        store = SqlStore(database, clock)
+
+        cloud = NovaCloud(configuration.cloud)
+        _look_at(cloud)
+        self._engine = Engine(cloud, store, clock, configuration.engine)
+        transport = make_transport()
+        client = EngineClient(transport, timeout=_COMMAND_S, reading_timeout=_READING_S)
+
+        def database_answers() -> None:
+            store.frozen()
+
+        app = application.make(client, store, {"database": database_answers})
+        server = ApiServer(app, loopback_address(api.bind_host), api.bind_port, threads=api.threads)
+        self._undo.append(server.stop)
+
+        # stopped in this order: the API, the calls, the engine
+        self._undo[-1:] = [self._engine.stop, server.stop]
+        resumed = self._engine.resume()
+        if resumed:
+            LOG.warning("%d rearrangements are taken up again", resumed)
+        calls = EngineServer(transport, self._engine, socket.gethostname())
+        calls.start()
+        self._undo[-1:] = [calls.stop, server.stop]
+        server.start()
+        return server.port
+
+
+def serve(configuration: Configuration) -> int:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the policies again. Returns the exit status."""
+    wake = threading.Event()
+    wanted: set[int] = set()
+
+    def note(number: int, _: object) -> None:
+        wanted.add(number)
+        wake.set()
+
+    service = AllInOne(configuration)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, note)
+    port = service.start()
+    host = configuration.api.bind_host
+    print(f"vmpath-service is ready at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201
+    while not wanted & {signal.SIGTERM, signal.SIGINT}:
+        wake.wait()
+        wake.clear()
+        if signal.SIGHUP in wanted:
+            wanted.discard(signal.SIGHUP)
+            service.reload()
+    guard = threading.Timer(_STOP_S, _give_up)
+    guard.daemon = True
+    guard.start()
+    service.stop()
+    guard.cancel()
+    return 0
+
+
+def _give_up() -> None:
+    """Everything that matters is in the database already: a part that does not stop is not waited for."""
+    LOG.error("the service did not stop within %g s and ends now", _STOP_S)
+    os._exit(1)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise VmpathError(f"{path}: cannot be made (state_path): {error.strerror}") from error
+
+
+def _lock(path: Path) -> IO[str]:
+    """Hold the file for as long as this process lives: two engines on one SQLite file would both walk plans."""
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise VmpathError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise VmpathError(f"another vmpath-service (process {holder}) works in {path.parent} already") from error
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def _prepare(database: Database) -> None:
+    """An SQLite file is brought up to date at once: nobody else uses it. A server's schema is its operator's."""
+    if database.url.get_backend_name() == "sqlite":
+        before, after = database.upgrade()
+        if before is not None and before != after:
+            LOG.warning("the schema of the database was brought from %s to %s", before, after)
+
+
+def _look_at(cloud: NovaCloud) -> None:
+    """Find out early that the cloud does not answer, or not to us; raises CloudUnreachable and CloudDenied.
+
+    A cloud that answers in part is no reason not to start: migrations under way want to be followed.
+    """
+    try:
+        # needs the rights of an administrator and nothing but one short list
+        cloud.read_hosts(("",))
+    except NoDecision as error:
+        LOG.warning("%s", error)
