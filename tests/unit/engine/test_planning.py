@@ -1,0 +1,87 @@
+"""Planning in a process of its own: what it answers, and how it ends when it should."""
+
+import multiprocessing
+from collections.abc import Iterator
+
+import pytest
+from clouds import cloud
+from modelled import planners
+
+from vmpath_service.engine.planning import Job, plan_apart
+from vmpath_service.model import files
+from vmpath_service.model.constraints import registry
+from vmpath_service.model.errors import InvalidFile, NotFound, PlanningFailed
+from vmpath_service.model.plan import Limits
+from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.pathfinder import check_plan
+from vmpath_service.policies.base import Scope
+
+SMALL = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 4), "y": ("a", 2), "z": ("b", 1)}, immovable=["y"])
+
+
+def job(snapshot: Snapshot = SMALL, hosts: tuple[str, ...] = ("a",), seconds: float = 60.0) -> Job:
+    return Job(
+        snapshot=files.encode(snapshot),
+        policy="empty it",
+        driver="drain",
+        settings={},
+        scope=Scope(hosts=hosts),
+        limits=Limits(per_host=2, in_total=40),
+        constraints=registry.make(),
+        seconds=seconds,
+    )
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(autouse=True)
+def _no_process_is_left() -> Iterator[None]:
+    yield
+    assert not [each for each in multiprocessing.active_children() if each.name == "vmpath-planning"]
+
+
+def test_a_drain_is_planned_with_its_host_closed() -> None:
+    planned = plan_apart(job(), never)
+    assert planned.plan.outcome == "found"
+    assert planned.plan.policy == "empty it"
+    assert planned.plan.snapshot == files.identity(job().snapshot)
+    assert [(each.instance, each.source) for each in planned.plan.migrations] == [("x", "a")]
+    assert planned.plan.extra["resources"] == {"x": {"MEMORY_MB": 4}}
+    assert planned.decision["disable"] == ["a"]
+    assert [each["instance"] for each in planned.decision["leftovers"]] == ["y"]
+    assert "placement" not in planned.decision
+    assert check_plan(SMALL, planned.plan) is not None
+
+
+def test_what_a_policy_refuses_arrives_as_what_it_is() -> None:
+    with pytest.raises(NotFound, match="nowhere"):
+        plan_apart(job(hosts=("nowhere",)), never)
+
+
+def test_an_error_with_several_parts_arrives_whole() -> None:
+    with pytest.raises(InvalidFile, match=r"snapshot\.json at /hosts/3: what is this\?") as raised:
+        plan_apart(job(), never, planners.complains)
+    assert raised.value.pointer == "/hosts/3"
+
+
+def test_cancelled_planning_is_killed() -> None:
+    looks = iter([False, False, True])
+    with pytest.raises(PlanningFailed, match="cancelled"):
+        plan_apart(job(), lambda: next(looks), planners.never_ends)
+
+
+def test_planning_that_takes_too_long_is_killed() -> None:
+    with pytest.raises(PlanningFailed, match=r"longer than 0\.5 s"):
+        plan_apart(job(seconds=0.5), never, planners.never_ends)
+
+
+def test_a_planning_process_that_dies_is_noticed() -> None:
+    with pytest.raises(PlanningFailed, match=r"died \(exit code 7\)"):
+        plan_apart(job(), never, planners.dies)
+
+
+def test_what_breaks_is_told_in_a_sentence() -> None:
+    with pytest.raises(PlanningFailed, match="planning broke: KeyError: 'empty it'"):
+        plan_apart(job(), never, planners.breaks)
