@@ -49,7 +49,7 @@ def load(
     return Configuration(
         given=(tuple(files), tuple(directories)),
         files=written.files,
-        state_path=Path(values.get("DEFAULT", "state_path")),
+        state_path=settings.state_path(values),
         database=settings.database_settings(values),
         api=settings.api_settings(values),
         cloud=settings.cloud_settings(values, values.credentials()),

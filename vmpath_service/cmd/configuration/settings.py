@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmpath_service.cloud.settings import CloudSettings
@@ -58,11 +59,20 @@ def api_settings(values: Values) -> ApiSettings:
     from vmpath_service.api.server import loopback_address
 
     host = values.get("api", "bind_host")
-    try:
-        loopback_address(host)
-    except InvalidInput as error:
-        raise values.error("api", "bind_host", str(error).removeprefix("[api] bind_host: ")) from error
+    if values.get("api", "auth_strategy") == "none":
+        try:
+            loopback_address(host)
+        except InvalidInput as error:
+            raise values.error("api", "bind_host", str(error).removeprefix("[api] bind_host: ")) from error
     return ApiSettings(host, values.get("api", "bind_port"), values.get("api", "threads"))
+
+
+def state_path(values: Values) -> Path:
+    """Raises InvalidInput where it is empty."""
+    path = values.get("DEFAULT", "state_path")
+    if not path:
+        raise values.error("DEFAULT", "state_path", "found nothing, expected the path of a directory")
+    return Path(path)
 
 
 def database_settings(values: Values) -> DatabaseSettings:

@@ -29,9 +29,7 @@ class Values:
         self._written = written
         self.oslo = cfg.ConfigOpts()
         self._known: dict[str, dict[str, cfg.Opt]] = {}
-        log.register_options(self.oslo)
-        # all that is there now is oslo.log's
-        self._of_log = frozenset(self.oslo)
+        self._register("DEFAULT", _log_options())
         for group, options in list_opts():
             self._register(group, options)
         kinds_own = _credentials(written)
@@ -46,8 +44,6 @@ class Values:
         for group, known in self._known.items():
             for option in known.values():
                 self.get(group, option.dest)
-        for name in self._of_log:
-            self.get("DEFAULT", name)
 
     def get(self, group: str, name: str) -> Any:
         """The value of an option; raises InvalidFile if it is wrong."""
@@ -55,12 +51,10 @@ class Values:
             section = self.oslo if group == "DEFAULT" else self.oslo[group]
             return section[name]
         except (cfg.Error, ValueError) as error:
-            option = self._known[group].get(name)
+            option = self._known[group][name]
             written = self._written.last(group, name)
             if written is None:
                 raise InvalidInput(f"[{group}] {name}: {error}") from error
-            if option is None:
-                raise written.wrong(f"found {written.text!r}: {error}") from error
             found = "a secret" if option.secret else repr(written.text)
             raise written.wrong(f"found {found}, expected {expected(option)}") from error
 
@@ -91,9 +85,7 @@ class Values:
                 raise InvalidFile(file, f"[{section}]", f"there is no such section{meant}")
         for written in self._written.assignments:
             known = self._known.get(written.section)
-            if known is None or written.option in known:
-                continue
-            if written.section != "DEFAULT" or written.option not in self._of_log:
+            if known is not None and written.option not in known:
                 raise written.wrong(f"there is no such option{hint(written.option, known)}")
 
 
@@ -121,6 +113,27 @@ def expected(option: cfg.Opt) -> str:
             return f"{what} of at least {kind.min:g}"
         return what if kind.max is None else f"{what} of at most {kind.max:g}"
     return "a text"
+
+
+class _Collector(cfg.ConfigOpts):
+    """Remembers what is registered with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options: list[cfg.Opt] = []
+
+    def register_opts(self, opts: Iterable[cfg.Opt], group: Any = None) -> None:
+        self.options += opts
+
+    def register_cli_opts(self, opts: Iterable[cfg.Opt], group: Any = None) -> None:
+        self.options += opts
+
+
+def _log_options() -> list[cfg.Opt]:
+    """oslo.log's, as options of the files only: oslo.config ends the program over a wrong one of the command line."""
+    collector = _Collector()
+    log.register_options(collector)
+    return collector.options
 
 
 def _credentials(written: Written) -> list[cfg.Opt]:
