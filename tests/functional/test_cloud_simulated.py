@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -28,7 +31,7 @@ from vmpath_service.model.readings import MigrationOutcome
 from vmpath_service.model.semantics import snapshot_problems
 from vmpath_service.model.snapshot import Aggregate, InFlight, Rules, Snapshot
 from vmpath_service.simulator import server_life
-from vmpath_service.simulator.clock import SteppedClock
+from vmpath_service.simulator.clock import ScaledClock, SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.faults import HttpFault
 from vmpath_service.simulator.sample import make_sample
@@ -130,7 +133,7 @@ def detailed(seed: int) -> Snapshot:
 def test_what_a_simulated_cloud_holds_is_read_back(simulated_cloud: Factory, seed: int) -> None:
     given = detailed(seed)
     cloud = simulated_cloud(given, settings=Settings(hypervisor_domain=".example.org"))
-    read = reader(cloud, page=25).read()
+    read = reader(cloud, page=5).read()
     assert essence(read) == essence(given)
     assert not list(snapshot_problems(read))
     assert read.region == "RegionOne"
@@ -429,6 +432,67 @@ def test_a_cloud_that_never_rests_is_not_decided_upon(
         vmpath.read()
 
 
+def test_a_cell_that_does_not_answer_stops_everything(
+    simulated_cloud: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = simulated_cloud(
+        snapshot(host("a", cell="east"), host("b", cell="west"), instance("x", "a"), instance("y", "b"))
+    )
+    vmpath = reader(cloud)
+    assert {each.name: each.cell for each in vmpath.read().hosts} == {"a": "east", "b": "west"}
+    cloud.silence_cell("west")
+    many = [identity("y"), *(str(number) for number in range(60))]
+    for call in (vmpath.read, lambda: vmpath.read_hosts(["b"]), lambda: vmpath.read_instances(many)):
+        with pytest.raises(NoDecision, match="a cell of the cloud does not answer"):
+            call()
+    cloud.silence_cell("west", False)
+
+    def silence(look: int) -> None:
+        if look == 1:
+            cloud.silence_cell("west")
+
+    Meddler(monkeypatch, silence)
+    with pytest.raises(NoDecision, match="a cell of the cloud does not answer"):
+        vmpath.read()
+
+
+def test_the_picture_is_sound_while_everything_moves(simulated_cloud: Factory) -> None:
+    made = make_sample(6, 60, seed=4)
+    cloud = simulated_cloud(
+        made, clock=ScaledClock(20), settings=Settings(concurrent_live_migrations=2, overhead_s=2)
+    )
+    vmpath, other = reader(cloud), reader(cloud)
+    ended = threading.Event()
+
+    def migrate() -> None:
+        chance = random.Random(1)
+        names = [each.name for each in made.hosts]
+        while not ended.wait(0.01):
+            with contextlib.suppress(RequestRefused):
+                other.live_migrate(chance.choice(made.instances).uuid, chance.choice(names))
+
+    mover = threading.Thread(target=migrate)
+    mover.start()
+    try:
+        seen: set[str] = set()
+        for _ in range(15):
+            try:
+                read = vmpath.read()
+            except NoDecision as decision:
+                assert "changes faster" in str(decision)  # noqa: PT017
+                continue
+            assert not list(snapshot_problems(read))
+            assert {each.uuid for each in read.instances} == {each.uuid for each in made.instances}
+            assert {each.uuid: each.resources for each in read.instances} == {
+                each.uuid: each.resources for each in made.instances
+            }
+            seen.update(each.instance for each in read.in_flight)
+    finally:
+        ended.set()
+        mover.join(10)
+    assert seen
+
+
 def test_what_no_server_explains_is_used_by_others(simulated_cloud: Factory) -> None:
     cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a", image="an-image")))
     vmpath = reader(cloud)
@@ -576,6 +640,27 @@ def test_clouds_yaml_and_environment(
     for key, value in auth.items():
         monkeypatch.setenv(f"OS_{key.upper()}", value)
     assert len(NovaCloud(CloudSettings(config_files=empty)).read().hosts) == 2
+
+
+def test_tokens_that_no_longer_hold_are_renewed_and_the_request_is_sent_once(two_hosts: SimulatedCloud) -> None:
+    vmpath = reader(two_hosts)
+    vmpath.read()
+    two_hosts.site.identity._tokens.clear()
+    assert len(vmpath.read().instances) == 2
+    two_hosts.site.identity._tokens.clear()
+    vmpath.live_migrate(identity("x"), "b")
+    clock = two_hosts.clock
+    assert isinstance(clock, SteppedClock)
+    clock.step(1)
+    assert len(vmpath.read_migrations([identity("x")])[identity("x")]) == 1
+
+
+def test_threads_may_share_it(simulated_cloud: Factory) -> None:
+    given = make_sample(5, 30)
+    vmpath = reader(simulated_cloud(given))
+    with ThreadPoolExecutor(4) as pool:
+        readings = list(pool.map(lambda _: vmpath.read(), range(8)))
+    assert {essence(each) == essence(readings[0]) for each in readings} == {True}
 
 
 def test_a_cloud_that_stopped_is_unreachable_and_nothing_was_sent(two_hosts: SimulatedCloud) -> None:

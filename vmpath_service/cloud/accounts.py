@@ -53,7 +53,8 @@ def unexplained(
     """The hosts whose use, as Placement counts it, is not just the sum of what the flavors there ask for.
 
     On all others every listed server holds what its flavor says and nothing else holds anything: there is no
-    need to read who holds what. Hosts with a server of unknown flavor are always among the answer.
+    need to read who holds what. Hosts with a server of unknown flavor are always among the answer, and with one end
+    of a migration its other end: what an instance holds is to be known at both or at none.
     """
     expected: dict[str, dict[str, int]] = {host: {} for host in used}
     strange: set[str] = set()
@@ -70,6 +71,9 @@ def unexplained(
     for host, amounts in used.items():
         if {name: amount for name, amount in amounts.items() if amount} != expected[host]:
             strange.add(host)
+    links = [set(ends(guest, flights)) & used.keys() for guest in guests if guest.uuid in flights]
+    while grown := [link for link in links if link & strange and not link <= strange]:
+        strange.update(*grown)
     return frozenset(strange)
 
 

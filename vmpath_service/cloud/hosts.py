@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -92,6 +92,13 @@ def nodes(
             raise NoDecision(f"Placement has no resource provider for {found[0].hypervisor_hostname}")
         usable[service.host] = Node(service, found[0], provider)
     return Nodes(usable, frozenset(left_out), frozenset(bare))
+
+
+def refreshed(known: Nodes, services: Iterable[wire.Service]) -> Nodes:
+    """The same hosts with their services as they are now; a service that is gone keeps its host as it was."""
+    now = {service.host: service for service in services if service.binary == COMPUTE}
+    usable = {name: replace(node, service=now.get(name, node.service)) for name, node in known.usable.items()}
+    return replace(known, usable=usable)
 
 
 def aggregates_of(aggregates: Iterable[wire.Aggregate]) -> Mapping[str, tuple[Aggregate, ...]]:

@@ -51,10 +51,11 @@ class Picture:
 class Inventory:
     """Reads the cloud as a snapshot.
 
-    Requests: one each for services, hypervisors, aggregates, server groups, migrations, resource providers and
-    changes, one for every thousand servers, one to three for what all hosts have and use; one for each host the
-    first time (its inventory), one for each host whose use is not the sum of its servers' flavors, and one for each
-    server that is being moved without a record among the newest thousand. A change during the reading adds four.
+    Requests: two for services, one each for aggregates, server groups, migrations, resource providers and changes,
+    one for every thousand servers and for every thousand hypervisors, one to three for what all hosts have and use.
+    One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
+    flavors, one for each server that is being moved without a record among the newest thousand. A change during the
+    reading adds four.
     """
 
     def __init__(self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None) -> None:
@@ -78,7 +79,10 @@ class Inventory:
             if round_ == self._settings.rounds - 1:
                 picture = self._last_look(picture, moment)
         self._nova.check_groups(picture.servers.values(), picture.groups)
-        return self._assembled(picture)
+        # a cell that fell silent while its servers were listed left them out without a word
+        services = self._nova.services()
+        hosts.check_cells(services)
+        return self._assembled(replace(picture, services=services, nodes=hosts.refreshed(picture.nodes, services)))
 
     def _first_look(self, services: tuple[wire.Service, ...]) -> Picture:
         nova, placement = self._nova, self._placement

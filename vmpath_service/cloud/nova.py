@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from vmpath_service.cloud import groups, wire
-from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.api import Api, Parameters, for_each
 from vmpath_service.cloud.microversions import (
+    HYPERVISOR_PAGES,
     HYPERVISORS_WANTED,
     MIGRATION_UUID,
     SCHEDULER_HINTS,
@@ -17,6 +19,8 @@ from vmpath_service.cloud.microversions import (
 )
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import CloudDenied, NoDecision, NotFound
+
+Page = TypeVar("Page", wire.Hypervisors, wire.Servers, wire.Migrations)
 
 # No operator sets osapi_max_limit below this.
 _SMALLEST_PAGE = 50
@@ -39,9 +43,12 @@ class Nova:
         ).services
 
     def hypervisors(self) -> tuple[wire.Hypervisor, ...]:
-        """All hypervisors: one request, which costs Nova no call to the hosts."""
-        version = self.versions.for_compute(HYPERVISORS_WANTED)
-        return self._api.get("/os-hypervisors/detail", wire.Hypervisors, microversion=version).hypervisors
+        """All hypervisors: one request a page, which costs Nova no call to the hosts."""
+        parameters: Parameters = {"limit": self._settings.page} if self.versions.has(HYPERVISOR_PAGES) else {}
+        pages = self._pages(
+            "/os-hypervisors/detail", wire.Hypervisors, parameters, self.versions.for_compute(HYPERVISORS_WANTED)
+        )
+        return tuple(hypervisor for page in pages for hypervisor in page.hypervisors)
 
     def aggregates(self) -> tuple[wire.Aggregate, ...]:
         """All aggregates: one request."""
@@ -57,20 +64,12 @@ class Nova:
             since = datetime.fromtimestamp(int(changed_since), UTC)
             parameters["changes-since"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         found: dict[str, wire.Server] = {}
-        while True:
-            page = self._api.get(
-                "/servers/detail", wire.Servers, microversion=self._newest, parameters=parameters
-            )
+        for page in self._pages("/servers/detail", wire.Servers, parameters, self._newest):
             for server in page.servers:
                 if server.status == "UNKNOWN":
                     raise NoDecision(f"a cell of the cloud does not answer: server {server.id} is unknown")
                 found[server.id] = server
-            marker = _marker(page.servers_links)
-            if marker is None:
-                return found
-            if marker == parameters.get("marker"):
-                raise NoDecision(f"the list of servers repeats its page after {marker}")
-            parameters["marker"] = marker
+        return found
 
     def server(self, uuid: str) -> wire.Server | None:
         """One server; None if there is none: one request. Raises NoDecision when its cell does not answer."""
@@ -121,20 +120,17 @@ class Nova:
     def migrations(self, instance: str | None = None) -> tuple[wire.Migration, ...]:
         """Migration records, newest first: all of one server, or the newest page of all. One request, for one
         server with a long history one for every page."""
-        version = self.versions.for_compute()
         parameters: dict[str, str | int] = {}
         if instance is not None:
             parameters["instance_uuid"] = instance
         if self.versions.has(MIGRATION_UUID):
             parameters["limit"] = self._settings.page
         found: dict[int, wire.Migration] = {}
-        while True:
-            page = self._api.get("/os-migrations", wire.Migrations, microversion=version, parameters=parameters)
+        for page in self._pages("/os-migrations", wire.Migrations, parameters, self._newest):
             found.update((record.id, record) for record in page.migrations)
-            marker = _marker(page.migrations_links)
-            if instance is None or marker is None or marker == parameters.get("marker"):
-                return tuple(sorted(found.values(), key=lambda record: -record.id))
-            parameters["marker"] = marker
+            if instance is None:
+                break
+        return tuple(sorted(found.values(), key=lambda record: -record.id))
 
     def migrations_of(self, instances: Iterable[str]) -> dict[str, tuple[wire.Migration, ...]]:
         """All records of these servers: one request each, several at a time."""
@@ -179,13 +175,23 @@ class Nova:
             microversion=self._newest,
         )
 
+    def _pages(self, path: str, answer: type[Page], parameters: Parameters, version: str) -> Iterator[Page]:
+        """The pages of a list, as long as each has a link to the next."""
+        marker: str | None = None
+        while True:
+            given = parameters if marker is None else {**parameters, "marker": marker}
+            page = self._api.get(path, answer, microversion=version, parameters=given)
+            yield page
+            before, marker = marker, _marker(page.links)
+            if marker is None:
+                return
+            if marker == before:
+                raise NoDecision(f"the list {path} repeats its page after {marker}")
+
 
 def _marker(links: Iterable[wire.Link]) -> str | None:
     """Where the next page begins, from the link to it."""
-    return next(_markers(links), None)
-
-
-def _markers(links: Iterable[wire.Link]) -> Iterator[str]:
     for link in links:
         if link.rel == "next":
-            yield from parse_qs(urlsplit(link.href).query).get("marker", [])[:1]
+            return next(iter(parse_qs(urlsplit(link.href).query).get("marker", [])), None)
+    return None

@@ -47,8 +47,14 @@ class Hypervisor(_Part, frozen=True):
     hypervisor_version: int | None = None
 
 
+class Link(_Part, frozen=True):
+    rel: str
+    href: str
+
+
 class Hypervisors(_Part, frozen=True):
     hypervisors: tuple[Hypervisor, ...]
+    links: tuple[Link, ...] = msgspec.field(default=(), name="hypervisors_links")
 
 
 class Aggregate(_Part, frozen=True):
@@ -121,14 +127,9 @@ class Server(_Part, frozen=True):
         return self.image.properties if isinstance(self.image, Image) else {}
 
 
-class Link(_Part, frozen=True):
-    rel: str
-    href: str
-
-
 class Servers(_Part, frozen=True):
     servers: tuple[Server, ...]
-    servers_links: tuple[Link, ...] = ()
+    links: tuple[Link, ...] = msgspec.field(default=(), name="servers_links")
 
 
 class OneServer(_Part, frozen=True):
@@ -152,7 +153,7 @@ class Migration(_Part, frozen=True):
 
 class Migrations(_Part, frozen=True):
     migrations: tuple[Migration, ...]
-    migrations_links: tuple[Link, ...] = ()
+    links: tuple[Link, ...] = msgspec.field(default=(), name="migrations_links")
 
 
 class Provider(_Part, frozen=True):

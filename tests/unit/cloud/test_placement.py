@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
-import msgspec
 import pytest
 
+from tests.unit.cloud.canned import Canned
 from vmpath_service.cloud.api import Api
 from vmpath_service.cloud.microversions import Microversions
 from vmpath_service.cloud.placement import Placement
 from vmpath_service.cloud.settings import CloudSettings
-from vmpath_service.model.errors import NoDecision, NotFound
-
-
-class Canned:
-    """Answers of Placement by path, or by path and asked class, in place of the API; keeps what was asked."""
-
-    def __init__(self, answers: dict[str, Any]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-
-    def get(
-        self, path: str, answer: type[Any], *, microversion: str, parameters: Mapping[str, Any] | None = None
-    ) -> Any:
-        key = f"{path} {parameters['resources']}" if parameters and "resources" in parameters else path
-        self.asked.append(key)
-        if key not in self.answers:
-            raise NotFound(f"nothing at {key}")
-        return msgspec.convert(self.answers[key], answer)
+from vmpath_service.model.errors import NoDecision
 
 
 def inventory(total: int, **more: Any) -> dict[str, Any]:
