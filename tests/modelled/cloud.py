@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import AnswerLost, CloudUnreachable, RequestRefused
+from vmpath_service.model.errors import AnswerLost, CloudUnreachable, NotFound, RequestRefused
 from vmpath_service.model.readings import HostReading, InstanceReading, MigrationOutcome, MigrationReading
 from vmpath_service.model.snapshot import Host, InFlight, Instance, Inventory, Snapshot
 
@@ -190,6 +190,8 @@ class ModelCloud:
     def disabled_reason(self, name: str) -> str | None:
         with self._lock:
             self._arrive("disabled_reason")
+            if name not in self.hosts:
+                raise NotFound(f"Nova has no compute service on host {name}")
             host = self.hosts[name]
             return None if host.enabled else host.reason or ""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 import tenacity
 
 from vmpath_service.engine.ports import Clock, Cloud
-from vmpath_service.model.errors import CloudDenied, CloudError
+from vmpath_service.model.errors import CloudDenied, CloudError, NotFound
 
 ATTEMPTS = 5
 
@@ -43,7 +43,7 @@ class HostSwitch:
         not do it in a few attempts.
         """
         for host in wanted:
-            if self._repeat(partial(self._cloud.disabled_reason, host)) is not None:
+            if self._reason_now(host) is not None:
                 continue
             if host not in disabled:
                 disabled = (*disabled, host)
@@ -56,13 +56,20 @@ class HostSwitch:
         left: list[str] = []
         for host in disabled:
             try:
-                if self._repeat(partial(self._cloud.disabled_reason, host)) == self._reason:
+                if self._reason_now(host) == self._reason:
                     self._repeat(partial(self._cloud.enable_host, host))
             except CloudError:
                 left.append(host)
         if tuple(left) != disabled:
             self._keep(tuple(left))
         return tuple(left)
+
+    def _reason_now(self, host: str) -> str | None:
+        """Why the host is disabled; a host that Nova does not have any more is in nobody's way."""
+        try:
+            return self._repeat(partial(self._cloud.disabled_reason, host))
+        except NotFound:
+            return "Nova does not have it any more"
 
     def _repeat(self, call: Callable[[], Answer]) -> Answer:
         """Ask again if there is no answer: whatever is asked for here sets or reads a state."""

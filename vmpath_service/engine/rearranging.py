@@ -23,6 +23,7 @@ from vmpath_service.model.errors import (
     CloudDenied,
     CloudError,
     Fenced,
+    NotFound,
     PlanningFailed,
     StoreError,
     VmpathError,
@@ -87,8 +88,12 @@ class Rearranging:
         Raises StoreError when the database does not do its part: what the database has is where to go on. Raises
         Fenced when another engine has taken over.
         """
-        self._epoch = self._stored(lambda: self._store.claim(self._identity, self._around.settings.owner))
-        record = self._stored(lambda: self._store.get(self._identity))
+        try:
+            self._epoch = self._stored(lambda: self._store.claim(self._identity, self._around.settings.owner))
+            record = self._stored(lambda: self._store.get(self._identity))
+        except NotFound:
+            LOG.info("Rearrangement %s: deleted before it could be taken up", self._identity)
+            return
         try:
             fresh = record.state is RearrangementState.PLANNING
             if fresh:

@@ -15,7 +15,7 @@ from vmpath_service.engine import views
 from vmpath_service.engine.ports import Clock, Cloud, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
-from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, StoreError
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.records import Event, Freeze, Rearrangement, RearrangementState, Request
 from vmpath_service.policies import registry
@@ -235,7 +235,7 @@ class Engine:
         """Carry a rearrangement on; after an error, again from what the database has, until it works or we stop."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, Exception) and not isinstance(error, (Fenced, NotFound))
+                lambda error: isinstance(error, Exception) and not isinstance(error, Fenced)
             ),
             wait=tenacity.wait_random_exponential(multiplier=1, max=60),
             stop=lambda _: self._stop.is_set(),

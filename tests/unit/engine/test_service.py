@@ -214,6 +214,16 @@ def test_a_host_that_cannot_be_disabled_stops_it_before_anything_moves(
     assert (site.cloud.requests, ended.disabled) == ([], ())
 
 
+def test_a_disabled_host_that_is_gone_at_the_end_is_in_nobodys_way(site: Site) -> None:
+    site.cloud.fates = {"x": [Fate("failed midway", copying=50)], "y": [Fate("failed midway", copying=50)]}
+    identity = site.engine.create(DRAIN_A).id
+    site.wait(identity, lambda record: bool(site.cloud.requests))
+    gone = site.cloud.hosts.pop("a")
+    ended = site.ended(identity)
+    site.cloud.hosts["a"] = gone
+    assert (ended.state, ended.disabled) == (RearrangementState.FAILED, ())
+
+
 def test_cancelled_while_walking_it_finishes_what_is_in_flight(site: Site) -> None:
     site.cloud.fates = {"x": [Fate(copying=300)], "y": [Fate(copying=300)]}
     identity = site.engine.create(DRAIN_A).id
