@@ -229,19 +229,11 @@ class ControlPlane:
     def _make_small_schemas(self) -> None:
         etc, settings = self.layout.etc, self.settings
         keystone = (self._bin / "keystone-manage", "--config-file", etc / "keystone/keystone.conf")
-        owner = pwd.getpwuid(os.getuid()).pw_name
-        group = str(os.getgid())
+        # keystone-manage asks root, and only root, whom the keys shall belong to
+        owner = ("--keystone-user", "root", "--keystone-group", "root") if not os.getuid() else ()
+        (self.layout.run / "keystone").mkdir(exist_ok=True)
         for command in ("fernet_setup", "credential_setup"):
-            (self.layout.run / "keystone").mkdir(exist_ok=True)
-            self._run(
-                "keystone-setup",
-                *keystone,
-                command,
-                "--keystone-user",
-                owner,
-                "--keystone-group",
-                group,
-            )
+            self._run("keystone-setup", *keystone, command, *owner)
         self._run("keystone-setup", *keystone, "db_sync")
         self._run(
             "keystone-setup",

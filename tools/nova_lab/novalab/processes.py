@@ -117,7 +117,10 @@ def run(
             pass_fds=(int(lock),) if lock else (),
         )
     if outcome.returncode:
-        raise LabError(f"{Path(command[0]).name} failed with {outcome.returncode}, see {target}")
+        raise LabError(
+            f"{Path(command[0]).name} failed with {outcome.returncode}, see {target}"
+            " and the logs beside it"
+        )
 
 
 def listening(port: int) -> bool:
