@@ -415,15 +415,41 @@ def test_power_lock_and_deletion(operator: Make) -> None:
     assert cloud.held(identity("a")) == {}
 
 
-def test_deleting_a_server_ends_its_migration_and_frees_everything(operator: Make) -> None:
+def test_deleting_a_server_under_migration_leaves_the_hold_on_its_source(operator: Make) -> None:
     cloud = operator(two_hosts(), migration_mbps=8.0)
     cloud.migrate("a", "h2")
     cloud.step(20)
     [record] = cloud.migrations("a")
     cloud.compute.delete(f"/servers/{identity('a')}")
     cloud.step(10)
-    assert cloud.migrations("a")[0]["status"] == "error"
+    assert cloud.migrations("a") == []
+    assert cloud.held(identity("a")) == {}
+    assert cloud.held(record["uuid"]) == {"h1": 1000}
+
+
+def test_deleting_a_server_that_waits_for_confirmation_frees_everything(operator: Make) -> None:
+    cloud = operator(two_hosts(status="SHUTOFF"))
+    cloud.act("a", "migrate", {"host": "h2"})
+    cloud.step(10)
+    [record] = cloud.migrations("a")
+    cloud.compute.delete(f"/servers/{identity('a')}")
+    cloud.step(10)
     assert cloud.held(identity("a")) == cloud.held(record["uuid"]) == {}
+
+
+def test_resetting_a_server_under_migration_ends_in_error_at_the_target(operator: Make) -> None:
+    cloud = operator(two_hosts(metadata={"lab_seconds": "10"}))
+    cloud.migrate("a", "h2")
+    cloud.step(5)
+    cloud.act("a", "os-resetState", {"state": "active"})
+    assert cloud.where("a") == ("ACTIVE", "h1")
+    [record] = cloud.under_way("a")
+    assert cloud.abort("a", record["id"]).status_code == 409
+    cloud.step(20)
+    assert cloud.where("a") == ("ERROR", "h2")
+    assert cloud.migrations("a")[0]["status"] == "error"
+    assert cloud.held(identity("a")) == {"h2": 1000}
+    assert cloud.held(record["uuid"]) == {"h1": 1000}
 
 
 def test_booting_by_host_flavor_and_group(operator: Make) -> None:

@@ -116,8 +116,8 @@ class SimulatedCloud:
         """Stop serving; a second stop does nothing."""
         if self._server is None or self._thread is None:
             return
-        self._stopping.set()
-        self._server.pull_trigger()
+        # Set by the serving thread itself, so that the trigger is not gone before it is pulled.
+        self._server.trigger.pull_trigger(self._stopping.set)
         self._thread.join(STOP_TIMEOUT_S)
         self._server = self._thread = None
 

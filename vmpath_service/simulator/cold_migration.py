@@ -70,9 +70,7 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         server.fault = (world.now, 500, f"No valid host was found. {reason}")
         world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _refused)
         return
-    world.ledger.hand_over(server.uuid, migration.uuid)
-    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
-    world.set_target(migration, target.name)
+    world.claim(server, migration, target)
     migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
@@ -124,7 +122,7 @@ def _confirmed(world: World, migration: Migration) -> None:
 
 def _reverted(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
-    world.ledger.hand_over(migration.uuid, server.uuid)
+    world.give_back(server, migration)
     world.place(server, migration.source)
     world.set_status(migration, "reverted")
     _end_resize(world, server)

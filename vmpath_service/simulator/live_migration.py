@@ -71,9 +71,14 @@ def force_complete(world: World, server: Server, migration: Migration) -> None:
 
 
 def server_is_going(world: World, migration: Migration) -> None:
-    """The server is being deleted under a migration: end the record, free what it holds."""
+    """The server is being deleted under a migration of any kind.
+
+    Nova gives a cold migration's hold on the source back first. That of a live one it leaves in
+    Placement for good, under the UUID of a record that is no longer shown.
+    """
     migration.epoch += 1
-    world.ledger.release(migration.uuid)
+    if migration.kind != KIND:
+        world.ledger.release(migration.uuid)
     _leave_source(world, migration)
     world.set_status(migration, "error")
 
@@ -107,7 +112,7 @@ def resume_in_flight(world: World, server: Server, target: Host) -> Migration:
     source = _source_of(world, server)
     server.task_state = "migrating"
     migration = world.new_migration(server, source.name, None, KIND, "accepted")
-    _take_place(world, server, migration, target)
+    world.claim(server, migration, target)
     migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
@@ -149,7 +154,7 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         server.fault = (world.now, 500, f"No valid host was found. {reason}")
         world.after_unless_changed(migration, overhead * CHECKS / 3, _refused)
         return
-    _take_place(world, server, migration, target)
+    world.claim(server, migration, target)
     if not target.alive:
         world.after_unless_changed(migration, world.settings.dead_target_timeout_s, _refused)
     elif server.metadata.get("lab_fail") in ("check_dest", "check_source"):
@@ -158,17 +163,9 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         world.after_unless_changed(migration, overhead * CHECKS, _reach_source)
 
 
-def _take_place(world: World, server: Server, migration: Migration, target: Host) -> None:
-    """The migration takes over what the server holds, the server holds the same at the target."""
-    world.ledger.hand_over(server.uuid, migration.uuid)
-    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
-    world.set_target(migration, target.name)
-
-
 def _refused(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
-    if migration.target is not None:
-        world.ledger.hand_over(migration.uuid, server.uuid)
+    world.give_back(server, migration)
     server.task_state = None
     world.touch(server)
     world.set_status(migration, "error")
@@ -266,6 +263,10 @@ def _switch(world: World, migration: Migration) -> None:
 
 
 def _arrived(world: World, migration: Migration) -> None:
+    if world.servers[migration.server].task_state != "migrating":
+        # Somebody reset the server's state: Nova finds it changed, after the guest has moved.
+        _failed_at_target(world, migration)
+        return
     _arrived_late(world, migration)
     overhead = world.settings.overhead_s
     world.after_unless_changed(migration, overhead * COMPLETING, _completed)
@@ -312,7 +313,11 @@ def _failed(world: World, migration: Migration) -> None:
 def _roll_back(world: World, migration: Migration, status: str) -> None:
     """What the source does about an end without success: books first, then server, then record."""
     server = world.servers[migration.server]
-    world.ledger.hand_over(migration.uuid, server.uuid)
+    world.give_back(server, migration)
+    if server.task_state != "migrating":
+        # Reset by somebody: the books are in order, the rest ends as if the driver had raised.
+        _raised(world, migration)
+        return
     server.task_state = None
     world.touch(server)
     migration.phase = "ended"

@@ -217,6 +217,25 @@ class World:
         server.migration = number
         return migration
 
+    def claim(self, server: Server, migration: Migration, target: Host) -> None:
+        """The migration takes over what the server holds, the server holds the same at the target.
+
+        Where the server holds nothing on its host (what an earlier migration left behind), there is
+        nothing to take over, and Nova adds the target to what the server holds elsewhere.
+        """
+        held = dict(self.ledger.held_by(server.uuid))
+        if self.hosts[migration.source].uuid in held:
+            self.ledger.hand_over(server.uuid, migration.uuid)
+            held = {}
+        held[target.uuid] = server.resources
+        self.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
+        self.set_target(migration, target.name)
+
+    def give_back(self, server: Server, migration: Migration) -> None:
+        """Undo `claim`: the server holds again what the migration took over, if it did."""
+        if migration.uuid in self.ledger.consumers:
+            self.ledger.hand_over(migration.uuid, server.uuid)
+
     def set_target(self, migration: Migration, target: str) -> None:
         """The scheduler has chosen: the migration is counted at its target from now on."""
         migration.target = target

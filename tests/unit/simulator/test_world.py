@@ -7,7 +7,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from vmpath_service.model.snapshot import (
@@ -79,6 +79,10 @@ def check_books(world: World) -> None:
 
 
 def check_server(world: World, server: Server) -> None:
+    earlier = [world.migrations[n] for n in world.migrations_of.get(server.uuid, ())][:-1]
+    if any(m.uuid in world.ledger.consumers for m in earlier):
+        # A driver raised before: nobody put the books of this server in order, in Nova neither.
+        return
     held = world.ledger.held_by(server.uuid)
     assert all(amounts == server.resources for amounts in held.values())
     assert len(held) == 1
@@ -92,14 +96,14 @@ def check_server(world: World, server: Server) -> None:
         assert provider == world.hosts[migration.target or ""].uuid
         source = world.hosts[migration.source].uuid
         assert world.ledger.held_by(migration.uuid) == {source: server.resources}
-    elif server.task_state != "migrating":
+    elif migration.phase != "switching":
         assert provider == home
 
 
 Step = tuple[str, int, int, float]
 ACTIONS = (
     "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "confirm",
-    "revert", "revert", "delete", "fail", "fail", "wait",
+    "revert", "revert", "delete", "reset", "fail", "fail", "wait",
 )  # fmt: skip
 # Long walks: most of what may happen takes several steps one after the other.
 STEPS = st.lists(
@@ -120,6 +124,10 @@ def act(world: World, step: Step) -> None:
     if server is None:
         return
     migration = world.migrations.get(server.migration or 0)
+    busy = migration is not None and (migration.status not in ENDED or migration.phase == "switching")
+    if action in ("migrate", "cold") and busy and server.task_state is None:
+        # Reset under a migration that goes on: what Nova makes of a second one is not simulated.
+        return
     if action == "migrate":
         live_migration.ask(world, server, HOSTS[place])
     elif action == "abort" and migration is not None:
@@ -134,6 +142,8 @@ def act(world: World, step: Step) -> None:
         cold_migration.confirm(world, server)
     elif action == "revert":
         cold_migration.revert(world, server)
+    elif action == "reset":
+        server_life.reset_state(world, server, "active")
     elif action == "delete":
         server_life.delete(world, server)
     elif action == "fail":
@@ -141,7 +151,8 @@ def act(world: World, step: Step) -> None:
         server.metadata = {"lab_fail": failure} if failure else {}
 
 
-@settings(max_examples=100, deadline=None)
+# Not shrunk: it takes minutes for walks of this length.
+@settings(max_examples=100, deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(steps=STEPS, slots=st.integers(1, 3), lag=st.sampled_from((0.0, 1.0)))
 def test_allocations_equal_what_servers_and_migrations_hold(steps: list[Step], slots: int, lag: float) -> None:
     world, clock = make_world(slots, lag)

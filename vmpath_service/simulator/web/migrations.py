@@ -70,8 +70,10 @@ class Migrations:
                 raise Refused(400, f"Marker {given['marker']} could not be found.")
             below = marker.number
         for number in reversed(numbers):
-            if below is None or number < below:
-                yield world.migrations[number]
+            migration = world.migrations[number]
+            # With a server, its migrations disappear.
+            if (below is None or number < below) and migration.server in world.servers:
+                yield migration
 
     def _matches(self, migration: Migration, given: dict[str, str]) -> bool:
         wanted = {
