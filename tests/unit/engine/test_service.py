@@ -345,6 +345,24 @@ def test_two_rearrangements_do_not_move_the_same_instance_at_once(site: Site) ->
     assert "a" not in {server.host for server in site.cloud.servers.values()}
 
 
+def test_two_rearrangements_do_not_count_on_the_same_room(site: Site) -> None:
+    site.cloud.servers["z"] = Server("b", {"MEMORY_MB": 4})
+    site.cloud.hosts = {name: HostState({"MEMORY_MB": size}) for name, size in {"a": 7, "b": 4, "c": 8}.items()}
+    site.cloud.fates = {name: [Fate(scheduling=20)] for name in "xyz"}
+    identities = [site.engine.create(Request("drain", hosts=(host,))).id for host in "ab"]
+    for identity in identities:
+        site.reaches(identity, RearrangementState.AWAITING_APPROVAL)
+    for identity in identities:
+        site.engine.approve(identity)
+    ended = [site.ended(identity) for identity in identities]
+    missed = [
+        each for identity in identities for each in site.store.migrations(identity) if each.state.value == "failed"
+    ]
+    assert missed
+    assert all("not started within 300 s: host c has" in (each.reason or "") for each in missed)
+    assert RearrangementState.FAILED in {record.state for record in ended}
+
+
 def test_no_more_than_allowed_go_on_at_once(site: Site) -> None:
     site.engine.stop()
     engine = site.start(max_active=1)

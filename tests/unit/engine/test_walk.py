@@ -202,6 +202,34 @@ def test_room_that_comes_back_is_used() -> None:
     assert world.cloud.violations == []
 
 
+def test_while_something_of_ours_leaves_the_destination_the_wait_has_no_limit() -> None:
+    world = World(
+        {"a": 10, "b": 10, "c": 10},
+        {"x": ("a", 6), "z": ("b", 6)},
+        plan_of(("z", "b", "c"), ("x", "a", "b")),
+        Settings(start_wait_seconds=100),
+    )
+    world.cloud.fates = {"z": [Fate(copying=500)]}
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.violations == []
+
+
+def test_the_time_of_a_freeze_does_not_count_as_waiting() -> None:
+    world = one_move(start_wait_seconds=100)
+    world.cloud.servers["stranger"] = Server("b", {"MEMORY_MB": 8}, ours=False)
+    world.cloud.later(20, lambda: world.store.freeze("quiet", "me"))
+    world.cloud.later(350, world.store.thaw)
+    world.cloud.later(400, lambda: world.cloud.servers.pop("stranger"))
+    wait = world.clock.wait
+
+    def pass_time(seconds: float) -> None:
+        wait(seconds)
+        world.cloud.happen()  # nobody asks the cloud anything while all is frozen
+
+    world.clock.wait = pass_time  # type: ignore[method-assign]
+    assert world.run().outcome == "succeeded"
+
+
 @pytest.mark.parametrize("field", ["up", "enabled"])
 def test_a_destination_that_takes_nothing_in_is_not_asked(field: str) -> None:
     world = one_move()
