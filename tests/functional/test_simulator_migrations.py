@@ -561,3 +561,19 @@ def test_the_list_of_all_migrations(operator: Make) -> None:
     assert numbers(f"changes-since={since}") == [3]
     old = compute.get("/os-migrations", microversion="2.22").json()["migrations"][0]
     assert not {"uuid", "migration_type", "user_id"} & set(old)
+
+
+def test_what_a_crash_left_behind_stays_when_the_server_moves_again(operator: Make) -> None:
+    cloud = operator(snapshot(host("h1"), host("h2"), host("h3"), instance("a", "h1")))
+    cloud.note("a", lab_fail="raise")
+    cloud.migrate("a", "h2")
+    cloud.step(10)
+    cloud.act("a", "os-resetState", {"state": "active"})
+    cloud.note("a", lab_fail="")
+    cloud.migrate("a", "h3")
+    cloud.step(10)
+    second, first = cloud.migrations("a")
+    assert cloud.where("a") == ("ACTIVE", "h3")
+    assert cloud.held(identity("a")) == {"h2": 1000, "h3": 1000}
+    assert cloud.held(first["uuid"]) == {"h1": 1000}
+    assert cloud.held(second["uuid"]) == {}
