@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -54,9 +55,17 @@ def to_rearrangement(row: RearrangementRow) -> Rearrangement:
     )
 
 
-def to_migration(row: MigrationRow) -> Migration:
-    values = {field: getattr(row, field) for field in Migration.__struct_fields__}
-    return Migration(**(values | {"state": MigrationState(row.state)}))
+MIGRATION_COLUMNS = tuple(getattr(MigrationRow, field) for field in Migration.__struct_fields__)
+"""What ``to_migration`` takes: plain rows, as a plan may have tens of thousands of migrations."""
+
+_STATE = Migration.__struct_fields__.index("state")
+_STATES = {state.value: state for state in MigrationState}
+
+
+def to_migration(row: Sequence[Any]) -> Migration:
+    values = list(row)
+    values[_STATE] = _STATES[values[_STATE]]
+    return Migration(*values)
 
 
 def migration_values(migration: Migration) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from oslo_db import exception
-from sqlalchemy import CursorResult, Update, delete, insert, select, update
+from sqlalchemy import CursorResult, Select, Update, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from vmpath_service.model.errors import Conflict, Fenced, NotFound, StoreError
@@ -191,8 +191,8 @@ class SqlStore:
 
         def work(session: Session) -> builtins.list[Migration]:
             _row(session, identity)
-            query = select(MigrationRow).where(MigrationRow.rearrangement == identity).order_by(MigrationRow.step)
-            return [records.to_migration(row) for row in session.scalars(query)]
+            query = _migrations().where(MigrationRow.rearrangement == identity).order_by(MigrationRow.step)
+            return [records.to_migration(row) for row in session.execute(query)]
 
         return self._database.read(work)
 
@@ -247,8 +247,8 @@ class SqlStore:
 
     def unresolved(self) -> Sequence[Migration]:
         """Migrations of any rearrangement that may still move their instance."""
-        query = select(MigrationRow).where(_unresolved()).order_by(MigrationRow.rearrangement, MigrationRow.step)
-        return self._database.read(lambda session: [records.to_migration(row) for row in session.scalars(query)])
+        query = _migrations().where(_unresolved()).order_by(MigrationRow.rearrangement, MigrationRow.step)
+        return self._database.read(lambda session: [records.to_migration(row) for row in session.execute(query)])
 
     def add_event(
         self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
@@ -358,6 +358,10 @@ def _fence(session: Session, identity: str, epoch: int) -> None:
 
 def _fenced(row: RearrangementRow, epoch: int) -> Fenced:
     return Fenced(f"rearrangement {row.id} belongs to {row.owner} at epoch {row.epoch}; epoch {epoch} is over")
+
+
+def _migrations() -> Select[Any]:
+    return select(*records.MIGRATION_COLUMNS)
 
 
 def _unresolved() -> Any:
