@@ -1,7 +1,14 @@
 """Planning in a process of its own: what it answers, and how it ends when it should."""
 
 import multiprocessing
-from collections.abc import Iterator
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from clouds import cloud
@@ -80,6 +87,45 @@ def test_planning_that_takes_too_long_is_killed() -> None:
 def test_a_planning_process_that_dies_is_noticed() -> None:
     with pytest.raises(PlanningFailed, match=r"died \(exit code 7\)"):
         plan_apart(job(), never, planners.dies)
+
+
+def test_planning_does_not_outlive_a_killed_service(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    script = tmp_path / "service.py"
+    script.write_text(
+        "import dataclasses\n"
+        "from modelled import planners\n"
+        "from unit.engine.test_planning import job, never\n"
+        "from vmpath_service.engine.planning import plan_apart\n"
+        "if __name__ == '__main__':\n"
+        f"    plan_apart(dataclasses.replace(job(), policy={str(noted)!r}), never,\n"
+        "               planners.never_ends_and_says_who_it_is)\n"
+    )
+    tests = Path(__file__).parents[2]
+    service = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(tests)})
+    try:
+        wait_until(lambda: noted.exists() and noted.read_text() != "")
+        planner = int(noted.read_text())
+    finally:
+        service.send_signal(signal.SIGKILL)
+        service.wait()
+    wait_until(lambda: not is_running(planner))
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)
+
+
+def is_running(process: int) -> bool:
+    """A process that has ended may still be in the table, as nobody has asked for its exit code."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
 
 
 def test_what_breaks_is_told_in_a_sentence() -> None:

@@ -112,6 +112,14 @@ def test_an_instance_stopped_after_its_move_is_not_called_done() -> None:
     assert "is SHUTOFF on b (it was ACTIVE before)" in world.reason(1)
 
 
+def test_an_instance_that_is_busy_after_its_move_is_not_called_done_yet() -> None:
+    world = one_move()
+    world.cloud.later(11.5, lambda: setattr(world.cloud.servers["x"], "task_state", "rebooting"))
+    world.cloud.later(60, lambda: setattr(world.cloud.servers["x"], "task_state", None))
+    assert world.run().outcome == "succeeded"
+    assert world.clock.now >= 60 + world.settings.settle_seconds
+
+
 @pytest.mark.parametrize("answer", ["lost", "lost and arrives late"])
 def test_a_lost_answer_is_followed_and_not_asked_again(answer: Answer) -> None:
     world = one_move()
