@@ -187,6 +187,6 @@ class DocumentLister(Lister):
             self.app.stdout.write(data.decode())
             return
         import msgspec
-        import yaml  # type: ignore[import-untyped]
+        import yaml
 
         yaml.safe_dump(msgspec.json.decode(data), self.app.stdout, default_flow_style=False, sort_keys=False)

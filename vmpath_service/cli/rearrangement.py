@@ -37,7 +37,7 @@ class RearrangementCommand(ShowOne):
         try:
             record = watching.follow(client, identity, stream, done).record
         except KeyboardInterrupt:
-            self.tell(f"rearrangement {identity} goes on without being watched (vmpath rearrangement watch {identity})")
+            self.tell(f"rearrangement {identity} goes on unwatched (vmpath rearrangement watch {identity})")
             raise
         if not watching.succeeded(record):
             self.status = 1
