@@ -14,7 +14,7 @@ from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.placement import Placement
 from vmpath_service.policies import registry
 from vmpath_service.policies.base import Scope
-from vmpath_service.policies.contract import PolicyContract, example_clouds
+from vmpath_service.policies.contract import PolicyContract
 from vmpath_service.policies.legality import problems
 
 ZONES = ("one", "two", None)
@@ -205,6 +205,5 @@ def test_target(data):
 
 @pytest.mark.parametrize("name", ["drain", "consolidate", "balance"])
 def test_the_example_clouds_of_the_contract(name):
-    contract = PolicyContract(lambda cloud: registry.make(name))
-    for snapshot in example_clouds():
-        contract.check(compile_cloud(snapshot), Scope(hosts=("a",) if name == "drain" else ()))
+    scope = Scope(hosts=("a",) if name == "drain" else ())
+    PolicyContract(lambda cloud: registry.make(name)).run(lambda cloud: scope)

@@ -28,8 +28,9 @@ class ConsolidatePolicy(Policy):
 
     ``headroom`` is kept free on every host that receives. ``spare_hosts`` = k keeps at least k of the empty
     hosts in service, the largest ones, and more where that is needed so that, if the k largest hosts in use
-    die, the others and the spare ones have as much free as was used, in every resource class (amounts are
-    compared; server groups, zones and traits are not). Spare hosts are not among the hosts reported as freed.
+    die, the others and the spare ones have as much free as was used, in every resource class. Amounts are
+    compared, class by class and in sum: server groups, zones, traits and the size of single instances are not;
+    headroom may then be used up. Spare hosts are not among the hosts reported as freed.
 
     The score is the number of hosts in use.
     """
@@ -58,7 +59,7 @@ class ConsolidatePolicy(Policy):
         ).best()
         where = _carry_out(cloud, freed, limits)
         after = held(cloud, where)
-        spares = choose_spares(cloud, within, where, after, limits, read.whole(self.settings, "spare_hosts") or 0)
+        spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
         hosts = cloud.snapshot.hosts
         emptied = [host for host in occupied if not after[host]]
         stuck = {hosts[host].name for host in occupied if after[host]}

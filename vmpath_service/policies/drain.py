@@ -11,11 +11,11 @@ from vmpath_service.policies import settings as read
 from vmpath_service.policies import shortage
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
 from vmpath_service.policies.board import Board, held, named_placement, obstacle, scales, size
-from vmpath_service.policies.eviction import best_destination, make_room
+from vmpath_service.policies.eviction import Work, best_destination, make_room
 from vmpath_service.policies.scope import Reach, hosts_named, reach
 
-# How many pairs of instance and host are looked at before the search for a better order ends.
-_WORK = 200_000
+# How many pairs of instance and host are looked at before the search for a way to fit all ends.
+_WORK = 2_000_000
 
 _Outcome = tuple[Board, list[int], list[int]]
 
@@ -68,7 +68,13 @@ class DrainPolicy(Policy):
 
         limit = read.whole(self.settings, "max_migrations")
         board, unplaced, postponed = self._place(cloud, within, sources, movers, limit)
-        leftovers += [_leftover(cloud, guest, shortage.why_nowhere(board, guest)) for guest in unplaced]
+        reasons: dict[tuple[object, ...], str] = {}
+        for guest in unplaced:
+            source = None if cloud.free_passage() else cloud.home[guest]
+            key = (cloud.class_of[guest], source, cloud.counters_of.get(guest))
+            if key not in reasons:
+                reasons[key] = shortage.why_nowhere(board, guest)
+            leftovers.append(_leftover(cloud, guest, reasons[key]))
         leftovers += [_leftover(cloud, guest, f"max_migrations = {limit} is used up") for guest in postponed]
         short = [shortage.sentence(board, movers, unplaced, sources)] if unplaced else []
         short += [shortage.limited(len(postponed), limit)] if postponed and limit else []
@@ -100,28 +106,51 @@ class DrainPolicy(Policy):
         destinations = [host for host in within.destinations if host not in sources]
         scale = scales(cloud, destinations)
         order = sorted(movers, key=lambda guest: (-size(cloud.demand(guest), scale), guest))
-        tried = [order]
         wished = read.text(self.settings, "destinations") or "spread"
-        evict = bool(self.settings.get("evict"))
         # an even spread may leave no gap that is large enough: pack then
         ways = [way == "pack" for way in dict.fromkeys((wished, "pack"))]
-        best: _Outcome | None = None
-        work = _WORK
-        while True:
+        work = Work(_WORK)
+        outcomes: list[_Outcome] = []
+
+        def complete(order: Sequence[int], evict: bool) -> bool:
             for pack in ways:
-                board, unplaced, postponed = _direct(cloud, destinations, order, limit, pack=pack)
-                if evict and not postponed:
-                    unplaced = [guest for guest in unplaced if not make_room(board, guest, limit)]
-                outcome = board, unplaced, postponed
-                best = outcome if best is None or len(unplaced) < len(best[1]) else best
-                work -= 1 + len(order) * len(destinations)
-                if not unplaced:
-                    return outcome
-            # who found no place is placed first the next time, unless that was tried already
-            order = [*unplaced, *(guest for guest in order if guest not in unplaced)]
-            if best is not None and (work <= 0 or order in tried):
-                return best
+                outcomes.append(_attempt(cloud, destinations, order, limit, work, pack=pack, evict=evict))
+                if not outcomes[-1][1]:
+                    return True
+            return False
+
+        if complete(order, False):
+            return outcomes[-1]
+        evict = bool(self.settings.get("evict"))
+        smallest_first = order[::-1]
+        tried: list[list[int]] = []
+        while order not in tried and work.left > 0:
             tried.append(order)
+            if complete(order, evict):
+                return outcomes[-1]
+            # who found no place is placed first the next time
+            left = dict.fromkeys(outcomes[-1][1])
+            order = [*left, *(guest for guest in order if guest not in left)]
+        # all cannot be placed: of the small ones more can
+        complete(smallest_first, evict)
+        return min(outcomes, key=lambda outcome: len(outcome[1]))
+
+
+def _attempt(
+    cloud: CompiledCloud,
+    destinations: Sequence[int],
+    order: Sequence[int],
+    limit: int | None,
+    work: Work,
+    *,
+    pack: bool,
+    evict: bool,
+) -> _Outcome:
+    work.spend(1 + len(order) * len(destinations))
+    board, unplaced, postponed = _direct(cloud, destinations, order, limit, pack=pack)
+    if evict and not postponed:
+        unplaced = [guest for guest in unplaced if not make_room(board, guest, limit, work)]
+    return board, unplaced, postponed
 
 
 def _direct(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vmpath_service.policies.board import Board, obstacle
@@ -12,6 +12,16 @@ from vmpath_service.policies.board import Board, obstacle
 _HOSTS = 64
 _MOST = 4
 _PAIRED = 8
+
+
+@dataclass(slots=True)
+class Work:
+    """How many more pairs of instance and host may be looked at: a budget that does not depend on the clock."""
+
+    left: int
+
+    def spend(self, amount: int) -> None:
+        self.left -= amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +46,18 @@ def best_destination(board: Board, guest: int, *, pack: bool, without: int | Non
     return best[1] if best else None
 
 
-def make_room(board: Board, guest: int, limit: int | None) -> bool:
+def make_room(board: Board, guest: int, limit: int | None, work: Work) -> bool:
     """Move a few others away and the instance to where they were, with the least memory moved.
 
     Each of the others has room where it goes before the instance moves. ``limit``: how many instances may be
-    elsewhere than at the start in the end. Changes nothing and returns False where that cannot be done.
+    elsewhere than at the start in the end. Changes nothing and returns False where that cannot be done, or not
+    within the ``work`` that is left.
     """
+    for at, amount in enumerate(board.cloud.demand(guest)):
+        free = (board.limits[host][at] - board.accounts.used[host][at] for host in board.destinations)
+        if amount and sum(each for each in free if each > 0) < amount:
+            return False
+    work.spend(len(board.destinations))
     near = sorted(
         (_lack(board, guest, host), host)
         for host in board.destinations
@@ -49,7 +65,9 @@ def make_room(board: Board, guest: int, limit: int | None) -> bool:
     )
     best: _Eviction | None = None
     for _, host in near[:_HOSTS]:
-        found = _evict(board, guest, host, limit, best.cost if best else None)
+        if work.left <= 0:
+            break
+        found = _evict(board, guest, host, limit, best.cost if best else None, work)
         if found is not None:
             best = found
     if best is None:
@@ -59,27 +77,41 @@ def make_room(board: Board, guest: int, limit: int | None) -> bool:
     return True
 
 
-def _evict(board: Board, guest: int, host: int, limit: int | None, cheaper_than: int | None) -> _Eviction | None:
+def _evict(
+    board: Board, guest: int, host: int, limit: int | None, cheaper_than: int | None, work: Work
+) -> _Eviction | None:
     """The cheapest set of others found whose leaving makes room on the host; the board is left as it was."""
     others = [other for other in board.guests[host] if obstacle(board.cloud, other) is None]
     others.sort(key=lambda other: (_cost(board, other), other))
+    missing = _missing(board, guest, host)
     best: _Eviction | None = None
     # one alone, from the cheapest; then two of the cheaper ones; then as many as it takes, from either end
-    trials: list[Iterable[int]] = [(other,) for other in others]
+    trials: list[Sequence[int]] = [(other,) for other in others]
     trials += itertools.combinations(others[:_PAIRED], 2)
     if len(others) > 2:
         trials += [others[:_MOST], others[::-1][:_MOST]]
     for trial in trials:
-        found = _try(board, guest, host, trial, limit)
         bound = best.cost if best else cheaper_than
+        if not _frees(board, trial, missing) or (bound is not None and _cost(board, trial[0]) >= bound):
+            continue
+        work.spend(len(trial) * len(board.destinations))
+        found = _try(board, guest, host, trial, limit)
         if found is not None and (bound is None or found.cost < bound):
             best = found
-            if len(found.moves) == 1:
+            if len(trial) == 1:
                 break
+        if work.left <= 0:
+            break
     return best
 
 
-def _try(board: Board, guest: int, host: int, others: Iterable[int], limit: int | None) -> _Eviction | None:
+def _frees(board: Board, others: Sequence[int], missing: Sequence[int]) -> bool:
+    """Whether as much as is missing is freed if all of them leave."""
+    demands = [board.cloud.demand(other) for other in others]
+    return all(lack <= 0 or sum(each[at] for each in demands) >= lack for at, lack in enumerate(missing))
+
+
+def _try(board: Board, guest: int, host: int, others: Sequence[int], limit: int | None) -> _Eviction | None:
     moves: list[tuple[int, int]] = []
     back: list[tuple[int, int]] = []
     cost = 0
@@ -107,10 +139,17 @@ def _cost(board: Board, other: int) -> int:
 
 def _lack(board: Board, guest: int, host: int) -> float:
     """How much is missing on the host, as the sum of shares of its capacity."""
-    lack = 0.0
-    for used, amount, most in zip(
-        board.accounts.used[host], board.cloud.demand(guest), board.limits[host], strict=True
-    ):
-        if amount:
-            lack += max(0, used + amount - most) / max(1, most)
-    return lack
+    return sum(
+        max(0, lack) / max(1, most)
+        for lack, most in zip(_missing(board, guest, host), board.limits[host], strict=True)
+    )
+
+
+def _missing(board: Board, guest: int, host: int) -> list[int]:
+    """Per dimension, how much is missing on the host for the instance; 0 or less where nothing is."""
+    return [
+        used + amount - most if amount else 0
+        for used, amount, most in zip(
+            board.accounts.used[host], board.cloud.demand(guest), board.limits[host], strict=True
+        )
+    ]

@@ -52,10 +52,10 @@ def sentence(board: Board, movers: Sequence[int], unplaced: Sequence[int], sourc
         wanted = sum(cloud.demand(guest)[at] for guest in unplaced)
         free = sum(max(0, board.limits[host][at] - board.accounts.used[host][at]) for host in board.destinations)
         if wanted > free:
-            lacking.append(f"{wanted - free} {name} more than the {free} that are free on the other hosts")
+            lacking.append(f"{wanted - free} {name} too little ({wanted} wanted, {free} free)")
     head = f"{len(unplaced)} of {len(movers)} instances to be moved find no place"
     if lacking:
-        middle = f"they need {' and '.join(lacking)}"
+        middle = f"the other hosts have {' and '.join(lacking)}"
     else:
         first = unplaced[0]
         middle = (

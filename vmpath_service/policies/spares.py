@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmpath_service.model.compiled import CompiledCloud, Vector
+from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.policies.board import scales
 from vmpath_service.policies.scope import Reach
@@ -24,7 +24,6 @@ def choose_spares(
     within: Reach,
     where: Sequence[int],
     counts: Sequence[int],
-    limits: Sequence[Vector],
     wanted: int,
 ) -> Spares:
     """At least ``wanted`` of the empty hosts that receive, the largest first, and more until what the hosts in
@@ -40,10 +39,10 @@ def choose_spares(
             accounts.move(guest, host)
     empty = [host for host in within.destinations if not counts[host]]
     scale = scales(cloud, within.inside)
-    empty.sort(key=lambda host: (-sum(a * s for a, s in zip(limits[host], scale, strict=True)), host))
+    empty.sort(key=lambda host: (-sum(a * s for a, s in zip(cloud.capacity[host], scale, strict=True)), host))
     in_use = [host for host in within.inside if counts[host]]
     chosen: list[int] = []
-    while (missing := _missing(cloud, limits, accounts, [*in_use, *chosen], wanted)) or len(chosen) < wanted:
+    while (missing := _missing(cloud, accounts, [*in_use, *chosen], wanted)) or len(chosen) < wanted:
         if len(chosen) == len(empty):
             break
         chosen.append(empty[len(chosen)])
@@ -56,13 +55,11 @@ def choose_spares(
     return Spares(tuple(sorted(chosen)), shortage)
 
 
-def _missing(
-    cloud: CompiledCloud, limits: Sequence[Vector], accounts: Occupancy, kept: Sequence[int], dying: int
-) -> tuple[str, int] | None:
+def _missing(cloud: CompiledCloud, accounts: Occupancy, kept: Sequence[int], dying: int) -> tuple[str, int] | None:
     """The class that is missing most after the largest hosts have died, with the amount."""
     worst: tuple[float, str, int] | None = None
     for at, name in enumerate(cloud.dimensions):
-        most = sorted((limits[host][at] if cloud.snapshot.hosts[host].receives() else 0) for host in kept)
+        most = sorted((cloud.capacity[host][at] if cloud.snapshot.hosts[host].receives() else 0) for host in kept)
         used = sum(accounts.used[host][at] for host in kept)
         room = sum(most[: max(0, len(most) - dying)])
         if used > room:

@@ -75,8 +75,8 @@ def test_one_that_does_not_fit_is_left_with_what_is_missing_and_what_would_help(
     assert decision.placement == {"y": "b"}
     assert decision.after.value == 1
     assert decision.shortage == (
-        "1 of 2 instances to be moved find no place: they need 6 MEMORY_MB more than the 0 that are free on the "
-        "other hosts; to bring up or enable c would help, or to move or delete instances elsewhere"
+        "1 of 2 instances to be moved find no place: the other hosts have 6 MEMORY_MB too little "
+        "(6 wanted, 0 free); to bring up or enable c would help, or to move or delete instances elsewhere"
     )
     assert [(each.instance, each.host) for each in decision.leftovers] == [("x", "a")]
     assert "b is 6 MEMORY_MB short" in decision.leftovers[0].reason
@@ -178,3 +178,16 @@ def test_an_unknown_host():
 def test_no_other_host():
     decision = drain(cloud({"a": 8}, {"x": ("a", 2)}), "a")
     assert decision.leftovers[0].reason == "there is no other host, up and enabled, within the scope"
+
+
+def test_where_all_cannot_leave_as_many_as_possible_do():
+    snapshot = cloud({"a": 20, "b": 8}, {"large": ("a", 7), "x": ("a", 3), "y": ("a", 3), "z": ("a", 2)})
+    decision = drain(snapshot, "a")
+    assert decision.placement == {"x": "b", "y": "b", "z": "b"}
+    assert decision.shortage.startswith("1 of 4 instances to be moved find no place")
+
+
+def test_no_one_is_evicted_where_packing_is_enough():
+    snapshot = cloud({"a": 20, "b": 10, "c": 10}, {"x": ("a", 6), "y": ("a", 4), "z": ("a", 4), "w": ("b", 6)})
+    decision = drain(snapshot, "a")
+    assert decision.placement == {"x": "c", "y": "b", "z": "c"} or decision.placement == {"x": "c", "y": "c", "z": "b"}
