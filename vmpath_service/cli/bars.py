@@ -45,12 +45,12 @@ def in_order(classes: Iterable[str]) -> list[str]:
     return [name for name in _FIRST if name in present] + sorted(present.difference(_FIRST))
 
 
-def bar(share: float, full: str = "#", empty: str = ".") -> str:
-    """``WIDTH`` characters; anything at all shows as one mark, and only what is full as all of them."""
-    marks = min(WIDTH, int(share * WIDTH))
+def bar(share: float, full: str = "#", empty: str = ".", length: int = WIDTH) -> str:
+    """``length`` characters; anything at all shows as one mark, and only what is full as all of them."""
+    marks = min(length, int(share * length))
     if share > 0:
         marks = max(1, marks)
-    return full * marks + empty * (WIDTH - marks)
+    return full * marks + empty * (length - marks)
 
 
 def mebibytes(amount: float) -> str:

@@ -72,15 +72,32 @@ def test_an_unknown_column_is_named(vmpath: Run, before: str) -> None:
     assert shown.err == "vmpath: there is no column 'hots'; columns are host, state, instances, VCPU, MEMORY_MB\n"
 
 
-def test_on_a_terminal_bars_are_coloured() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+@pytest.mark.parametrize(
+    ("width", "parts"),
+    [
+        (100, ["█" * 19 + "░", "95 MiB of 100 MiB", "10 MiB of 100 MiB"]),
+        (60, ["█" * 19 + "░", "  95%", "  10%"]),
+        (38, ["█" * 9 + "░", "  95%", "  10%"]),
+    ],
+)
+def test_on_a_terminal_bars_are_coloured_and_fit(
+    monkeypatch: pytest.MonkeyPatch, width: int, parts: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "dumb")
+    rows = [("a-long-name-of-a-host", Fill(95, 100, "MiB"), ""), ("b", Fill(10, 100, "MiB"), "")]
     stream = Terminal()
-    print_bars(stream, ("host", "MEMORY_MB"), [("a", Fill(95, 100, "MiB")), ("b", Fill(10, 100, "MiB"))])
-    assert "█" * 19 + "░" in stream.getvalue()
-    assert "95 MiB of 100 MiB" in stream.getvalue()
+    print_bars(stream, ("host", "MEMORY_MB", "why_not"), rows)
+    text = stream.getvalue()
+    for part in ("a-long-name-of-a-host", *parts):
+        assert part in text
+    assert "why_not" not in text
+    assert "…" not in text
 
 
 @pytest.mark.parametrize(
