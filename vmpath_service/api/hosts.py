@@ -11,11 +11,11 @@ from vmpath_service.model.errors import NotFound
 
 class Hosts:
     def __init__(self, engine: Commands) -> None:
-        self._engine = engine
+        self._kept = paging.Kept(engine.hosts)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request, "limit", "marker")
-        page, more = paging.cut(request, self._engine.hosts(), lambda host: str(host["name"]))
+        page, more = paging.cut(request, self._kept.items(request), lambda host: str(host["name"]))
         last = str(page[-1]["name"]) if more else None
         response.media = {"hosts": list(page), "links": paging.links(request, last)}
 

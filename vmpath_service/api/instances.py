@@ -11,12 +11,12 @@ from vmpath_service.model.errors import NotFound
 
 class Instances:
     def __init__(self, engine: Commands) -> None:
-        self._engine = engine
+        self._kept = paging.Kept(engine.instances)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request, "host", "limit", "marker")
         host = request.get_param("host")
-        wanted = [each for each in self._engine.instances() if host is None or each["host"] == host]
+        wanted = [each for each in self._kept.items(request) if host is None or each["host"] == host]
         page, more = paging.cut(request, wanted, lambda each: str(each["uuid"]))
         last = str(page[-1]["uuid"]) if more else None
         response.media = {"instances": list(page), "links": paging.links(request, last)}

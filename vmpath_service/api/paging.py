@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import falcon
@@ -46,3 +48,28 @@ def links(request: falcon.Request, last: str | None) -> list[dict[str, str]]:
         query.append(("marker", last))
         made.append({"rel": "next", "href": f"{request.prefix}{request.path}?{urlencode(query)}"})
     return made
+
+
+class Kept(Generic[Item]):
+    """A list that takes a reading of the whole cloud: made anew for a first page, kept for those that follow.
+
+    So pages fit together, and a thousand hosts more do not mean another reading.
+    """
+
+    def __init__(self, make: Callable[[], Sequence[Item]], seconds: float = 60.0) -> None:
+        self._make = make
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._made_at = 0.0
+        self._items: Sequence[Item] | None = None
+
+    def items(self, request: falcon.Request) -> Sequence[Item]:
+        """The whole list; raises what making it raises."""
+        if request.get_param("marker") is not None:
+            with self._lock:
+                if self._items is not None and time.monotonic() - self._made_at < self._seconds:
+                    return self._items
+        items = self._make()
+        with self._lock:
+            self._made_at, self._items = time.monotonic(), items
+        return items

@@ -55,6 +55,7 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
     after = 0
     with _screen(stream) as screen:
         while True:
+            began = time.monotonic()
             view.record = client.get("rearrangements", identity)
             # read after the record: an event that came before a change of state is shown before we leave
             view.fresh = client.get("rearrangements", identity, "events", after=after, limit=_EVENTS)["events"]
@@ -68,7 +69,8 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
             if done(view.record) and len(view.fresh) < _EVENTS:
                 return view
             if len(view.fresh) < _EVENTS:
-                time.sleep(_EVERY_S)
+                # the service shall not be busy with being watched
+                time.sleep(max(_EVERY_S, 4 * (time.monotonic() - began)))
 
 
 def _screen(stream: TextIO) -> Screen:

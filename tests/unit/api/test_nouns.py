@@ -7,6 +7,7 @@ from datetime import datetime
 import falcon.testing
 import pytest
 
+from tests.unit.api.conftest import NotingEngine
 from tests.unit.api.test_requests import refusal
 
 Client = falcon.testing.TestClient
@@ -33,6 +34,15 @@ def test_hosts_come_in_pages_that_lead_to_each_other(client: Client) -> None:
         path = following[0].removeprefix("http://127.0.0.1:9817") if following else ""
     assert sizes == [3, 3, 1]
     assert names == [f"compute-{number:03}" for number in range(1, 8)]
+
+
+def test_the_pages_of_one_list_are_of_one_reading(client: Client, engine: NotingEngine) -> None:
+    first = client.simulate_get("/v1/hosts", query_string="limit=2").json
+    engine.known_hosts = [host | {"state": "down"} for host in engine.known_hosts]
+    following = first["links"][1]["href"].removeprefix("http://127.0.0.1:9817")
+    assert {host["state"] for host in client.simulate_get(following).json["hosts"]} == {"up"}
+    assert {host["state"] for host in client.simulate_get("/v1/hosts").json["hosts"]} == {"down"}
+    assert {host["state"] for host in client.simulate_get(following).json["hosts"]} == {"down"}
 
 
 def test_one_host(client: Client) -> None:
