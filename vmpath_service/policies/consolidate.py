@@ -57,7 +57,7 @@ class ConsolidatePolicy(Policy):
         freed = Freeing(
             cloud, candidates, within.destinations, limits, occupied, read.whole(self.settings, "max_migrations")
         ).best()
-        where = _carry_out(cloud, freed, limits)
+        where = _carry_out(cloud, within, freed, limits)
         after = held(cloud, where)
         spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
         hosts = cloud.snapshot.hosts
@@ -156,17 +156,30 @@ class ConsolidatePolicy(Policy):
         return notes
 
 
-def _carry_out(cloud: CompiledCloud, freed: Freed, limits: Sequence[Vector]) -> list[int]:
-    """Where everything is at the end; what a veto forbids goes elsewhere or stays."""
+def _carry_out(cloud: CompiledCloud, within: Reach, freed: Freed, limits: Sequence[Vector]) -> list[int]:
+    """Where everything is at the end; a host is not freed where a veto keeps one of its instances there."""
     if not cloud.vetoes:
         where = list(cloud.home)
         for guest, host in freed.where.items():
             where[guest] = host
         return where
-    stay = sorted(set(freed.where.values()))
+    before = held(cloud, cloud.home)
+    used = set(freed.where.values())
+    stay = [host for host in within.destinations if host not in freed.hosts and (before[host] or host in used)]
     board = Board(cloud, stay, limits)
-    for guest, host in freed.where.items():
-        dest = host if board.may_arrive(guest, host) else best_destination(board, guest, pack=True)
-        if dest is not None:
+    leaving: dict[int, list[int]] = {host: [] for host in freed.hosts}
+    for guest in freed.where:
+        leaving[cloud.home[guest]].append(guest)
+    for source, guests in leaving.items():
+        for guest in guests:
+            wish = freed.where[guest]
+            dest = wish if board.may_arrive(guest, wish) else best_destination(board, guest, pack=True)
+            if dest is None:
+                for other in [each for each in guests if each in board.moved]:
+                    board.move(other, source)
+                break
             board.move(guest, dest)
-    return board.accounts.where
+    after = held(cloud, board.accounts.where)
+    # empty hosts may have been taken into use for more than has been freed in the end
+    better = sum(count > 0 for count in after) < sum(count > 0 for count in before)
+    return board.accounts.where if better else list(cloud.home)

@@ -4,6 +4,8 @@ import pytest
 
 from tests.clouds import cloud
 from vmpath_service.model.compiled import compile_cloud
+from vmpath_service.model.constraints import registry as constraints
+from vmpath_service.model.constraints.base import CompiledConstraint, Constraint
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.policies import registry
 from vmpath_service.policies.base import Scope
@@ -193,3 +195,26 @@ def test_doing_it_again_moves_nothing():
     again = {f"h{n}-{at}": (f"h{n}", size) for n in range(6) for at, size in enumerate((2, 3))}
     moved = {uuid: (decision.placement.get(uuid, host), size) for uuid, (host, size) in again.items()}
     assert consolidate(cloud(names, moved)).placement == {}
+
+
+class NotWith(Constraint):
+    """y goes nowhere that x is on."""
+
+    name = "not-with"
+
+    def compile(self, snapshot):
+        def veto(instance, host, where):
+            met = instance.uuid == "y" and where["x"] == host.name
+            return "y does not go where x is" if met else None
+
+        return CompiledConstraint(veto=veto)
+
+
+def test_a_veto_sends_an_instance_elsewhere_or_keeps_its_host_in_use():
+    rules = (*constraints.make(), NotWith())
+    roomy = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 6), "y": ("b", 2), "z": ("c", 5)})
+    decision = registry.make("consolidate").decide(compile_cloud(roomy, rules), Scope())
+    assert decision.placement == {"y": "c"}
+    alone = cloud({"a": 10, "b": 10}, {"x": ("a", 6), "y": ("b", 2), "w": ("b", 1)})
+    assert registry.make("consolidate").decide(compile_cloud(alone), Scope()).after.value == 1
+    assert registry.make("consolidate").decide(compile_cloud(alone, rules), Scope()).placement == {}
