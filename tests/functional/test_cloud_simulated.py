@@ -17,6 +17,7 @@ from tests.functional.conftest import Factory
 from tests.functional.small_cloud import group, host, identity, instance, snapshot
 from vmpath_service.cloud.inventory import Inventory
 from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import (
     AnswerLost,
@@ -588,11 +589,9 @@ def test_a_partial_list_of_server_groups_is_not_believed(
     assert vmpath.read().server_groups == ()
     with world.lock:
         world.groups[identity("g")] = removed
-    from vmpath_service.cloud.nova import Nova
-
     monkeypatch.setattr(Nova, "groups", lambda self: ())
     with pytest.raises(CloudDenied, match="may not see the server groups of all projects"):
-        vmpath.read()
+        reader(cloud).read()
 
 
 def test_credentials_and_addresses_that_do_not_work_are_named(two_hosts: SimulatedCloud) -> None:

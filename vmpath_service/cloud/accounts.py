@@ -48,16 +48,19 @@ def ends(guest: Guest, flights: Mapping[str, InFlight]) -> Iterator[str]:
 
 
 def unexplained(
-    used: Mapping[str, Amounts], guests: Collection[Guest], flights: Mapping[str, InFlight]
+    used: Mapping[str, Amounts],
+    guests: Collection[Guest],
+    flights: Mapping[str, InFlight],
+    suspected: Collection[str] = (),
 ) -> frozenset[str]:
     """The hosts whose use, as Placement counts it, is not just the sum of what the flavors there ask for.
 
     On all others every listed server holds what its flavor says and nothing else holds anything: there is no
-    need to read who holds what. Hosts with a server of unknown flavor are always among the answer, and with one end
-    of a migration its other end: what an instance holds is to be known at both or at none.
+    need to read who holds what. Hosts with a server of unknown flavor and the ``suspected`` are always among the
+    answer, and with one end of a migration its other end: what an instance holds is to be known at both or at none.
     """
     expected: dict[str, dict[str, int]] = {host: {} for host in used}
-    strange: set[str] = set()
+    strange = set(suspected)
     for guest in guests:
         for host in ends(guest, flights):
             if host not in expected:

@@ -43,6 +43,10 @@ class _Unanswered(Exception):
         super().__init__(str(error))
 
 
+class _Missing(CloudError):
+    """The API answered 404."""
+
+
 class Api:
     """One API of the cloud. ``sent`` counts the requests, for whoever watches how many a reading takes."""
 
@@ -73,15 +77,25 @@ class Api:
         return data.max_microversion[0], data.max_microversion[1]
 
     def get(
-        self, path: str, answer: type[Answer], *, microversion: str | None = None, parameters: Parameters | None = None
+        self,
+        path: str,
+        answer: type[Answer],
+        *,
+        microversion: str | None = None,
+        parameters: Parameters | None = None,
+        may_be_missing: bool = False,
     ) -> Answer:
         """Read; repeated after transport errors, 429 and 5xx: up to ``attempts`` times, none of them begun later than
         ``read_timeout_s`` after the first.
 
-        Raises CloudUnreachable, CloudDenied (401, 403), NotFound (404), CloudError (other refusals), NoDecision
-        when the answer cannot be understood.
+        Raises CloudUnreachable, CloudDenied (401, 403), NotFound (404, where something ``may_be_missing``), CloudError
+        (other refusals), NoDecision when the answer cannot be understood.
         """
-        return self._decoded(path, self._read(path, microversion, parameters), answer)
+        try:
+            response = self._repeated(lambda: self._attempt("GET", path, microversion, parameters, None))
+        except _Missing as error:
+            raise (NotFound if may_be_missing else CloudError)(str(error)) from None
+        return self._decoded(path, response, answer)
 
     def put(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
         """Set something to a value; repeated like a reading, since doing it twice changes nothing."""
@@ -152,9 +166,6 @@ class Api:
             asked = f"Keystone at {self._session.auth_url()}"
         return failures.translate(error, asked=asked, user=self._session.identity().user)
 
-    def _read(self, path: str, microversion: str | None, parameters: Parameters | None) -> Any:
-        return self._repeated(lambda: self._attempt("GET", path, microversion, parameters, None))
-
     def _repeated(self, attempt: Callable[[], Any]) -> Any:
         settings = self._settings
         usual = tenacity.wait_random_exponential(multiplier=0.2, max=settings.longest_wait_s)
@@ -215,7 +226,7 @@ class Api:
             user = self._session.identity().user
             raise CloudDenied(f"{self._asked} does not allow {user} to {method} {path} ({status}): {_said(response)}")
         if status == 404:
-            raise NotFound(what)
+            raise _Missing(what)
         raise CloudError(what)
 
     def _decoded(self, path: str, response: Any, answer: type[Answer]) -> Answer:

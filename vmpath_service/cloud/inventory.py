@@ -165,7 +165,7 @@ class Inventory:
     def _assembled(self, picture: Picture) -> Reading:
         guests, under_way, forced = _guests(picture)
         used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
-        strange = accounts.unexplained(used, guests, under_way.flights) | forced
+        strange = accounts.unexplained(used, guests, under_way.flights, forced)
         nodes = picture.nodes.usable
         read = self._placement.allocations([nodes[name].provider for name in strange])
         holdings = {name: read[nodes[name].provider] for name in strange}

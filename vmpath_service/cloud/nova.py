@@ -34,6 +34,7 @@ class Nova:
         self.versions = versions
         self._newest = versions.for_compute()
         self._settings = settings
+        self._deleted_groups: set[str] = set()
 
     def services(self, host: str | None = None) -> tuple[wire.Service, ...]:
         """All services, or the nova-compute of one host: one request."""
@@ -74,7 +75,9 @@ class Nova:
     def server(self, uuid: str) -> wire.Server | None:
         """One server; None if there is none: one request. Raises NoDecision when its cell does not answer."""
         try:
-            server = self._api.get(f"/servers/{uuid}", wire.OneServer, microversion=self._newest).server
+            server = self._api.get(
+                f"/servers/{uuid}", wire.OneServer, microversion=self._newest, may_be_missing=True
+            ).server
         except NotFound:
             return None
         if server.status == "UNKNOWN":
@@ -101,14 +104,17 @@ class Nova:
         """Raises CloudDenied when groups that servers belong to were not shown to us.
 
         Nova answers the list for all projects silently with one's own only. Known from 2.100 on, from the hints
-        of the servers; one request for every group that was hinted at but not shown (it may be deleted).
+        of the servers; one request, ever, for every group that was hinted at but not shown (it may be deleted).
         """
         if not self.versions.has(SCHEDULER_HINTS):
             return
         for group, server in groups.hinted_but_hidden(servers, shown).items():
+            if group in self._deleted_groups:
+                continue
             try:
-                self._api.get(f"/os-server-groups/{group}", dict, microversion=self._newest)
+                self._api.get(f"/os-server-groups/{group}", dict, microversion=self._newest, may_be_missing=True)
             except NotFound:
+                self._deleted_groups.add(group)
                 continue
             except CloudDenied:
                 pass
@@ -142,7 +148,7 @@ class Nova:
         """The migrations under way of one server, with their progress: one request."""
         try:
             return self._api.get(
-                f"/servers/{instance}/migrations", wire.Migrations, microversion=self._newest
+                f"/servers/{instance}/migrations", wire.Migrations, microversion=self._newest, may_be_missing=True
             ).migrations
         except NotFound:
             return ()

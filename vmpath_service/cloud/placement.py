@@ -166,7 +166,9 @@ class Placement:
         self, path: str, answer: type[Answer], parameters: Mapping[str, str | int] | None = None
     ) -> Answer:
         try:
-            return self._api.get(path, answer, microversion=self._version, parameters=parameters)
+            return self._api.get(
+                path, answer, microversion=self._version, parameters=parameters, may_be_missing=True
+            )
         except NotFound as error:
             # a provider that vanished between two requests: the picture is of two moments
             raise NoDecision(f"Placement changed while it was being read: {error}") from None

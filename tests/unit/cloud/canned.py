@@ -18,12 +18,19 @@ class Canned:
         self.asked: list[str] = []
 
     def get(
-        self, path: str, answer: type[Any], *, microversion: str, parameters: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        answer: type[Any],
+        *,
+        microversion: str,
+        parameters: Mapping[str, Any] | None = None,
+        may_be_missing: bool = False,
     ) -> Any:
         key = f"{path} {parameters['resources']}" if parameters and "resources" in parameters else path
         if parameters and "marker" in parameters:
             key = f"{path} after {parameters['marker']}"
         self.asked.append(key)
         if key not in self.answers:
+            assert may_be_missing, f"nothing at {key}"
             raise NotFound(f"nothing at {key}")
         return msgspec.convert(self.answers[key], answer)
