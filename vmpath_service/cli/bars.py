@@ -22,6 +22,9 @@ class Fill(columns.FormattableColumn[Any]):
         self.capacity = capacity
         self._unit = unit
 
+    def __lt__(self, other: object) -> bool:
+        return isinstance(other, Fill) and self.share() < other.share()
+
     def share(self) -> float:
         """Used as a fraction of capacity; more than 1 where it is over."""
         if self.capacity:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import abc
 import argparse
 import importlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cliff import command, lister, show
 
-from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
     from vmpath_service.cli.app import Application
@@ -163,6 +164,8 @@ class DocumentLister(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         from vmpath_service.model import files
 
+        if parsed_args.output:
+            _check_directory(parsed_args.output)
         self._document = self.make(parsed_args)
         if parsed_args.output:
             files.save(self._document, parsed_args.output)
@@ -190,3 +193,10 @@ class DocumentLister(Lister):
         import yaml
 
         yaml.safe_dump(msgspec.json.decode(data), self.app.stdout, default_flow_style=False, sort_keys=False)
+
+
+def _check_directory(path: str) -> None:
+    """Find out before a long search, not after it, that its result cannot be kept; raises InvalidFile."""
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise InvalidFile(path, "", f"cannot be written: there is no directory {directory}")

@@ -98,6 +98,8 @@ class Create(RearrangementCommand):
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
             if record["state"] == "awaiting approval":
                 self.tell(f"it waits for approval: vmpath rearrangement approve {record['id']}")
+        elif not parsed_args.formatter:
+            self.tell(f"it is being planned: vmpath rearrangement watch {record['id']}")
         return self.shown(client, record, parsed_args.formatter)
 
 

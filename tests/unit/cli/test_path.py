@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -118,6 +120,33 @@ def test_an_insane_target_is_refused(
     found = vmpath("path", "find", *files_given, "-o", str(plan))
     assert (found.status, found.out, found.err) == (2, "", sentence)
     assert not plan.exists()
+
+
+def test_a_directory_that_is_not_there_shows_before_the_search(
+    vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path
+) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    plan = tmp_path / "missing" / "plan.json"
+    found = vmpath("path", "find", *files_given, "-o", str(plan))
+    assert (found.status, found.out) == (2, "")
+    assert found.err == f"vmpath: {plan}: cannot be written: there is no directory {plan.parent}\n"
+
+
+def test_an_interrupt_leaves_the_old_plan(case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    plan = tmp_path / "plan.json"
+    plan.write_text("the old one")
+    program = (
+        "import os, signal, sys\n"
+        "from vmpath_service import pathfinder\n"
+        "pathfinder.find_path = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from vmpath_service.cmd.vmpath import main\n"
+        f"sys.exit(main({['path', 'find', *files_given, '-o', str(plan)]!r}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "vmpath: interrupted\n")
+    assert plan.read_text() == "the old one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cloud.json", "plan.json", "target.json"]
 
 
 def test_a_table_lists_the_migrations(vmpath: Run, case: Callable[..., list[str]]) -> None:

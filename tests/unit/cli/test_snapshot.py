@@ -66,6 +66,12 @@ def test_show_in_other_formats(vmpath: Run, before: str, form: str) -> None:
     }[form]
 
 
+def test_hosts_can_be_sorted_by_how_full_they_are(vmpath: Run, before: str) -> None:
+    fullest = ("snapshot", "show", before, "-f", "value", "-c", "host", "--sort-column", "MEMORY_MB")
+    assert vmpath(*fullest, "--sort-descending").out == "a\nb\n"
+    assert vmpath(*fullest, "--sort-ascending").out == "b\na\n"
+
+
 def test_an_unknown_column_is_named(vmpath: Run, before: str) -> None:
     shown = vmpath("snapshot", "show", before, "-c", "hots")
     assert shown.status == 2
