@@ -26,7 +26,7 @@ def read(request: falcon.Request, kind: type[Body]) -> Body:
     data = request.bounded_stream.read(LARGEST_BODY + 1)
     if len(data) > LARGEST_BODY:
         raise falcon.HTTPContentTooLarge(description=f"the body is larger than {LARGEST_BODY} bytes")
-    if data and (request.content_type or "").partition(";")[0].strip() != falcon.MEDIA_JSON:
+    if data and (request.content_type or "").partition(";")[0].strip().lower() != falcon.MEDIA_JSON:
         raise falcon.HTTPUnsupportedMediaType(description="the body has to be JSON (Content-Type: application/json)")
     try:
         return msgspec.json.decode(data, type=kind)
