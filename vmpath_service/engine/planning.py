@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import traceback
@@ -29,7 +30,7 @@ GLANCE = 0.2
 SHARE_FOR_SEARCH = 0.8
 """Part of the time for planning after which the search for a better path ends by itself."""
 LAST_CHANCE = 2.0
-"""Seconds that a planning process has to end by itself once it was told to."""
+"""Seconds that a planning process which has closed its pipe has to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +153,16 @@ def _answer(ours: connection.Connection, process: SpawnProcess) -> Planned:
 def _end(process: SpawnProcess) -> None:
     if process.pid is None:
         return
-    process.terminate()
-    process.join(LAST_CHANCE)
-    if process.is_alive():
-        process.kill()
-        process.join()
+    process.kill()  # it holds nothing that would have to be put away
+    process.join()
     process.close()
 
 
 def _plan_and_tell(make: Callable[[Job], bytes], job: Job, pipe: connection.Connection) -> None:
     """In the planning process."""
+    # a terminal or an init system tells the whole group to end: the parent decides what becomes of planning
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.nice(5)
     try:
