@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vmpath_service.cli.progress import IN_FLIGHT, in_words, reckon
-from vmpath_service.cli.watching import View
+from vmpath_service.cli.watching import View, has_ended
 
 _MOST_LINES = 30
 _BAR = 24
@@ -43,6 +43,8 @@ def picture(view: View, news: list[str], now: float) -> RenderableType:
     """What to show of a rearrangement."""
     record = view.record
     parts: list[RenderableType] = [Text(f"{record['policy']} {record['id']}: {record['state']}", style="bold")]
+    if view.frozen and not has_ended(record):
+        parts.append(Text(view.frozen, style="red"))
     if view.migrations:
         progress = reckon(view.migrations, view.memory_mb, now)
         total = Table.grid(padding=(0, 1))

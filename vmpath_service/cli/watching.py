@@ -18,12 +18,14 @@ Done = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(slots=True)
 class View:
-    """A rearrangement as it was last read; ``fresh`` are the events since the time before."""
+    """A rearrangement as it was last read; ``fresh`` are the events since the time before, ``frozen`` says why
+    nothing starts anywhere, if that is so."""
 
     record: Mapping[str, Any]
     migrations: Sequence[Mapping[str, Any]] = ()
     fresh: Sequence[Mapping[str, Any]] = ()
     memory_mb: Mapping[int, int] = field(default_factory=dict)
+    frozen: str | None = None
 
 
 class Screen(Protocol):
@@ -57,6 +59,7 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
         while True:
             began = time.monotonic()
             view.record = client.get("rearrangements", identity)
+            view.frozen = _freeze_in_words(client.get("freeze"))
             # read after the record: an event that came before a change of state is shown before we leave
             view.fresh = client.get("rearrangements", identity, "events", after=after, limit=_EVENTS)["events"]
             after = view.fresh[-1]["sequence"] if view.fresh else after
@@ -73,6 +76,13 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
                 time.sleep(max(_EVERY_S, 4 * (time.monotonic() - began)))
 
 
+def _freeze_in_words(freeze: Mapping[str, Any]) -> str | None:
+    if not freeze["frozen"]:
+        return None
+    reason = f": {freeze['reason']}" if freeze["reason"] else ""
+    return f"nothing starts anywhere, frozen by {freeze['by']} since {freeze['since']}{reason} (vmpath thaw lifts it)"
+
+
 def _screen(stream: TextIO) -> Screen:
     if not stream.isatty():
         return Lines(stream)
@@ -87,6 +97,7 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._state = ""
+        self._frozen: str | None = None
 
     def __enter__(self) -> Lines:
         return self
@@ -102,4 +113,7 @@ class Lines:
             counts = f": {in_words(reckon(view.migrations, view.memory_mb, time.time()))}" if view.migrations else ""
             self._stream.write(f"{view.record['updated_at']} {state}{counts}\n")
             self._state = state
+        if view.frozen and view.frozen != self._frozen and not has_ended(view.record):
+            self._stream.write(f"{view.frozen}\n")
+        self._frozen = view.frozen
         self._stream.flush()

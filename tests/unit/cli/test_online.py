@@ -215,6 +215,26 @@ def test_watch_in_a_pipe_is_a_line_per_change(
     assert shown.err == ending
 
 
+def test_watch_says_that_everything_is_frozen(
+    vmpath: Run, engine: NotingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity, epoch = planned(engine)
+    engine.store.freeze("incident 42", "ann")
+    sleeps: list[float] = []
+
+    def end_after_two_looks(seconds: float) -> None:
+        sleeps.append(seconds)
+        if len(sleeps) == 2:
+            finish(engine, identity, epoch, RearrangementState.SUCCEEDED)
+
+    monkeypatch.setattr("vmpath_service.cli.watching.time.sleep", end_after_two_looks)
+    shown = vmpath("rearrangement", "watch", identity)
+    assert shown.status == 0
+    told = [line for line in shown.out.splitlines() if line.startswith("nothing starts anywhere, frozen by ann since")]
+    assert len(told) == 1
+    assert told[0].endswith(": incident 42 (vmpath thaw lifts it)")
+
+
 def test_watch_with_a_format_keeps_the_output_clean(vmpath: Run, engine: NotingEngine) -> None:
     identity, epoch = planned(engine)
     finish(engine, identity, epoch, RearrangementState.CANCELLED)

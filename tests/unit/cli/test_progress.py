@@ -55,12 +55,14 @@ def test_estimates_are_rounded() -> None:
 
 def test_the_live_picture_has_a_line_per_flight() -> None:
     moves = [move(1, "done"), move(2, "running", 0.25)] + [move(n, "requested") for n in range(3, 40)]
-    record = {"policy": "drain", "id": "r1", "state": "running"}
+    record = {"policy": "drain", "id": "r1", "state": "running", "request": {"dry_run": False}}
     stream = io.StringIO()
-    Console(file=stream, width=100).print(picture(View(record, moves, (), MEMORY), ["i1 is on b"], 200.0))
+    view = View(record, moves, (), MEMORY, "frozen by ann")
+    Console(file=stream, width=100).print(picture(view, ["i1 is on b"], 200.0))
     text = stream.getvalue()
     assert "drain r1: running" in text
     assert "1 of 39 done, 38 in flight" in text
     assert "running 25%" in text
     assert "and 8 more in flight" in text
     assert "i1 is on b" in text
+    assert "frozen by ann" in text
