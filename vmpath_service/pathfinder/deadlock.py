@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.cascade import gain
 from vmpath_service.pathfinder.components import sinks
 from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.parking import Parking
@@ -24,6 +25,8 @@ from vmpath_service.pathfinder.problem import Problem
 PATIENCE = 4
 # A component this many hosts larger gives one more of its instances way at a time.
 STRIDE = 64
+# How many options are tried out for each one that is chosen.
+TRIED = 24
 # How many third hosts are looked at per instance that needs one cleared.
 THIRD_HOSTS = 48
 
@@ -112,6 +115,8 @@ class Breaker:
                     options.append(option)
         options.sort(key=lambda each: (each.cost, -self._problem.weight(each.guest), each.guest))
         allowed = only or 1 + len(core) // STRIDE
+        if len(options) > 1:
+            options = self._best(options, waiting, allowed)
         woken: list[int] = []
         busy: set[int] = set()
         for option in options:
@@ -121,6 +126,14 @@ class Breaker:
                 woken += [guest for guest, _ in option.aside] + [option.guest]
                 allowed -= 1
         return woken
+
+    def _best(self, options: list[Option], waiting: dict[int, list[int]], wanted: int) -> list[Option]:
+        """The cheap options, those first that set off most for what they cost."""
+        problem = self._problem
+        tried = options[: TRIED * wanted]
+        worth = [gain(problem, self._rehearsal, waiting, each.aside, each.guest) / each.cost for each in tried]
+        order = sorted(range(len(tried)), key=lambda number: (-worth[number], number))
+        return [tried[number] for number in order] + options[TRIED * wanted :]
 
     def _apply(self, option: Option, parking: Parking, busy: set[int]) -> bool:
         """Claim the places of an option; False if it no longer holds after others were applied."""
