@@ -258,14 +258,16 @@ class Rearranging:
         return resources
 
     def _end(self, finish: Finish, switch: HostSwitch, disabled: tuple[str, ...], record: Rearrangement) -> None:
-        explanation = finish.explanation
-        if finish.outcome == "succeeded":
-            explanation = (record.decision or {}).get("shortage")
-        elif disabled and (left := switch.enable(disabled)):
+        outcome, explanation = finish.outcome, finish.explanation
+        shortage = (record.decision or {}).get("shortage")
+        if outcome == "succeeded" and shortage:
+            # all that was planned has been done, yet not what was asked for: nobody may take it for that
+            outcome, explanation = "failed", shortage
+        if outcome != "succeeded" and disabled and (left := switch.enable(disabled)):
             if self._around.stopping():
                 raise _Abandoned
             explanation = f"{explanation}; {', '.join(left)} could not be enabled again"
-        state = ENDINGS[finish.outcome]
+        state = ENDINGS[outcome]
         self._change(WALKING, state=state, explanation=explanation)
         self._told(state, explanation)
 

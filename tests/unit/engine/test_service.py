@@ -98,6 +98,18 @@ def test_a_host_is_drained_and_stays_closed(site: Site) -> None:
     assert [each.state.value for each in site.store.migrations(made.id)] == ["done", "done"]
 
 
+def test_a_drain_that_could_only_be_done_in_part_is_no_success(site: Site) -> None:
+    site.cloud.servers["w"] = Server("b", {"MEMORY_MB": 5})
+    site.cloud.servers["v"] = Server("c", {"MEMORY_MB": 9})
+    made = site.engine.create(DRAIN_A)
+    ended = site.ended(made.id)
+    assert [each.instance for each in site.store.migrations(made.id)] == ["y"]
+    assert site.cloud.servers["y"].host == "b"
+    assert ended.state is RearrangementState.FAILED
+    assert "1 of 2 instances to be moved find no place" in str(ended.explanation)
+    assert site.cloud.hosts["a"].enabled
+
+
 def test_every_event_is_notified(site: Site) -> None:
     identity = site.engine.create(DRAIN_A).id
     site.ended(identity)
