@@ -223,16 +223,19 @@ class Breaker:
 
     def _candidates(self, guest: int, host: int) -> list[tuple[float, int]]:
         """Who could leave the host, cheapest first, with what that costs in memory moved."""
-        problem, rehearsal = self._problem, self._rehearsal
+        rehearsal, stepped = self._rehearsal, self._stepped
         assert self._residents is not None
-        found = []
-        for other in self._residents[host]:
-            if other == guest or other in rehearsal.claims or not problem.mobile[other]:
-                continue
-            if self._stepped.get(other, 0) >= PATIENCE:
-                continue
-            factor = 1.0 if other in rehearsal.pending else 2.0
-            found.append((factor * problem.weight(other), other))
+        weights, mobile, claims, pending = (
+            self._problem.weights,
+            self._problem.mobile,
+            rehearsal.claims,
+            rehearsal.pending,
+        )
+        found = [
+            (weights[other] if other in pending else 2.0 * weights[other], other)
+            for other in self._residents[host]
+            if other != guest and mobile[other] and other not in claims and stepped.get(other, 0) < PATIENCE
+        ]
         found.sort()
         return found
 

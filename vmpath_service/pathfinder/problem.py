@@ -27,11 +27,12 @@ class Problem:
     """Per host: whether an instance may arrive there, if need be after powering it on."""
     mobile: Sequence[bool]
     """Per instance: whether it can be migrated at all: placed, not pinned, its host up."""
+    weights: Sequence[int]
     limits: Limits
 
     def weight(self, guest: int) -> int:
         """What moving the instance costs: its memory in MiB, 1 where it has none, so that no move is free."""
-        return self.cloud.snapshot.instances[guest].memory_mb() or 1
+        return self.weights[guest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +69,16 @@ def pose(cloud: CompiledCloud, target: Placement, limits: Limits) -> Problem:
         home != NOWHERE and guest not in cloud.pinned and hosts[home].state == "up" and goal[guest] != NOWHERE
         for guest, home in enumerate(cloud.home)
     ]
-    return Problem(cloud, goal, tuple(departures), tuple(arrivals), tuple(movers), boots, receives, mobile, limits)
+    weights = [instance.memory_mb() or 1 for instance in cloud.snapshot.instances]
+    return Problem(
+        cloud,
+        goal,
+        tuple(departures),
+        tuple(arrivals),
+        tuple(movers),
+        boots,
+        receives,
+        mobile,
+        weights,
+        limits,
+    )
