@@ -14,6 +14,7 @@ from vmpath_service.cli.policy import find_policy
 from vmpath_service.cli.progress import in_words, reckon
 from vmpath_service.model.errors import NotFound
 
+_MOST = 20
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
     *("rolling back", "succeeded", "failed", "cancelled", "rolled back"),
@@ -225,12 +226,12 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
                 yield f"score_{name}", f"{score['value']:.6g} {score['unit']}"
         for name in ("emptied", "disable", "notes"):
             if decision.get(name):
-                yield name, "\n".join(decision[name])
+                yield name, _lines(decision[name])
         if decision.get("shortage"):
             yield "shortage", decision["shortage"]
         if decision.get("leftovers"):
-            yield "leftovers", "\n".join(
-                f"{each['instance']} on {each['host']}: {each['reason']}" for each in decision["leftovers"]
+            yield "leftovers", _lines(
+                [f"{each['instance']} on {each['host']}: {each['reason']}" for each in decision["leftovers"]]
             )
     if summary:
         yield (
@@ -241,7 +242,15 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
         yield "migrations", in_words(reckon(migrations, {}, 0.0))
         troubled = [each for each in migrations if each["state"] in ("failed", "skipped")]
         if troubled:
-            yield "not_done", "\n".join(
-                f"{each['instance']} {each['source']} to {each['dest']}: {each['state']}: {each['reason'] or ''}"
-                for each in troubled
+            yield "not_done", _lines(
+                [
+                    f"{each['instance']} {each['source']} to {each['dest']}: {each['state']}: {each['reason'] or ''}"
+                    for each in troubled
+                ]
             )
+
+
+def _lines(items: Sequence[str]) -> str:
+    """One a line, as many as a person reads; programs get them all."""
+    more = [f"and {len(items) - _MOST} more (-f json shows all)"] if len(items) > _MOST else []
+    return "\n".join([*items[:_MOST], *more])
