@@ -1,8 +1,9 @@
 """Directives that write the reference from the code, so that it cannot say anything else.
 
-``.. policy-options:: DRIVER`` is a table of a policy's own options, ``.. policy-guards::`` of those that all
+``.. policy-driver:: DRIVER`` is a policy's description with a table of its own options, ``.. policy-guards::`` of those that all
 policies share, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help:: MODULE`` every
-subcommand of a program whose module has a function ``_parser``.
+subcommand of a program whose module has a function ``_parser``. ``.. example::`` runs the offline commands of
+``vmpath`` in its lines, in the directory ``examples``, and shows what they say; ``:status:`` is what they exit with.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ from __future__ import annotations
 import abc
 import argparse
 import importlib
+import inspect
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -49,11 +56,14 @@ class _Written(SphinxDirective):
         return list(holder.children)
 
 
-class PolicyOptions(_Written):
+class PolicyDriver(_Written):
     required_arguments = 1
 
     def lines(self) -> Iterator[str]:
-        yield from _option_table(registry.find(self.arguments[0]).options)
+        kind = registry.find(self.arguments[0])
+        yield from inspect.cleandoc(kind.__doc__ or kind.summary).splitlines()
+        yield ""
+        yield from _option_table(kind.options)
 
 
 class PolicyGuards(_Written):
@@ -78,6 +88,38 @@ class ProgramHelp(_Written):
             if each is not parser:
                 yield from _heading(each.prog, "-")
             yield from _parser_lines(each)
+
+
+class Example(_Written):
+    has_content = True
+    option_spec = {"status": int}
+
+    def lines(self) -> Iterator[str]:
+        yield ".. code-block:: console"
+        yield ""
+        for command in self.content:
+            yield f"   $ {command}"
+            yield from (f"   {line}".rstrip() for line in self._run(command))
+            yield ""
+
+    def _run(self, command: str) -> list[str]:
+        program, *arguments = shlex.split(command)
+        if program != "vmpath":
+            raise self.error(f"only vmpath is run here, not {program}")
+        done = subprocess.run(
+            [sys.executable, "-m", "vmpath_service.cmd.vmpath", *arguments],
+            cwd=Path(self.env.srcdir) / "examples",
+            env={**os.environ, "COLUMNS": "110"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        wanted = self.options.get("status", 0)
+        if done.returncode != wanted:
+            raise self.error(f"{command} ended with {done.returncode}, not {wanted}: {done.stdout}")
+        return done.stdout.splitlines()
 
 
 def _option_table(options: Iterable[Option]) -> Iterator[str]:
@@ -172,10 +214,11 @@ def _heading(title: str, underline: str) -> list[str]:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     directives: dict[str, type[Directive]] = {
-        "policy-options": PolicyOptions,
+        "policy-driver": PolicyDriver,
         "policy-guards": PolicyGuards,
         "vmpath-commands": Commands,
         "program-help": ProgramHelp,
+        "example": Example,
     }
     for name, directive in directives.items():
         app.add_directive(name, directive)
