@@ -14,7 +14,7 @@ from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.route import Answer
-from vmpath_service.pathfinder.schedule import Schedule, lengths, schedule, tails, waves
+from vmpath_service.pathfinder.schedule import best_schedule, waves
 from vmpath_service.pathfinder.settings import PathSettings
 
 
@@ -34,8 +34,8 @@ def assemble(
     hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
     acts = answer.outcome in ("found", "partial")
     moves = answer.moves if acts else []
-    after = order(problem, moves)
-    timing = _schedule(problem, moves, after, settings)
+    after = order(problem, moves, answer.ends)
+    timing = best_schedule(problem, moves, after, settings.objective)
     lockstep = waves(problem, moves, after)
     arrivals = _arrivals(problem, moves) if acts else []
     wanted = {move.dest for move in moves} | {host for _, host in arrivals}
@@ -93,28 +93,6 @@ def assemble(
             bounds=lower_bounds(problem),
         ),
     )
-
-
-def _schedule(
-    problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]], settings: PathSettings
-) -> Schedule:
-    """The better of two list schedules: by the chains that hang on a move, and by the load of its hosts."""
-    _, seconds = lengths(problem, moves)
-    chains = tails(seconds, after)
-    first = schedule(problem, moves, after, chains)
-    if settings.objective == "cost":
-        return first
-    load: dict[int, float] = {}
-    for move, took in zip(moves, seconds, strict=True):
-        for end in (2 * move.source, 2 * move.dest + 1):
-            load[end] = load.get(end, 0.0) + took
-    slots = settings.limits.per_host or 1
-    urgency = [
-        chain + max(load[2 * move.source], load[2 * move.dest + 1]) / slots
-        for chain, move in zip(chains, moves, strict=True)
-    ]
-    second = schedule(problem, moves, after, urgency)
-    return second if second.makespan < first.makespan else first
 
 
 def _arrivals(problem: Problem, moves: Sequence[Move]) -> list[tuple[int, int]]:

@@ -24,9 +24,9 @@ from vmpath_service.pathfinder.problem import Problem
 # How often one instance may step aside.
 PATIENCE = 4
 # A component this many hosts larger gives one more of its instances way at a time.
-STRIDE = 64
+STRIDE = 100
 # How many options are tried out for each one that is chosen.
-TRIED = 24
+TRIED = 100
 # How many third hosts are looked at per instance that needs one cleared.
 THIRD_HOSTS = 48
 
@@ -113,7 +113,7 @@ class Breaker:
                 option = self._deep(guest, parking, budget) if deep else self._shallow(guest, host, parking, ())
                 if option is not None:
                     options.append(option)
-        options.sort(key=lambda each: (each.cost, -self._problem.weight(each.guest), each.guest))
+        options.sort(key=lambda each: (each.cost / self._problem.weight(each.guest), each.guest))
         allowed = only or 1 + len(core) // STRIDE
         if len(options) > 1:
             options = self._best(options, waiting, allowed)

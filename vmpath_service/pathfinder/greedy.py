@@ -28,6 +28,8 @@ class Rehearsal:
         self.room = Room(problem.cloud, problem.departures)
         self.traffic = Traffic(problem.cloud, problem.limits)
         self.moves: list[Move] = []
+        self.ends: list[float] = []
+        """Per move: when it has ended, in seconds."""
         self.final: list[int] = list(problem.goal)
         """Per instance: where it is to end."""
         self.stops: dict[int, list[int]] = {}
@@ -84,18 +86,6 @@ class Rehearsal:
         """Send an instance by these hosts (in this order) before it goes where it is to end."""
         self.stops[guest] = list(stops)[::-1]
         self.pending.add(guest)
-
-    def follow(self, moves: Sequence[Move]) -> None:
-        """Carry out a legal sequence found otherwise, while nothing is under way and nothing is claimed."""
-        for move in moves:
-            self.stops.pop(move.guest, None)
-            self._waits_for.pop(move.guest, None)
-            self.room.move(move.guest, move.dest)
-            self.moves.append(move)
-            if move.dest == self.final[move.guest]:
-                self.pending.discard(move.guest)
-            else:
-                self.pending.add(move.guest)
 
     def claim(self, guest: int) -> None:
         """Keep the place at its next stop for an instance: nobody else takes what is freed for it."""
@@ -168,8 +158,10 @@ class Rehearsal:
             self.pending.discard(guest)
         self.traffic.start(guest, source, dest)
         rate, _ = self.traffic.path(source, dest)
-        heapq.heappush(self._flying, (self.now + self.traffic.seconds(guest, rate), guest, source))
+        end = self.now + self.traffic.seconds(guest, rate)
+        heapq.heappush(self._flying, (end, guest, source))
         self.moves.append(Move(guest, source, dest))
+        self.ends.append(end)
         if self._report is not None:
             self._report(len(self.moves))
         return None

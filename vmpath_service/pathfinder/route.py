@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from vmpath_service.pathfinder import admission, explanation
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.deadlock import Breaker
 from vmpath_service.pathfinder.greedy import Rehearsal
+from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
-from vmpath_service.pathfinder.schedule import lengths
+from vmpath_service.pathfinder.schedule import best_schedule, lengths
 from vmpath_service.pathfinder.search import Search
 from vmpath_service.pathfinder.settings import PathSettings
 
@@ -23,6 +25,8 @@ Progress = Callable[[str, int, int], None]
 REPORT = 1000
 # Hosts times instances up to which the whole cloud is searched exhaustively.
 SMALL = 20_000
+# Up to so many moves, a short makespan is worth rehearsing again.
+REHEARSED_AGAIN = 20_000
 # Steps of the budget for each kind of search.
 BREAKING = 2_000_000
 PROVING = 100_000
@@ -38,11 +42,15 @@ SLACK_WEIGHT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``moves`` is a legal sequence; for all outcomes but ``found`` there is an explanation."""
+    """``moves`` is a legal sequence, ``ends`` when each was over in rehearsal, if it was rehearsed.
+
+    For all outcomes but ``found`` there is an explanation.
+    """
 
     outcome: Outcome
     moves: Sequence[Move]
     explanation: str | None = None
+    ends: Sequence[float] | None = None
 
 
 def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None) -> Answer:
@@ -51,7 +59,8 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     able = all(problem.mobile[guest] for guest in problem.movers)
     small = len(problem.receives) * sum(problem.mobile) <= SMALL
     if not rehearsal.pending:
-        found = Answer("found", rehearsal.moves)
+        rehearsal = shortest(problem, settings, rehearsal, budget, progress)
+        found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
         if small and able and settings.objective != "time" and price(problem, rehearsal.moves) > least(problem):
             return cheaper(problem, found, budget)
         return found
@@ -66,6 +75,25 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     if settings.best_effort:
         return Answer("partial", tidy(problem, rehearsal.moves), text)
     return Answer("undecided", [], text)
+
+
+def shortest(
+    problem: Problem, settings: PathSettings, rehearsal: Rehearsal, budget: Budget, progress: Progress | None
+) -> Rehearsal:
+    """With the objective ``time``, and where there are not too many moves, the rehearsal that is over soonest:
+    this one, or one of those in which other instances go first."""
+    if settings.objective != "time" or len(rehearsal.moves) > REHEARSED_AGAIN:
+        return rehearsal
+
+    def makespan(each: Rehearsal) -> float:
+        return best_schedule(problem, each.moves, order(problem, each.moves, each.ends), "time").makespan
+
+    best, least_time = rehearsal, makespan(rehearsal)
+    for other in ("balanced", "cost"):
+        again = rehearse(problem, dataclasses.replace(settings, objective=other), budget.share(BREAKING), progress)
+        if not again.pending and (took := makespan(again)) < least_time:
+            best, least_time = again, took
+    return best
 
 
 def cheaper(problem: Problem, found: Answer, budget: Budget) -> Answer:

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vmpath_service.model.plan import Objective
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.traffic import Traffic
 
@@ -123,6 +124,28 @@ def schedule(
                     if key < traffic.first_link:
                         break
     return Schedule(starts, ends, rates, max(ends, default=0.0))
+
+
+def best_schedule(
+    problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]], objective: Objective
+) -> Schedule:
+    """The better of two list schedules: by the chains that hang on a move, and by the load of its hosts."""
+    _, seconds = lengths(problem, moves)
+    chains = tails(seconds, after)
+    first = schedule(problem, moves, after, chains)
+    if objective == "cost":
+        return first
+    load: dict[int, float] = {}
+    for move, took in zip(moves, seconds, strict=True):
+        for end in (2 * move.source, 2 * move.dest + 1):
+            load[end] = load.get(end, 0.0) + took
+    slots = problem.limits.per_host or 1
+    urgency = [
+        chain + max(load[2 * move.source], load[2 * move.dest + 1]) / slots
+        for chain, move in zip(chains, moves, strict=True)
+    ]
+    second = schedule(problem, moves, after, urgency)
+    return second if second.makespan < first.makespan else first
 
 
 def waves(problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]]) -> list[int]:
