@@ -511,6 +511,22 @@ def test_what_no_server_explains_is_used_by_others(simulated_cloud: Factory) -> 
     assert any("Placement holds nothing for 1 servers" in note for note in reading.notes)
 
 
+def test_a_place_that_a_broken_migration_left_elsewhere_is_said(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a"), instance("y", "a")))
+    share = {"MEMORY_MB": 1000, "VCPU": 1, "DISK_GB": 1}
+    world = cloud.world
+    with world.lock:
+        world.ledger.release(identity("x"))
+        world.ledger.allocate(identity("x"), {identity("b"): share}, "p", "u", "INSTANCE")
+        world.ledger.allocate("migration", {identity("a"): share}, "p", "u", "MIGRATION")
+    read = reader(cloud).read()
+    found = {each.name: each for each in read.instances}
+    assert found["x"].why_not is not None
+    assert "held on b since a migration broke; heal its allocations first" in found["x"].why_not
+    assert found["y"].movable == "live"
+    assert {each.name: each.used_by_others for each in read.hosts}["b"] == share
+
+
 def test_an_allocation_counts_more_than_the_flavor(simulated_cloud: Factory) -> None:
     cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a")))
     world = cloud.world

@@ -30,8 +30,8 @@ class Guest:
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """``resources`` per server, ``others`` per host, ``unbacked``: servers for which Placement holds nothing on
-    their host, so that their flavor had to serve; ``misplaced``: servers whose share on their host is held by a
-    migration although none is under way."""
+    their host, so that their flavor had to serve; ``misplaced``: servers that are not being moved and do not hold
+    their place themselves, each with who does: a migration, or they themselves on another host."""
 
     resources: Mapping[str, Amounts]
     others: Mapping[str, Amounts]
@@ -80,6 +80,19 @@ def unexplained(
     return frozenset(strange)
 
 
+def strays(
+    guests: Collection[Guest], flights: Mapping[str, InFlight], holdings: Holdings
+) -> Mapping[str, tuple[str, str]]:
+    """Servers that hold something on a host where they do not count, each with its own host and that one."""
+    places = {guest.uuid: tuple(ends(guest, flights)) for guest in guests}
+    return {
+        consumer: (places[consumer][0], host)
+        for host, consumers in holdings.items()
+        for consumer in consumers
+        if consumer in places and host not in places[consumer]
+    }
+
+
 def settle(
     guests: Collection[Guest],
     flights: Mapping[str, InFlight],
@@ -101,6 +114,7 @@ def settle(
             # one that is resized on its own host holds both shares itself: the migration's is another's
             if server is not None and server not in consumers:
                 held_for[host, server] = consumer
+    stray = strays(guests, flights, holdings)
     for guest in guests:
         there = holdings.get(guest.host)
         if there is None:
@@ -111,9 +125,11 @@ def settle(
             migration = held_for[guest.host, guest.uuid]
             own = there[migration]
             if guest.uuid not in flights:
-                misplaced[guest.uuid] = migration
+                misplaced[guest.uuid] = f"by migration {migration}"
         if own is None:
             unbacked.append(guest.uuid)
+            if guest.uuid in stray and guest.uuid not in flights:
+                misplaced[guest.uuid] = f"on {stray[guest.uuid][1]}"
             own = guest.demand or {}
         resources[guest.uuid] = {name: amount for name, amount in own.items() if amount}
     counted = {(host, guest.uuid) for guest in guests for host in ends(guest, flights)}

@@ -167,8 +167,13 @@ class Inventory:
         used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
         strange = accounts.unexplained(used, guests, under_way.flights, forced)
         nodes = picture.nodes.usable
-        read = self._placement.allocations([nodes[name].provider for name in strange])
-        holdings = {name: read[nodes[name].provider] for name in strange}
+        holdings: dict[str, Mapping[str, accounts.Amounts]] = {}
+        while strange:
+            read = self._placement.allocations([nodes[name].provider for name in strange])
+            holdings.update((name, read[nodes[name].provider]) for name in strange)
+            # whether one that holds place elsewhere holds its own, too, only its host can tell
+            homes = {home for home, _ in accounts.strays(guests, under_way.flights, holdings).values()}
+            strange = frozenset(homes - holdings.keys())
         settled = accounts.settle(guests, under_way.flights, under_way.moved_by, holdings)
         reading = assemble(picture, under_way, settled, self._settings, self._nova.versions.notes())
         return replace(
@@ -248,7 +253,7 @@ def assemble(
             resources = flavors.resources_of(server) or {}
         place = found[server.host] if server.host is not None else None
         obstacle = (
-            _left_over(uuid, under_way, settled)
+            (None if server.task_state else _left_over(uuid, under_way, settled))
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
         )
         values.append(instances.instance(server, resources, obstacle, settings))
@@ -280,15 +285,12 @@ def assemble(
 
 def _left_over(uuid: str, under_way: migrations.UnderWay, settled: accounts.Accounts) -> str | None:
     """Why a server that a migration left in disorder is not to be migrated again before somebody heals it."""
-    migration = settled.misplaced.get(uuid)
-    if migration is None:
+    holder = settled.misplaced.get(uuid)
+    if holder is None:
         return None
     record = under_way.abandoned.get(uuid)
-    state = f" (its record says {record.status})" if record is not None else ""
-    return (
-        f"Placement still holds its place under migration {migration}, which moves it no more{state};"
-        " heal its allocations first"
-    )
+    state = f" (its last migration says {record.status})" if record is not None else ""
+    return f"its place in Placement is held {holder} since a migration broke{state}; heal its allocations first"
 
 
 def _stamped(snapshot: Snapshot, region: str | None, notes: tuple[str, ...]) -> Snapshot:

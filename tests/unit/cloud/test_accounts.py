@@ -58,7 +58,19 @@ def test_what_a_broken_migration_left_on_the_target_is_used_by_others_and_said()
     settled = accounts.settle(guests, {}, {"m1": "x"}, {"a": {"m1": SMALL}, "b": {"x": SMALL}})
     assert settled.others == {"b": SMALL}
     assert settled.resources == {"x": SMALL}
-    assert settled.misplaced == {"x": "m1"}
+    assert settled.misplaced == {"x": "by migration m1"}
+    settled = accounts.settle(guests, {}, {}, {"a": {}, "b": {"x": SMALL}})
+    assert settled.others == {"b": SMALL}
+    assert settled.misplaced == {"x": "on b"}
+
+
+def test_an_evacuated_server_may_still_hold_its_dead_host() -> None:
+    guests = [Guest("x", "a", SMALL)]
+    holdings = {"b": {"x": SMALL}}
+    assert accounts.strays(guests, {}, holdings) == {"x": ("a", "b")}
+    settled = accounts.settle(guests, {}, {}, {**holdings, "a": {"x": SMALL}})
+    assert settled.others == {"b": SMALL}
+    assert not settled.misplaced
 
 
 def test_a_larger_share_at_the_other_end_is_not_lost() -> None:
