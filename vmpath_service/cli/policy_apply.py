@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from vmpath_service.policies.base import Decision, Policy, Score
 
 
+PARTIAL = 4
+"""Exit status: what was asked for could be done in part only."""
+
+
 class Apply(DocumentLister):
     """Compute a policy's target placement for a snapshot.
 
@@ -44,6 +48,8 @@ class Apply(DocumentLister):
         decision = policy.decide(self._cloud, reach)
         for line in in_words(decision):
             self.tell(line)
+        if decision.shortage:
+            self.status = PARTIAL
         return Placement(dict(decision.placement))
 
     def rows(self, document: Placement) -> Iterator[tuple[Any, ...]]:

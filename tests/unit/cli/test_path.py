@@ -185,6 +185,8 @@ def test_options_of_a_policy_are_read_as_it_declares_them(vmpath: Run, tmp_path:
     apply = ("policy", "apply", "drain", "--snapshot", snapshot, "--host", "a")
     limited = vmpath(*apply, "--set", "max_migrations=1", "-f", "json")
     assert len(json.loads(limited.out)["placement"]) == 1
+    assert limited.status == 4  # less than was asked for
+    assert "short of what was asked for" in limited.err
     wrong = vmpath(*apply, "--set", "max_migrations=many")
     assert (wrong.status, wrong.out) == (2, "")
     assert "option max_migrations: found 'many', expected a whole number of at least 1" in wrong.err
