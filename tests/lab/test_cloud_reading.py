@@ -54,7 +54,8 @@ def held(lab: NovaLab) -> dict[str, dict[str, int]]:
 
 
 def newest(vmpath: NovaCloud, server: str) -> MigrationReading:
-    return vmpath.read_migrations([server])[server][-1]
+    """The server's newest record; Nova makes it some moments after it has accepted the request."""
+    return until(lambda: vmpath.read_migrations([server])[server], "there is a record")[-1]
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +261,32 @@ def test_a_migration_that_broke_leaves_the_truth(clean_lab: NovaLab) -> None:
     for host in clean_lab.hosts:
         for name, amount in genuine[host].items():
             assert mine[host].get(name, 0) >= amount
+
+
+def test_a_compute_that_died_midway_leaves_the_truth(clean_lab: NovaLab) -> None:
+    """The server rests on the source, its allocation is on the target, its place held by the migration."""
+    wish = Wish("orphan", "vmpath.small", "compute1", metadata={"lab_seconds": "30"})
+    server = scenario.boot(clean_lab, [wish])["orphan"]
+    vmpath = reader(clean_lab)
+    vmpath.live_migrate(server, "compute2")
+    until(lambda: newest(vmpath, server).status == "running", "the migration is running")
+    clean_lab.kill_compute("compute1")
+    until(lambda: not vmpath.read_hosts(["compute1"])["compute1"].up, "compute1 is noticed to be down")
+    snapshot = vmpath.read()
+    assert [each.instance for each in snapshot.in_flight] == [server]
+    assert held(clean_lab) == taken(snapshot)
+    clean_lab.start_compute("compute1")
+    until(lambda: vmpath.read_instances([server])[server].task_state is None, "the server rests")
+    snapshot = vmpath.read()
+    orphan = by_uuid(snapshot)[server]
+    assert (orphan.host, orphan.status) == ("compute1", "ACTIVE")
+    assert snapshot.in_flight == ()
+    assert held(clean_lab) == taken(snapshot)
+    # what the broken migration left on the target is nobody's, and the server is to be healed first
+    left = observe.allocations_by_provider(clean_lab)
+    assert set(left["compute2"]) == {server}
+    assert by_name(snapshot)["compute2"].used_by_others == {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 5}
+    assert "heal its allocations" in (orphan.why_not or "")
 
 
 def test_groups_devices_and_zones(clean_lab: NovaLab) -> None:
