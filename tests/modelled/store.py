@@ -1,4 +1,4 @@
-"""The store in memory, as strict as the contract of ``ports.Store`` allows."""
+"""The store in memory, for walks that are too many for a database. It fulfils the same contract."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from vmpath_service.model.errors import Conflict, Fenced, NotFound
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import ENDED, Event, Freeze, Migration, Rearrangement, RearrangementState, Request
 
+CHANGEABLE = frozenset(("state", "owner", "cancel_requested", "explanation", "decision", "summary", "disabled"))
+
 
 class MemoryStore:
-    """``intentions``: every (rearrangement, step, attempt) that was ever intended."""
+    """As strict as the database: what that refuses, this refuses."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or StepClock()
@@ -28,15 +30,17 @@ class MemoryStore:
         self._rearrangements: dict[str, Rearrangement] = {}
         self._plans: dict[str, bytes] = {}
         self._migrations: dict[str, dict[int, Migration]] = {}
+        self._intentions: dict[str, set[tuple[int, int]]] = {}
         self._events: builtins.list[Event] = []
+        self._sequence = 0
         self._freeze: Freeze | None = None
-        self.intentions: builtins.list[tuple[str, int, int]] = []
 
     def create(self, request: Request) -> Rearrangement:
         with self._lock:
             identity, now = f"r-{next(self._numbers)}", self._clock.time()
             made = Rearrangement(identity, request, RearrangementState.PLANNING, now, now)
             self._rearrangements[identity] = made
+            self._migrations[identity], self._intentions[identity] = {}, set()
             return made
 
     def get(self, identity: str) -> Rearrangement:
@@ -49,13 +53,10 @@ class MemoryStore:
         self, *, states: Collection[RearrangementState] = (), limit: int | None = None, marker: str | None = None
     ) -> Sequence[Rearrangement]:
         with self._lock:
-            found = [each for each in reversed(self._rearrangements.values()) if not states or each.state in states]
-        if marker is not None:
-            names = [each.id for each in found]
-            if marker not in names:
-                raise NotFound(f"there is no rearrangement {marker}")
-            found = found[names.index(marker) + 1 :]
-        return found[:limit]
+            found = list(reversed(self._rearrangements.values()))
+            if marker is not None:
+                found = found[found.index(self.get(marker)) + 1 :]
+        return [each for each in found if not states or each.state in states][:limit]
 
     def claim(self, identity: str, owner: str) -> int:
         with self._lock:
@@ -65,6 +66,8 @@ class MemoryStore:
     def change(
         self, identity: str, epoch: int, *, expected: Collection[RearrangementState] = (), **values: Any
     ) -> Rearrangement:
+        if unknown := set(values) - CHANGEABLE:
+            raise TypeError(f"a rearrangement has no changeable field {', '.join(sorted(unknown))}")
         with self._lock:
             self._fence(identity, epoch)
             if expected and self.get(identity).state not in expected:
@@ -81,53 +84,66 @@ class MemoryStore:
         with self._lock:
             if self.get(identity).state not in ENDED:
                 raise Conflict(f"rearrangement {identity} has not ended")
-            del self._rearrangements[identity]
+            if any(each.state in IN_FLIGHT for each in self._migrations[identity].values()):
+                raise Conflict(f"rearrangement {identity} has migrations that may still move their instances")
+            for kept in (self._rearrangements, self._migrations, self._intentions):
+                del kept[identity]
             self._plans.pop(identity, None)
-            self._migrations.pop(identity, None)
+            self._events = [each for each in self._events if each.rearrangement != identity]
 
     def save_plan(self, identity: str, epoch: int, plan: Plan, migrations: Sequence[Migration]) -> None:
         with self._lock:
             self._fence(identity, epoch)
+            if self._intentions[identity]:
+                raise Conflict(f"the plan of rearrangement {identity} has begun and cannot be replaced")
             self._plans[identity] = msgspec.json.encode(plan)
             self._migrations[identity] = {each.step: each for each in migrations}
 
     def plan(self, identity: str) -> Plan:
         with self._lock:
+            self.get(identity)
             if identity not in self._plans:
                 raise NotFound(f"rearrangement {identity} has no plan yet")
             return msgspec.json.decode(self._plans[identity], type=Plan)
 
     def migrations(self, identity: str) -> Sequence[Migration]:
         with self._lock:
-            kept = self._migrations.get(identity, {})
-            return [kept[step] for step in sorted(kept)]
+            self.get(identity)
+            return self._in_order(identity)
 
     def intend(self, epoch: int, migration: Migration) -> None:
         with self._lock:
             self._fence(migration.rearrangement, epoch)
-            key = (migration.rearrangement, migration.step, migration.attempt)
-            if key in self.intentions:
+            attempt = migration.step, migration.attempt
+            if attempt in self._intentions[migration.rearrangement]:
                 raise Conflict(f"attempt {migration.attempt} of step {migration.step} was made before")
-            self.intentions.append(key)
+            self._step(migration)
+            self._intentions[migration.rearrangement].add(attempt)
             self._migrations[migration.rearrangement][migration.step] = migration
 
     def record(self, epoch: int, migration: Migration) -> None:
         with self._lock:
             self._fence(migration.rearrangement, epoch)
-            kept = self._migrations[migration.rearrangement][migration.step]
+            kept = self._step(migration)
             if kept.attempt != migration.attempt:
                 raise Conflict(f"step {migration.step} is at attempt {kept.attempt}, not {migration.attempt}")
             self._migrations[migration.rearrangement][migration.step] = migration
 
     def unresolved(self) -> Sequence[Migration]:
         with self._lock:
-            return [each for steps in self._migrations.values() for each in steps.values() if each.state in IN_FLIGHT]
+            return [
+                each
+                for identity in sorted(self._migrations)
+                for each in self._in_order(identity)
+                if each.state in IN_FLIGHT
+            ]
 
     def add_event(
         self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
     ) -> Event:
         with self._lock:
-            event = Event(len(self._events) + 1, self._clock.time(), rearrangement, kind, message, step)
+            self._sequence += 1
+            event = Event(self._sequence, self._clock.time(), rearrangement, kind, message, step)
             self._events.append(event)
             return event
 
@@ -148,6 +164,16 @@ class MemoryStore:
     def frozen(self) -> Freeze | None:
         with self._lock:
             return self._freeze
+
+    def _in_order(self, identity: str) -> builtins.list[Migration]:
+        kept = self._migrations[identity]
+        return [kept[step] for step in sorted(kept)]
+
+    def _step(self, migration: Migration) -> Migration:
+        kept = self._migrations[migration.rearrangement].get(migration.step)
+        if kept is None:
+            raise NotFound(f"rearrangement {migration.rearrangement} has no step {migration.step}")
+        return kept
 
     def _fence(self, identity: str, epoch: int) -> None:
         if self.get(identity).epoch != epoch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from modelled.clock import StepClock
 from modelled.cloud import HostState, ModelCloud, Server
@@ -11,6 +12,7 @@ from modelled.store import MemoryStore
 
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.state import Limits, Settings, begin
+from vmpath_service.engine.ports import Clock, Store
 from vmpath_service.engine.walk import Walk
 from vmpath_service.model.plan import Migration as PlanMigration
 from vmpath_service.model.plan import Plan
@@ -32,10 +34,12 @@ def plan_of(*steps: tuple[str, str, str] | tuple[str, str, str, Sequence[int]]) 
 
 
 class World:
-    """A modelled cloud and store, and a rearrangement in it that is about to be walked.
+    """A modelled cloud, a store, and a rearrangement in it that is about to be walked.
 
-    ``hosts``: memory; ``instances``: host and memory.
+    ``hosts``: memory; ``instances``: host and memory. ``make_store`` may be replaced by one that gives a database.
     """
+
+    make_store: ClassVar[Callable[[Clock], Store]] = MemoryStore
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class World:
         settings: Settings = SETTINGS,
     ) -> None:
         self.clock = StepClock()
-        self.store = MemoryStore(self.clock)
+        self.store = type(self).make_store(self.clock)
         self.cloud = ModelCloud(
             self.clock,
             {name: HostState({"MEMORY_MB": memory}) for name, memory in hosts.items()},

@@ -1,21 +1,22 @@
-"""The engine with all its threads and processes in a modelled world that runs fast."""
+"""The engine with all its threads, processes and its database, on a modelled cloud that runs fast."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from modelled.clock import FastClock
 from modelled.cloud import Fate, HostState, ModelCloud, Server
-from modelled.store import MemoryStore
 
 from vmpath_service.engine.executor.state import Limits, Settings
 from vmpath_service.engine.service import Engine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.errors import CloudUnreachable, Conflict, InvalidInput, NotFound, StoreError
 from vmpath_service.model.records import ENDED, Event, Rearrangement, RearrangementState, Request
+from vmpath_service.store import Database, SqlStore
 
 PATIENCE = 30.0
 POLICIES = {
@@ -27,11 +28,13 @@ DRAIN_A = Request("at once", hosts=("a",))
 
 
 class Site:
-    """A cloud of three hosts, a store, and an engine that can be stopped and started anew."""
+    """A cloud of three hosts, a database, and an engine that can be stopped and started anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Path) -> None:
+        self.databases: list[Database] = []
+        self.file = database
         self.clock = FastClock()
-        self.store = MemoryStore(self.clock)
+        self.store = self.connect()
         self.cloud = ModelCloud(
             self.clock,
             {name: HostState({"MEMORY_MB": 10}) for name in "abc"},
@@ -45,8 +48,14 @@ class Site:
         self.notified: list[Event] = []
         self.engine = self.start()
 
+    def connect(self) -> SqlStore:
+        """The store as a program opens it when it starts."""
+        self.databases.append(Database(f"sqlite:///{self.file}"))
+        return SqlStore(self.databases[-1], self.clock)
+
     def start(self, **changes: object) -> Engine:
         self.clock = FastClock()
+        self.store = self.connect()
         self.cloud.clock = self.clock
         settings = EngineSettings(
             owner="engine-1",
@@ -78,10 +87,12 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    made = Site()
+def site(empty_database: Path) -> Iterator[Site]:
+    made = Site(empty_database)
     yield made
     assert made.engine.stop()
+    for database in made.databases:
+        database.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("rearrangement-", "send-"))]
     assert made.cloud.violations == []
 
@@ -340,7 +351,7 @@ def test_another_engine_takes_over_and_this_one_lets_go(site: Site) -> None:
     site.cloud.fates = {"x": [Fate(copying=200)], "y": [Fate(copying=200)]}
     identity = site.engine.create(DRAIN_A).id
     site.wait(identity, lambda record: bool(site.cloud.requests))
-    other = Engine(site.cloud, site.store, site.clock, EngineSettings("engine-2", POLICIES))
+    other = Engine(site.cloud, site.connect(), site.clock, EngineSettings("engine-2", POLICIES))
     other.resume()
     assert site.ended(identity).state is RearrangementState.SUCCEEDED
     assert site.store.get(identity).owner == "engine-2"

@@ -1,14 +1,27 @@
 """Walks told as stories: what the world does, and what the walk makes of it."""
 
 import itertools
+from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 from modelled.cloud import Answer, End, Fate, Server
 from modelled.walking import POLL, SETTINGS, World, plan_of
 
 from vmpath_service.engine.executor.state import Limits, Settings
-from vmpath_service.model.errors import AnswerLost, Conflict, Fenced, StoreError
-from vmpath_service.model.records import Migration, MigrationState, RearrangementState
+from vmpath_service.model.errors import AnswerLost, Fenced, StoreError
+from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
+from vmpath_service.store import Database, SqlStore
+
+
+@pytest.fixture(autouse=True)
+def database(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """Worlds keep their rearrangements in a database."""
+    database = Database(f"sqlite:///{empty_database}")
+    monkeypatch.setattr(World, "make_store", lambda clock: SqlStore(database, clock))
+    yield database
+    database.close()
 
 
 def one_move(**of_settings: float) -> World:
@@ -301,12 +314,15 @@ def test_limits_hold(limits: Limits, at_once: int) -> None:
 
 def test_migrations_of_other_rearrangements_count_and_keep_their_instance() -> None:
     world = one_move()
-    other = Migration("other", 1, "x", "a", "c", MigrationState.RUNNING, attempt=1)
-    world.store._migrations["other"] = {1: other}
+    identity = world.store.create(Request("drain")).id
+    epoch = world.store.claim(identity, "engine")
+    other = Migration(identity, 1, "x", "a", "c", attempt=1)
+    world.store.save_plan(identity, epoch, plan_of(("x", "a", "c")), [msgspec.structs.replace(other, attempt=0)])
+    world.store.intend(epoch, msgspec.structs.replace(other, state=MigrationState.REQUESTED))
     world.run_for(100)
     assert world.cloud.requests == []
     assert world.states() == ["pending"]
-    world.store._migrations["other"] = {}
+    world.store.record(epoch, msgspec.structs.replace(other, state=MigrationState.FAILED))
     assert world.run().outcome == "succeeded"
 
 
@@ -445,14 +461,13 @@ def test_a_database_that_stumbles_is_asked_again(monkeypatch: pytest.MonkeyPatch
 
 def test_a_step_whose_attempt_was_made_before_is_not_made_again() -> None:
     world = one_move()
-    world.store.intentions.append((world.identity, 1, 1))
+    walk = world.walk()
+    made = Migration(world.identity, 1, "x", "a", "b", MigrationState.REQUESTED, attempt=1)
+    world.store.intend(world.store.get(world.identity).epoch, made)
     with pytest.raises(StoreError, match="step 1 could not be journaled"):
-        world.walk().run()
+        walk.run()
     assert world.cloud.requests == []
-    with pytest.raises(Conflict):
-        world.store.intend(
-            world.store.get(world.identity).epoch, Migration(world.identity, 1, "x", "a", "b", attempt=1)
-        )
+    assert list(world.store.migrations(world.identity)) == [made]
 
 
 def test_a_request_that_breaks_in_an_unknown_way_may_have_been_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
