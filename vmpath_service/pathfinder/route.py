@@ -27,6 +27,8 @@ REPORT = 1000
 SMALL = 20_000
 # Up to so many moves, a short makespan is worth rehearsing again.
 REHEARSED_AGAIN = 20_000
+# ... provided that breaking its deadlocks took no more steps than this.
+EASY = 50_000
 # Steps of the budget for each kind of search.
 BREAKING = 2_000_000
 PROVING = 100_000
@@ -55,11 +57,14 @@ class Answer:
 
 def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None) -> Answer:
     """The best answer within the budget."""
+    before = budget.left
     rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
+    easy = before - budget.left <= EASY
     able = all(problem.mobile[guest] for guest in problem.movers)
     small = len(problem.receives) * sum(problem.mobile) <= SMALL
     if not rehearsal.pending:
-        rehearsal = shortest(problem, settings, rehearsal, budget, progress)
+        if easy and settings.objective == "time":
+            rehearsal = shortest(problem, settings, rehearsal, budget, progress)
         found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
         if small and able and settings.objective != "time" and price(problem, rehearsal.moves) > least(problem):
             return cheaper(problem, found, budget)
@@ -82,7 +87,7 @@ def shortest(
 ) -> Rehearsal:
     """With the objective ``time``, and where there are not too many moves, the rehearsal that is over soonest:
     this one, or one of those in which other instances go first."""
-    if settings.objective != "time" or len(rehearsal.moves) > REHEARSED_AGAIN:
+    if len(rehearsal.moves) > REHEARSED_AGAIN:
         return rehearsal
 
     def makespan(each: Rehearsal) -> float:
