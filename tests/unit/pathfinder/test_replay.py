@@ -75,6 +75,10 @@ def test_an_instance_that_is_elsewhere(plan):
     assert "x is on a then, not on e" in problems(with_migration(plan, "x", source="e"))
 
 
+def test_a_member_of_a_group_that_is_elsewhere(plan):
+    assert "wave 1: the instance of migration" in problems(with_migration(plan, "z", source="a"))
+
+
 def test_a_target_that_is_missed(plan):
     broken = msgspec.structs.replace(plan, migrations=plan.migrations[:-1])
     last = plan.migrations[-1]

@@ -212,6 +212,8 @@ def _worst(
             accounts.act(step.host, step.action)
             ended.add(step.id)
             continue
+        if accounts.where[step.instance] != step.source:
+            return None  # told by other checks; nothing can be concluded from what follows
         accounts.hold(step.instance, step.dest)
         excess = accounts.excess(step.instance, step.dest)
         if excess:

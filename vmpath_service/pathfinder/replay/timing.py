@@ -31,15 +31,18 @@ def wave_problems(rules: Rulebook, plan: Plan) -> Iterator[str]:
         outgoing: dict[str, int] = {}
         incoming: dict[str, int] = {}
         in_group: dict[str, int] = {}
+        moving: list[Migration] = []
         for migration in waves[wave]:
             if accounts.where[migration.instance] != migration.source:
                 yield f"wave {wave}: the instance of migration {migration.id} is not on {migration.source} then"
+                continue
+            moving.append(migration)
             outgoing[migration.source] = outgoing.get(migration.source, 0) + 1
             incoming[migration.dest] = incoming.get(migration.dest, 0) + 1
             for group in members_of.get(migration.instance, ()):
                 in_group[group] = in_group.get(group, 0) + 1
             accounts.hold(migration.instance, migration.dest)
-        for migration in waves[wave]:
+        for migration in moving:
             excess = accounts.excess(migration.instance, migration.dest)
             if excess:
                 yield f"wave {wave}: migration {migration.id} cannot start with the others: {excess}"
@@ -48,7 +51,7 @@ def wave_problems(rules: Rulebook, plan: Plan) -> Iterator[str]:
         yield from _over(f"wave {wave}: incoming migrations of", incoming, limits.per_host)
         yield from _over(f"wave {wave}: migrations of server group", in_group, limits.per_group)
         yield from _over("in one wave: migrations of", {f"wave {wave}": len(waves[wave])}, limits.in_total)
-        for migration in waves[wave]:
+        for migration in moving:
             accounts.release(migration.instance, migration.source)
             accounts.where[migration.instance] = migration.dest
 
