@@ -10,14 +10,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+if TYPE_CHECKING:
+    from vmpath_service.simulator.cloud import SimulatedCloud
 
 BIN = pathlib.Path(sys.executable).parent
+SERVICE = (str(BIN / "vmpath-service"),)
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 COMMAND_SECONDS = 600.0
+QUICK: Mapping[str, Mapping[str, object]] = {
+    "executor": {"poll_seconds": 0.1, "settle_seconds": 0.3, "request_settle_seconds": 2}
+}
+"""Settings for tests on a simulated cloud, which do not want to wait."""
 
 
 def free_port() -> int:
@@ -75,13 +85,11 @@ class Service:
         } | {"OS_CLIENT_CONFIG_FILE": str(clouds_file), "VMPATH_URL": self.url}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it and return once it answers."""
-        import requests
-
+    def start(self, program: Sequence[str] = SERVICE) -> None:
+        """Start it, or ``program`` in its place, and return once it answers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "vmpath-service", "--config-file", str(self.configuration)],
+                [*program, "--config-file", str(self.configuration)],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -90,13 +98,17 @@ class Service:
 
         def answers() -> bool:
             assert self.process is not None
-            assert self.process.poll() is None, f"vmpath-service ended:\n{self.log.read_text()}"
+            assert self.process.poll() is None, f"vmpath-service ended:\n{self._logged()}"
             try:
                 return requests.get(f"{self.url}/healthcheck", timeout=5).status_code == 200
             except requests.RequestException:
                 return False
 
         wait_until(answers, "vmpath-service answers", READY_SECONDS)
+
+    def attempt(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run ``vmpath-service WORDS`` where it ends by itself: it only checks, or cannot start."""
+        return self._run([*SERVICE, "--config-file", str(self.configuration), *words], READY_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL: nothing of it gets to clean up."""
@@ -110,33 +122,8 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(STOP_SECONDS)
 
-    def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
-        """Run ``vmpath WORDS`` against it."""
-        return subprocess.run(
-            [BIN / "vmpath", *words],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def answer(self, *words: str, expected: int = 0, seconds: float = COMMAND_SECONDS) -> Any:
-        """What ``vmpath WORDS -f json`` prints; AssertionError unless it exits with ``expected``."""
-        done = self.command(*words, "-f", "json", seconds=seconds)
-        assert done.returncode == expected, (
-            f"vmpath {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.log.read_text()[-5000:]}"
-        )
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
+        """Have it ended, whatever became of it."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
@@ -145,3 +132,57 @@ class Service:
                 self.process.kill()
                 self.process.wait(STOP_SECONDS)
                 raise
+
+    def command(self, *words: str, seconds: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+        """Run ``vmpath WORDS`` against it."""
+        return self._run([str(BIN / "vmpath"), *words], seconds)
+
+    def answer(self, *words: str, expected: int = 0, seconds: float = COMMAND_SECONDS) -> Any:
+        """What ``vmpath WORDS -f json`` prints; AssertionError unless it exits with ``expected``."""
+        done = self.command(*words, "-f", "json", seconds=seconds)
+        assert done.returncode == expected, (
+            f"vmpath {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self._logged()[-5000:]}"
+        )
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def _logged(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
+
+    def _run(self, words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+def write_clouds(directory: pathlib.Path, cloud: SimulatedCloud) -> pathlib.Path:
+    """A clouds.yaml for a simulated cloud."""
+    path = directory / "clouds.yaml"
+    path.write_text(cloud.clouds_yaml_text())
+    return path
+
+
+def service_on(directory: pathlib.Path, cloud: SimulatedCloud, **more: Mapping[str, object]) -> Service:
+    """A quick service on a simulated cloud, not started yet; ``more`` sections for its configuration."""
+    sections = {name: dict(options) for name, options in QUICK.items()}
+    for name, options in more.items():
+        sections.setdefault(name, {}).update(options)
+    return Service(directory, write_clouds(directory, cloud), "simulated", sections)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 import requests
 
 from tests.functional.conftest import Factory
-from tests.functional.running import service_on
-from tests.programs import wait_until
+from tests.programs import service_on
 
 pytestmark = pytest.mark.filterwarnings("ignore:Support for InfluxDB")
 
@@ -37,31 +35,12 @@ sys.exit(main(sys.argv[1:]))
 
 def test_the_service_serves_without_eventlet(simulated_cloud: Factory, tmp_path: Path) -> None:
     service = service_on(tmp_path, simulated_cloud())
-    log = tmp_path / "service.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-c", WITHOUT_EVENTLET, "--config-file", str(service.configuration)],
-            env=service.environment,
-            stdout=stream,
-            stderr=stream,
-        )
     try:
-
-        def answers() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return requests.get(f"{service.url}/healthcheck", timeout=5).json() == {
-                    "status": "ok",
-                    "parts": {"database": "ok"},
-                }
-            except requests.ConnectionError:
-                return False
-
-        wait_until(answers, "the service answers")
+        service.start([sys.executable, "-c", WITHOUT_EVENTLET])
+        health = requests.get(f"{service.url}/healthcheck", timeout=5)
+        assert health.json() == {"status": "ok", "parts": {"database": "ok"}}
         planned = service.answer("rearrangement", "create", "consolidate", "--dry-run", "--wait")
         assert planned["state"] == "planned"
-        process.terminate()
-        assert process.wait(30) == 0
+        assert service.stop() == 0
     finally:
-        process.kill()
-        process.wait(30)
+        service.end()

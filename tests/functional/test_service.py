@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.functional.conftest import Factory
-from tests.functional.running import planned, servers_by_host, service_on, started, statuses
-from tests.programs import Service, wait_until
+from tests.programs import Service, service_on, wait_until
 from vmpath_service.simulator.clock import ScaledClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.sample import make_sample
@@ -30,6 +30,32 @@ def cloud(simulated_cloud: Factory) -> SimulatedCloud:
 def service(cloud: SimulatedCloud, tmp_path: Path) -> Iterator[Service]:
     with service_on(tmp_path, cloud) as running:
         yield running
+
+
+def servers_by_host(cloud: SimulatedCloud) -> dict[str, set[str]]:
+    """Where Nova says that the servers are."""
+    found: dict[str, set[str]] = {name: set() for name in cloud.world.hosts}
+    for uuid, server in list(cloud.world.servers.items()):
+        if server.host is not None:
+            found[server.host].add(uuid)
+    return found
+
+
+def started(cloud: SimulatedCloud) -> collections.Counter[tuple[str, str, str | None]]:
+    """How often each server was migrated from where to where, by Nova's own records."""
+    return collections.Counter(
+        (each.server, each.source, each.dest_compute) for each in list(cloud.world.migrations.values())
+    )
+
+
+def statuses(cloud: SimulatedCloud) -> collections.Counter[str]:
+    """Nova's migration records by status."""
+    return collections.Counter(each.status for each in list(cloud.world.migrations.values()))
+
+
+def planned(record: Mapping[str, list[Mapping[str, str]]]) -> collections.Counter[tuple[str, str, str]]:
+    """The migrations of a rearrangement, counted in the same way."""
+    return collections.Counter((each["instance"], each["source"], each["dest"]) for each in record["migrations"])
 
 
 def test_consolidate_then_drain(cloud: SimulatedCloud, service: Service) -> None:
