@@ -15,6 +15,7 @@ import msgspec
 
 from vmpath_service.model import files
 from vmpath_service.model.errors import InvalidInput, VmpathError
+from vmpath_service.simulator import chaos
 from vmpath_service.simulator.clock import ScaledClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.faults import HttpFault, parse_fault, read_faults
@@ -85,8 +86,17 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KIND:METHOD:PATH-REGEX[:COUNT]",
-        help="the next COUNT matching requests meet KIND: drop-before, drop-after or a status",
+        help="the next COUNT matching requests meet KIND: drop-before, drop-after, slow or a status",
     )
+    serve.add_argument(
+        "--chaos",
+        action="append",
+        default=[],
+        metavar="RATE|NAME=NUMBER",
+        help="share of requests and migrations that something befalls, and what others do for each"
+        " server and hour; or one rate by its name, such as drop_after=0.1",
+    )
+    serve.add_argument("--seed", type=int, default=0, help="what chance starts from (0)")
     serve.add_argument("--threads", type=_at_least_one, default=8, help="threads that serve (8)")
     serve.add_argument("-f", "--format", choices=("plain", "json"), default="plain")
 
@@ -106,6 +116,10 @@ def _serve(parsed: argparse.Namespace) -> int:
     faults = [_fault(text) for text in parsed.fault]
     if parsed.faults:
         faults += read_faults(parsed.faults)
+    try:
+        disturbed = chaos.parse(parsed.chaos, parsed.seed)
+    except ValueError as error:
+        raise InvalidInput(f"--chaos: {error}") from error
     settings = Settings(
         migration_mbps=parsed.migration_mbps,
         concurrent_live_migrations=parsed.concurrent_live_migrations,
@@ -117,6 +131,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         clock=ScaledClock(parsed.clock_factor),
         settings=settings,
         faults=tuple(faults),
+        chaos=disturbed,
         host=parsed.host,
         port=parsed.port,
         threads=parsed.threads,

@@ -16,6 +16,10 @@ HTTP side, one module for each noun. Metadata of a server steer its migrations:
 ``simulated_abort``
     ``error``: an abort ends cleanly and turns into ERROR some moments later, as with libvirt.
 
+``--chaos RATE --seed N`` (``SimulatedCloud(chaos=…)``, ``POST /simulator/chaos``) lets things go wrong
+by chance, the same for the same seed: requests, migrations, computes, and what others do
+(``chaos.Chaos``).
+
 ``POST /simulator/faults``, ``PUT /simulator/computes/{host}`` and ``/simulator/cells/{cell}``
 disturb a running one from outside, ``GET /simulator`` tells what it was asked (``web.control``).
 """

@@ -11,7 +11,8 @@ import waitress.server
 from waitress import wasyncore
 
 from vmpath_service.model.snapshot import Snapshot
-from vmpath_service.simulator import server_life
+from vmpath_service.simulator import others, server_life
+from vmpath_service.simulator.chaos import Chaos
 from vmpath_service.simulator.clock import Clock, ScaledClock
 from vmpath_service.simulator.faults import HttpFault
 from vmpath_service.simulator.identity import Identity
@@ -29,7 +30,8 @@ class SimulatedCloud:
     """Keystone, Nova and Placement on one loopback port, each under a prefix.
 
     snapshot: what the cloud holds at the start. clock: how its time passes (real time by
-    default). port 0: any free one. Use it as a context manager, or `start` and `stop` it.
+    default). chaos: what goes wrong by itself (nothing by default). port 0: any free one. Use it as
+    a context manager, or `start` and `stop` it.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class SimulatedCloud:
         clock: Clock | None = None,
         settings: Settings | None = None,
         faults: tuple[HttpFault, ...] = (),
+        chaos: Chaos | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         threads: int = 8,
@@ -46,6 +49,8 @@ class SimulatedCloud:
         self.clock = clock or ScaledClock()
         self.settings = settings or Settings()
         self.world: World = load(snapshot, self.clock, self.settings)
+        if chaos is not None:
+            others.unsettle(self.world, chaos)
         self.site = Site(self.world, Identity(self.settings))
         for fault in faults:
             self.site.faults.add(fault)
@@ -67,6 +72,12 @@ class SimulatedCloud:
     def add_fault(self, fault: HttpFault) -> None:
         """Let the next matching requests meet a fault."""
         self.site.faults.add(fault)
+
+    def unsettle(self, chaos: Chaos) -> None:
+        """Let this chaos reign from now on."""
+        with self.world.lock:
+            self.world.advance()
+            others.unsettle(self.world, chaos)
 
     def kill_compute(self, host: str) -> None:
         """Let a host's nova-compute die; its service counts as down only some time later."""

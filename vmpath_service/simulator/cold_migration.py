@@ -1,31 +1,40 @@
-"""The life of a cold migration, up to the operator's confirming or reverting it."""
+"""The life of a cold migration, or a resize, up to the operator's confirming or reverting it."""
 
 from __future__ import annotations
 
+import dataclasses
+
 from vmpath_service.simulator import scheduling
-from vmpath_service.simulator.records import Migration, Server, address_of
+from vmpath_service.simulator.flavors import shape_of
+from vmpath_service.simulator.records import Flavor, Migration, Server, address_of
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
 
-KIND = "migration"
+KIND, RESIZE = "migration", "resize"
 
 
-def ask(world: World, server: Server, wanted: str | None) -> None:
-    """Take a request to migrate cold.
+def ask(world: World, server: Server, wanted: str | None, flavor: Flavor | None = None) -> None:
+    """Take a request to migrate cold, or, with a flavor, to resize.
 
-    Raises Refused: 409 for a server in the wrong state, 400 for an unknown host or the present.
+    Raises Refused: 409 for a server in the wrong state, 400 for an unknown host or the present,
+    or for the present flavor.
     """
+    verb = "migrate" if flavor is None else "resize"
     if server.vm_state not in ("active", "stopped"):
-        raise not_in_state(server.uuid, "vm_state", server.vm_state, "migrate")
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, verb)
     if server.task_state is not None:
-        raise not_in_state(server.uuid, "task_state", server.task_state, "migrate")
+        raise not_in_state(server.uuid, "task_state", server.task_state, verb)
+    if server.host is None:
+        raise Refused(409, f"Instance {server.uuid} is not ready")
     if wanted is not None and wanted not in world.hosts:
         raise Refused(400, f"Compute host {wanted} could not be found.")
     if wanted is not None and wanted == server.host:
         raise Refused(400, "Cannot migrate to the host where the server exists.")
+    if flavor is not None and flavor.id == server.flavor.id:
+        raise Refused(400, "When resizing, instances must change flavor!")
     server.task_state = "resize_prep"
     world.touch(server)
-    world.after(world.settings.overhead_s * 0.05, _conduct, world, server, wanted)
+    world.after(world.settings.overhead_s * 0.05, _conduct, world, server, wanted, flavor)
 
 
 def confirm(world: World, server: Server) -> None:
@@ -55,17 +64,22 @@ def _finished(world: World, server: Server, action: str) -> Migration:
     return migration
 
 
-def _conduct(world: World, server: Server, wanted: str | None) -> None:
+def _conduct(world: World, server: Server, wanted: str | None, flavor: Flavor | None) -> None:
     if server.uuid not in world.servers or server.host is None:
         return
     source = world.hosts[server.host]
-    migration = world.new_migration(server, source.name, None, KIND, "pre-migrating")
+    migration = world.new_migration(server, source.name, None, KIND if flavor is None else RESIZE, "pre-migrating")
+    asked = server
+    if flavor is not None:
+        migration.before, migration.after = server.shape, shape_of(flavor)
+        asked = dataclasses.replace(server)
+        asked.reshape(migration.after)
     if wanted is None:
-        target = scheduling.choose(world, server, live=False)
+        target = scheduling.choose(world, asked, live=False)
         reason = None if target else "no host admits it"
     else:
         target = world.hosts[wanted]
-        reason = scheduling.refusal(world, server, target, live=False)
+        reason = scheduling.refusal(world, asked, target, live=False)
     if reason is not None or target is None:
         server.fault = (world.now, 500, f"No valid host was found. {reason}")
         world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _refused)
@@ -99,6 +113,8 @@ def _copying(world: World, migration: Migration) -> None:
 def _finishing(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
     world.place(server, migration.target)
+    if migration.after is not None:
+        server.reshape(migration.after)
     server.task_state = "resize_finish"
     migration.dest_host = address_of(world.hosts[migration.target or ""])
     world.set_status(migration, "post-migrating")
@@ -124,6 +140,8 @@ def _reverted(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
     world.give_back(server, migration)
     world.place(server, migration.source)
+    if migration.before is not None:
+        server.reshape(migration.before)
     world.set_status(migration, "reverted")
     _end_resize(world, server)
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from vmpath_service.model.errors import InvalidFile
 
-Kind = Literal["drop-before", "drop-after", "429", "503", "500", "502", "504"]
+Kind = Literal["drop-before", "drop-after", "slow", "429", "503", "500", "502", "504"]
 KINDS = get_args(Kind)
 
 
@@ -18,8 +18,9 @@ class HttpFault:
     """The next `count` requests whose method and path match meet `kind`.
 
     drop-before: the connection is closed before anything is done; drop-after: it is done, and the
-    answer is lost; a number: that status is answered, nothing is done. retry_after_s goes with 429
-    and 503. method `*` is any; path is a regular expression searched in the path.
+    answer is lost; slow: it is done, and answered delay_s real seconds later; a number: that status is
+    answered, nothing is done. retry_after_s goes with 429 and 503. method `*` is any; path is a
+    regular expression searched in the path.
     """
 
     kind: Kind
@@ -27,6 +28,7 @@ class HttpFault:
     path: str
     count: int = 1
     retry_after_s: int | None = None
+    delay_s: float = 1.0
 
     def matches(self, method: str, path: str) -> bool:
         return self.count > 0 and self.method in ("*", method) and re.search(self.path, path) is not None

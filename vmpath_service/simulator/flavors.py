@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
-from vmpath_service.simulator.records import Flavor
+from vmpath_service.simulator.records import Flavor, Shape
 from vmpath_service.simulator.world import uuid_of
 
 COUNTED = ("VCPU", "PCPU", "MEMORY_MB", "DISK_GB")
@@ -47,3 +47,13 @@ def resources_of(flavor: Flavor) -> dict[str, int]:
         if key.startswith("resources:"):
             amounts[key.removeprefix("resources:")] = int(value)
     return {name: amount for name, amount in amounts.items() if amount}
+
+
+def shape_of(flavor: Flavor) -> Shape:
+    """What a server of this flavor takes, and the traits that it asks its host for."""
+    return Shape(flavor, resources_of(flavor), _traits(flavor, "required"), _traits(flavor, "forbidden"))
+
+
+def _traits(flavor: Flavor, kind: str) -> tuple[str, ...]:
+    specs = flavor.extra_specs.items()
+    return tuple(key.removeprefix("trait:") for key, value in specs if key.startswith("trait:") and value == kind)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from vmpath_service.simulator import memory_copy, scheduling
 from vmpath_service.simulator.records import Host, MemoryBehaviour, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -24,6 +26,7 @@ def ask(world: World, server: Server, target: str | None) -> None:
         raise not_in_state(server.uuid, "task_state", server.task_state, "os-migrateLive")
     if target is not None and target not in world.hosts:
         raise Refused(400, f"Compute host {target} could not be found.")
+    _source_of(world, server)
     server.task_state = "migrating"
     world.touch(server)
     world.after(world.settings.overhead_s * TO_CONDUCTOR, _conduct, world, server, target)
@@ -131,7 +134,7 @@ def _wrong_status(migration: Migration, action: str) -> Refused:
 
 def _source_of(world: World, server: Server) -> Host:
     if server.host is None:
-        raise not_in_state(server.uuid, "host", None, "os-migrateLive")
+        raise Refused(409, f"Instance {server.uuid} is not ready")
     return world.hosts[server.host]
 
 
@@ -141,9 +144,12 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
     overhead = world.settings.overhead_s
     source = _source_of(world, server)
     migration = world.new_migration(server, source.name, None, KIND, "accepted")
+    migration.fate = world.disorder.fate(server.uuid)
     target = world.hosts[wanted] if wanted is not None else None
     reason: str | None = None
-    if not world.is_up(source):
+    if migration.fate == "refuse":
+        reason = "There are not enough hosts available."
+    elif not world.is_up(source):
         reason = f"Compute service of {source.name} is unavailable at this time."
     elif target is None:
         target = scheduling.choose(world, server, live=True)
@@ -157,7 +163,7 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
     world.claim(server, migration, target)
     if not target.alive:
         world.after_unless_changed(migration, world.settings.dead_target_timeout_s, _refused)
-    elif server.metadata.get("lab_fail") in ("check_dest", "check_source"):
+    elif _failure(server, migration) in ("check_dest", "check_source"):
         world.after_unless_changed(migration, overhead * CHECKS, _refused)
     else:
         world.after_unless_changed(migration, overhead * CHECKS, _reach_source)
@@ -192,7 +198,7 @@ def _fill_slots(world: World, source: Host) -> None:
         source.copying.add(migration.number)
         migration.phase = "preparing"
         world.set_status(migration, "preparing")
-        fails = world.servers[migration.server].metadata.get("lab_fail") == "pre"
+        fails = _failure(world.servers[migration.server], migration) == "pre"
         world.after_unless_changed(
             migration,
             world.settings.overhead_s * PREPARING,
@@ -206,6 +212,11 @@ def _leave_source(world: World, migration: Migration) -> None:
     if migration.number in source.waiting:
         source.waiting.remove(migration.number)
     _fill_slots(world, source)
+
+
+def _failure(server: Server, migration: Migration) -> str:
+    """Where it is to fail: what its metadata ask for, else what chance has chosen."""
+    return server.metadata.get("lab_fail") or migration.fate or ""
 
 
 def _rate_mb_s(world: World, server: Server) -> float:
@@ -235,13 +246,13 @@ def _start_copying(world: World, migration: Migration) -> None:
         world.now,
         server.resources.get("MEMORY_MB", 0),
         _rate_mb_s(world, server),
-        _behaviour(server),
+        MemoryBehaviour(dirty_mb_s=math.inf) if migration.fate == "hang" else _behaviour(server),
         every,
     )
     migration.copy = copy
     migration.phase = "copying"
     world.set_status(migration, "running")
-    failing = {"mid": _failed, "raise": _raised}.get(server.metadata.get("lab_fail", ""))
+    failing = {"mid": _failed, "raise": _raised}.get(_failure(server, migration))
     if failing is not None:
         share = float(server.metadata.get("lab_fail_at", 0.5))
         seconds = copy.duration_s if copy.duration_s is not None else copy.first_pass_s
@@ -253,7 +264,7 @@ def _start_copying(world: World, migration: Migration) -> None:
 def _switch(world: World, migration: Migration) -> None:
     migration.phase = "switching"
     overhead, lag = world.settings.overhead_s, world.settings.host_update_lag_s
-    if world.servers[migration.server].metadata.get("lab_fail") == "post_dest":
+    if _failure(world.servers[migration.server], migration) == "post_dest":
         world.after_unless_changed(migration, overhead * SWITCHING, _failed_at_target)
     elif lag > 0:
         world.after_unless_changed(migration, overhead * (SWITCHING + COMPLETING), _completed)

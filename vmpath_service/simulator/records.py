@@ -108,6 +108,16 @@ class MemoryBehaviour:
     working_set_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a resize changes about a server."""
+
+    flavor: Flavor
+    resources: dict[str, int]
+    required_traits: tuple[str, ...] = ()
+    forbidden_traits: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Server:
     number: int
@@ -144,6 +154,14 @@ class Server:
     state_before_resize: str | None = None
     migration: int | None = None
     deleted_at: float | None = None
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.flavor, self.resources, self.required_traits, self.forbidden_traits)
+
+    def reshape(self, shape: Shape) -> None:
+        self.flavor, self.resources = shape.flavor, shape.resources
+        self.required_traits, self.forbidden_traits = shape.required_traits, shape.forbidden_traits
 
 
 @dataclass(slots=True)
@@ -182,3 +200,8 @@ class Migration:
     epoch: int = 0
     cancel_asked: bool = False
     post_copy: bool = False
+    # What chance has chosen for it, in the words of `lab_fail`, or `refuse` or `hang`.
+    fate: str | None = None
+    # Of a resize: what the server was, and what it becomes.
+    before: Shape | None = None
+    after: Shape | None = None

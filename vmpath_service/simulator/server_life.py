@@ -47,6 +47,8 @@ def change_power(world: World, server: Server, action: str) -> None:
         raise not_in_state(server.uuid, "vm_state", server.vm_state, _verb(action))
     if server.task_state is not None:
         raise not_in_state(server.uuid, "task_state", server.task_state, _verb(action))
+    if server.host is None:
+        raise Refused(409, f"Instance {server.uuid} is not ready")
     server.task_state = task
     world.touch(server)
     world.after(world.settings.action_s, _power_changed, world, server, task, after, power)

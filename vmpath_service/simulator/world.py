@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from vmpath_service.simulator.clock import Clock
+from vmpath_service.simulator.disorder import Disorder
 from vmpath_service.simulator.ledger import Ledger, Provider
 from vmpath_service.simulator.records import (
     ENDED,
@@ -44,6 +45,7 @@ class World:
         self.lock = threading.RLock()
         self.now = clock.now()
         self.ledger = Ledger()
+        self.disorder = Disorder()
         self.hosts: dict[str, Host] = {}
         self.hosts_by_uuid: dict[str, Host] = {}
         self.hosts_by_service: dict[str, Host] = {}
@@ -227,7 +229,7 @@ class World:
         if self.hosts[migration.source].uuid in held:
             self.ledger.hand_over(server.uuid, migration.uuid)
             held = {}
-        held[target.uuid] = server.resources
+        held[target.uuid] = migration.after.resources if migration.after else server.resources
         self.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
         self.set_target(migration, target.name)
 

@@ -21,6 +21,7 @@ from vmpath_service.model.snapshot import (
 )
 from vmpath_service.simulator import cold_migration, live_migration, server_life
 from vmpath_service.simulator.clock import SteppedClock
+from vmpath_service.simulator.flavors import flavor_of
 from vmpath_service.simulator.loading import load
 from vmpath_service.simulator.records import ENDED, Server
 from vmpath_service.simulator.refusals import Refused
@@ -84,25 +85,33 @@ def check_server(world: World, server: Server) -> None:
         # A driver raised before: nobody put the books of this server in order, in Nova neither.
         return
     held = world.ledger.held_by(server.uuid)
-    assert all(amounts == server.resources for amounts in held.values())
+    if server.host is None:
+        # It fitted nowhere when it was to be booted.
+        assert not held
+        return
     assert len(held) == 1
     [provider] = held
     home = world.hosts[server.host or ""].uuid
     migration = world.migrations.get(server.migration or 0)
+    before = after = server.resources
+    if migration is not None and migration.uuid in world.ledger.consumers:
+        before = migration.before.resources if migration.before else before
+        after = migration.after.resources if migration.after else after
+    assert held[provider] == after
     if migration is None:
         assert provider == home
     elif migration.uuid in world.ledger.consumers:
         # While its migration holds the source, the server itself holds the target.
         assert provider == world.hosts[migration.target or ""].uuid
         source = world.hosts[migration.source].uuid
-        assert world.ledger.held_by(migration.uuid) == {source: server.resources}
+        assert world.ledger.held_by(migration.uuid) == {source: before}
     elif migration.phase != "switching":
         assert provider == home
 
 
 Step = tuple[str, int, int, float]
 ACTIONS = (
-    "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "confirm",
+    "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "resize", "confirm",
     "revert", "revert", "delete", "reset", "fail", "fail", "wait",
 )  # fmt: skip
 # Long walks: most of what may happen takes several steps one after the other.
@@ -125,7 +134,7 @@ def act(world: World, step: Step) -> None:
         return
     migration = world.migrations.get(server.migration or 0)
     busy = migration is not None and (migration.status not in ENDED or migration.phase == "switching")
-    if action in ("migrate", "cold") and busy and server.task_state is None:
+    if action in ("migrate", "cold", "resize") and busy and server.task_state is None:
         # Reset under a migration that goes on: what Nova makes of a second one is not simulated.
         return
     if action == "migrate":
@@ -138,6 +147,9 @@ def act(world: World, step: Step) -> None:
         server_life.change_power(world, server, f"os-{action}")
     elif action == "cold":
         cold_migration.ask(world, server, HOSTS[place])
+    elif action == "resize":
+        amounts = {"MEMORY_MB": 500 * (1 + place), "VCPU": 1 + number % 3}
+        cold_migration.ask(world, server, None, flavor_of(None, amounts, {}))
     elif action == "confirm":
         cold_migration.confirm(world, server)
     elif action == "revert":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -72,6 +73,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (one + "/migrations/{migration_id}/action", under_way, "action"),
         ("/simulator", control, None),
         ("/simulator/faults", control, "faults"),
+        ("/simulator/chaos", control, "chaos"),
         ("/simulator/computes/{host}", control, "compute"),
         ("/simulator/cells/{cell}", control, "cell"),
         ("/placement", versions.PlacementVersions(), None),
@@ -103,13 +105,17 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         fault = self._site.faults.take(method, path)
-        if fault is not None and fault.kind != "drop-after":
+        if fault is None and not path.startswith("/simulator"):
+            fault = self._site.world.disorder.request(method, path)
+        if fault is not None and fault.kind not in ("drop-after", "slow"):
             return self._fail(fault, environ, start_response)
         with self._site.world.lock:
             self._site.world.advance()
             self._site.served[method] += 1
             answer: list[bytes] = list(self._falcon(environ, start_response))
-        if fault is not None:
+        if fault is not None and fault.kind == "slow":
+            time.sleep(fault.delay_s)
+        elif fault is not None:
             _hang_up(environ)
         return answer
 

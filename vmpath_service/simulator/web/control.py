@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import falcon
 
-from vmpath_service.simulator import server_life
+from vmpath_service.simulator import chaos, others, server_life
 from vmpath_service.simulator.faults import parse_fault
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.site import Site, answer, body_of
 
 
 class Control:
-    """GET /simulator, POST /simulator/faults, PUT /simulator/computes/{host} and cells/{cell}."""
+    """GET /simulator, POST /simulator/faults and chaos, PUT /simulator/computes/{host} and cells/{cell}."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Its time, what it was asked (by method), and what it was asked and does not know."""
+        """Its time, what it was asked (by method), what it was asked and does not know, and its chaos."""
         answer(
             resp,
             {
                 "now": self._site.world.now,
                 "served": dict(self._site.served),
                 "unknown": dict(self._site.unknown),
+                "chaos": {
+                    "settings": dataclasses.asdict(self._site.world.disorder.chaos),
+                    "counted": dict(self._site.world.disorder.counted),
+                },
             },
         )
 
@@ -34,6 +40,15 @@ class Control:
         except ValueError as error:
             raise Refused(400, str(error)) from None
         self._site.faults.add(fault)
+        resp.status = 204
+
+    def on_post_chaos(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The names and numbers of `chaos.Chaos`, and `rate`; {} lets peace return."""
+        try:
+            chosen = chaos.from_fields(body_of(req))
+        except ValueError as error:
+            raise Refused(400, str(error)) from None
+        others.unsettle(self._site.world, chosen)
         resp.status = 204
 
     def on_put_compute(self, req: falcon.Request, resp: falcon.Response, host: str) -> None:

@@ -93,7 +93,8 @@ class Migrations:
         return not ("changes-before" in given and changed > moment_of(given["changes-before"], "changes-before"))
 
     def _shown(self, req: falcon.Request, migration: Migration) -> dict[str, Any]:
-        number = self._flavor_number(migration.flavor)
+        before, after = migration.before, migration.after
+        old = self._flavor_number(before.flavor.id if before else migration.flavor)
         updated = migration.updated_at
         shown: dict[str, Any] = {
             "id": migration.number,
@@ -104,8 +105,8 @@ class Migrations:
             "source_node": migration.source_node,
             "dest_node": migration.dest_node,
             "dest_host": migration.dest_host,
-            "old_instance_type_id": number,
-            "new_instance_type_id": number,
+            "old_instance_type_id": old,
+            "new_instance_type_id": self._flavor_number(after.flavor.id) if after else old,
             "instance_uuid": migration.server,
             "status": migration.status,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from vmpath_service.simulator import cold_migration, live_migration, server_life
+from vmpath_service.simulator import cold_migration, live_migration, others, server_life
 from vmpath_service.simulator.records import Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.servers import find_server
@@ -24,6 +24,7 @@ class ServerActions:
         self._actions: dict[str, Action] = {
             "os-migrateLive": self._migrate_live,
             "migrate": self._migrate,
+            "resize": self._resize,
             "confirmResize": self._confirm,
             "revertResize": self._revert,
             "lock": self._lock,
@@ -60,6 +61,7 @@ class ServerActions:
         if details.get("force") in (True, "true", "True"):
             raise self._site.does_not_know("os-migrateLive with force")
         live_migration.ask(self._site.world, server, details["host"])
+        others.repeat_request(self._site.world, server, details["host"])
         return 202
 
     def _migrate(self, req: falcon.Request, server: Server, details: Any) -> int:
@@ -69,6 +71,15 @@ class ServerActions:
             _need_fields("migrate", details, {"host"}, set())
             wanted = details.get("host")
         cold_migration.ask(self._site.world, server, wanted)
+        return 202
+
+    def _resize(self, req: falcon.Request, server: Server, details: Any) -> int:
+        self._need_unlocked(req, server)
+        _need_fields("resize", details, {"flavorRef", "OS-DCF:diskConfig"}, {"flavorRef"})
+        flavor = self._site.world.flavors.get(str(details["flavorRef"]))
+        if flavor is None:
+            raise Refused(404, f"Flavor {details['flavorRef']} could not be found.")
+        cold_migration.ask(self._site.world, server, None, flavor)
         return 202
 
     def _confirm(self, req: falcon.Request, server: Server, details: Any) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import server_life
-from vmpath_service.simulator.flavors import resources_of
+from vmpath_service.simulator.flavors import shape_of
 from vmpath_service.simulator.records import Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web import server_view
@@ -173,7 +173,7 @@ class Servers:
         flavor = world.flavors.get(str(asked["flavorRef"]))
         if flavor is None:
             raise Refused(400, f"Flavor {asked['flavorRef']} could not be found.")
-        user = token_of(req).user
+        user, shape = token_of(req).user, shape_of(flavor)
         zone = asked.get("availability_zone")
         if zone is not None and all(h.zone != zone for h in world.hosts.values()):
             raise Refused(400, "The requested availability zone is not available")
@@ -185,7 +185,7 @@ class Servers:
             user_id=user.id,
             host=None,
             flavor=flavor,
-            resources=resources_of(flavor),
+            resources=shape.resources,
             created_at=world.now,
             updated_at=world.now,
             image=asked.get("imageRef") or None,
@@ -194,8 +194,8 @@ class Servers:
             description=asked.get("description"),
             pinned_zone=zone,
             hints=hints or None,
-            required_traits=_traits(flavor.extra_specs, "required"),
-            forbidden_traits=_traits(flavor.extra_specs, "forbidden"),
+            required_traits=shape.required_traits,
+            forbidden_traits=shape.forbidden_traits,
         )
         for name in hints.get("group", ()):
             group = world.groups.get(name)
@@ -263,12 +263,6 @@ def _behind(servers: list[Server], marker: Server | None) -> Iterator[Server]:
     for server in servers:
         if marker is None or _newest_first(server) > _newest_first(marker):
             yield server
-
-
-def _traits(extra_specs: dict[str, str], kind: str) -> tuple[str, ...]:
-    return tuple(
-        key.removeprefix("trait:") for key, value in extra_specs.items() if key.startswith("trait:") and value == kind
-    )
 
 
 def _hints(body: dict[str, Any]) -> dict[str, list[str]]:
