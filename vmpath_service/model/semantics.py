@@ -54,6 +54,7 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
         instances.add(instance.uuid)
         if instance.host is not None and instance.host not in hosts:
             yield Problem(f"/instances/{position}/host", f"there is no host {instance.host!r} in /hosts")
+    where = {instance.uuid: instance.host for instance in snapshot.instances} if snapshot.in_flight else {}
     for position, flight in enumerate(snapshot.in_flight):
         place = f"/in_flight/{position}"
         if flight.instance not in instances:
@@ -61,6 +62,12 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
         for end, name in (("source", flight.source), ("dest", flight.dest)):
             if name not in hosts:
                 yield Problem(f"{place}/{end}", f"there is no host {name!r} in /hosts")
+        if where.get(flight.instance, flight.source) not in (flight.source, flight.dest):
+            yield Problem(
+                f"{place}/instance",
+                f"instance {flight.instance!r} is on {where[flight.instance]!r}, expected {flight.source!r} or "
+                f"{flight.dest!r}",
+            )
     yield from _group_problems(snapshot, instances)
 
 
