@@ -85,10 +85,11 @@ def _group(world: World, server: Server, target: Host) -> str | None:
         there = sum(1 for member in others if _counts_at(world, member, target.name))
         if there >= group.most_per_host:
             return f"server group {group.name} has {there} members on {target.name}"
-    if group.policy == "affinity" and not any(
-        world.servers[member].host == target.name for member in others if member in world.servers
-    ):
-        return f"server group {group.name} has no member on {target.name}"
+    if group.policy == "affinity":
+        present = {world.servers[member].host for member in group.members if member in world.servers} - {None}
+        # The first member of all is free to go anywhere.
+        if present and target.name not in present:
+            return f"server group {group.name} has no member on {target.name}"
     return None
 
 
