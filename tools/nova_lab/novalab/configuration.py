@@ -8,9 +8,12 @@ import shutil
 import uuid
 from pathlib import Path
 
+from novalab.identity import RESTRICTED
 from novalab.settings import REGION, LabError, Layout, Settings
 
 TEMPLATES = Path(__file__).parent.parent / "conf"
+#: the samples that operators are given, so that the lab proves them
+POLICIES = Path(__file__).parents[3] / "etc" / "vmpath" / "openstack"
 
 
 def database_url(layout: Layout, name: str) -> str:
@@ -61,6 +64,7 @@ def _values(layout: Layout, settings: Settings) -> dict[str, str]:
         "RUN": str(layout.run),
         "LOG": str(layout.logs),
         "VENV": str(layout.venv),
+        "POLICIES": str(POLICIES),
         "DB": "mysql+pymysql://root@localhost",
         "SOCKET": str(layout.socket),
         "KEYSTONE_URL": settings.keystone_url,
@@ -92,7 +96,7 @@ def write_gunicorn(layout: Layout, name: str, port: int, threads: int, module: s
 
 
 def write_client_files(layout: Layout, settings: Settings) -> None:
-    """clouds.yaml (JSON, which is YAML) for the administrator and an ordinary user."""
+    """clouds.yaml (JSON, which is YAML): the administrator, an ordinary user, vmpath's rights."""
     clouds = {
         cloud: {
             "auth": {
@@ -106,7 +110,11 @@ def write_client_files(layout: Layout, settings: Settings) -> None:
             "region_name": REGION,
             "identity_api_version": 3,
         }
-        for cloud, user in (("novalab", "admin"), ("novalab-demo", "demo"))
+        for cloud, user in (
+            ("novalab", "admin"),
+            ("novalab-demo", "demo"),
+            ("novalab-vmpath", RESTRICTED),
+        )
     }
     layout.clouds.write_text(json.dumps({"clouds": clouds}, indent=2) + "\n")
 

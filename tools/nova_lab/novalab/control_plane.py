@@ -80,11 +80,14 @@ class ControlPlane:
         self._start_database()
         self._say("broker and database up")
         synced = self.layout.run / "db" / ".synced"
-        if not synced.exists():
+        known = synced.exists()
+        if not known:
             self._make_schemas()
             synced.touch()
             self._say("schemas made")
         self._start_services()
+        if known:  # by an earlier version of this program, perhaps
+            identity.fill_identity(self.cloud, self.settings)
         self._say("APIs up")
         self._start_computes(computes)
         self._say(f"{computes} computes up")

@@ -13,6 +13,8 @@ from novalab.settings import REGION, Settings
 #: flavors of a fresh lab: name, MiB of memory, VCPUs, GiB of disk
 FLAVORS = (("lab.tiny", 256, 1, 1), ("lab.small", 1024, 1, 1), ("lab.big", 16384, 8, 20))
 SERVICES = ("nova", "placement", "glance", "neutron")
+#: user, project and only role of the one that etc/vmpath/openstack gives the rights of vmpath
+RESTRICTED = "vmpath"
 
 
 class Cloud:
@@ -64,18 +66,21 @@ class Cloud:
 
 def fill_identity(cloud: Cloud, settings: Settings) -> None:
     """Users, projects, services and endpoints; may be repeated."""
-    projects = _ensure(cloud, "projects", "project", ("service", "demo"), domain_id="default")
+    projects = _ensure(
+        cloud, "projects", "project", ("service", "demo", RESTRICTED), domain_id="default"
+    )
     users = _ensure(
         cloud,
         "users",
         "user",
-        (*SERVICES, "demo"),
+        (*SERVICES, "demo", RESTRICTED),
         domain_id="default",
         password=settings.password,
     )
-    roles = {role["name"]: role["id"] for role in cloud.identity.get("/roles").json()["roles"]}
+    roles = _ensure(cloud, "roles", "role", (RESTRICTED,))
     grants = [("service", name, role) for name in SERVICES for role in ("admin", "service")]
-    for project, user, role in [*grants, ("demo", "demo", "member")]:
+    grants += [("demo", "demo", "member"), (RESTRICTED, RESTRICTED, RESTRICTED)]
+    for project, user, role in grants:
         cloud.identity.put(f"/projects/{projects[project]}/users/{users[user]}/roles/{roles[role]}")
     endpoints = cloud.identity.get("/endpoints").json()["endpoints"]
     known = {(entry["service_id"], entry["interface"]) for entry in endpoints}
