@@ -1,9 +1,9 @@
 """Directives that write the reference from the code, so that it cannot say anything else.
 
-``.. policy-driver:: DRIVER`` is a policy's description with a table of its own options, ``.. policy-guards::`` of those that all
-policies share, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help:: MODULE`` every
-subcommand of a program whose module has a function ``_parser``. ``.. example::`` runs the offline commands of
-``vmpath`` in its lines, in the directory ``examples``, and shows what they say; ``:status:`` is what they exit with.
+``.. policy-driver:: DRIVER`` is a policy's description with a table of its own options, ``.. policy-guards::`` a table
+of those that all policies share, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help::
+MODULE`` every subcommand of a program whose module has a function ``_parser``. ``.. example::`` runs the offline
+commands of ``vmpath`` in its lines, in the directory ``examples``, and shows what they say.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from vmpath_service.policies import registry
 from vmpath_service.policies.base import GUARDS
 
 _OWN_GROUPS = ("positional arguments", "options")
+_ANSWERS = (0, 3, 4)
+"""Exit statuses that are an answer; with others an example is wrong."""
 
 
 class _Written(SphinxDirective):
@@ -92,7 +94,6 @@ class ProgramHelp(_Written):
 
 class Example(_Written):
     has_content = True
-    option_spec = {"status": int}
 
     def lines(self) -> Iterator[str]:
         yield ".. code-block:: console"
@@ -116,10 +117,10 @@ class Example(_Written):
             text=True,
             timeout=60,
         )
-        wanted = self.options.get("status", 0)
-        if done.returncode != wanted:
-            raise self.error(f"{command} ended with {done.returncode}, not {wanted}: {done.stdout}")
-        return done.stdout.splitlines()
+        if done.returncode not in _ANSWERS:
+            raise self.error(f"{command} ended with {done.returncode}: {done.stdout}")
+        status = ["$ echo $?", str(done.returncode)] if done.returncode else []
+        return [*filter(None, done.stdout.splitlines()), *status]
 
 
 def _option_table(options: Iterable[Option]) -> Iterator[str]:
