@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from vmpath_service.cli.abridged import in_line
 from vmpath_service.model.snapshot import Host, Instance, ServerGroup, Snapshot
 
 
@@ -20,27 +21,36 @@ class Difference:
     after: str
 
 
-def differences(before: Snapshot, after: Snapshot) -> Iterator[Difference]:
-    """Hosts, then instances, then server groups, each in the order of the first snapshot, newcomers last."""
+def differences(before: Snapshot, after: Snapshot, most: int | None = None) -> Iterator[Difference]:
+    """Hosts, then instances, then server groups, each in the order of the first snapshot, newcomers last.
+
+    ``most``: of longer lists only as many names, first those that the other snapshot does not have.
+    """
     yield from _compare(
         "host",
         {host.name: (host.name, _host(host)) for host in before.hosts},
         {host.name: (host.name, _host(host)) for host in after.hosts},
+        most,
     )
     yield from _compare(
         "instance",
         {each.uuid: (each.label(), _instance(each)) for each in before.instances},
         {each.uuid: (each.label(), _instance(each)) for each in after.instances},
+        most,
     )
     yield from _compare(
         "server group",
         {group.uuid: (group.name or group.uuid, _group(group)) for group in before.server_groups},
         {group.uuid: (group.name or group.uuid, _group(group)) for group in after.server_groups},
+        most,
     )
 
 
 def _compare(
-    what: str, old: dict[str, tuple[str, dict[str, Any]]], new: dict[str, tuple[str, dict[str, Any]]]
+    what: str,
+    old: dict[str, tuple[str, dict[str, Any]]],
+    new: dict[str, tuple[str, dict[str, Any]]],
+    most: int | None,
 ) -> Iterator[Difference]:
     for key, (label, aspects) in old.items():
         if key not in new:
@@ -50,7 +60,7 @@ def _compare(
         for aspect in sorted(aspects.keys() | fresh.keys()):
             was, is_now = aspects.get(aspect), fresh.get(aspect)
             if was != is_now:
-                yield Difference(what, label, aspect, _text(was), _text(is_now))
+                yield Difference(what, label, aspect, _text(was, is_now, most), _text(is_now, was, most))
     for key, (label, _) in new.items():
         if key not in old:
             yield Difference(what, label, "", "not there", "new")
@@ -86,9 +96,12 @@ def _group(group: ServerGroup) -> dict[str, Any]:
     return {"policy": group.policy, "max_per_host": group.max_per_host(), "members": sorted(group.members)}
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, other: Any, most: int | None) -> str:
     if value is None:
         return "-"
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
+        if most is None or len(value) <= most:
+            return ", ".join(map(str, value)) or "-"
+        common = frozenset(other or ())
+        return in_line(sorted(value, key=lambda name: name in common), most)
     return str(value)

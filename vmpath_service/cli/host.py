@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vmpath_service.cli.abridged import in_line
 from vmpath_service.cli.bars import UNITS, Fill, in_order
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import BarLister, ShowOne
@@ -44,7 +45,7 @@ class Show(ShowOne):
         if parsed_args.formatter in ("json", "yaml"):
             return self.dict2columns(host)
         shown = {name: value for name, value in host.items() if name not in ("capacity", "used")}
-        listed = {name: ", ".join(map(str, value)) for name, value in shown.items() if isinstance(value, list)}
+        listed = {name: in_line(value) for name, value in shown.items() if isinstance(value, list)}
         return self.dict2columns(shown | listed | {name: fill(host, name) for name in in_order(host["capacity"])})
 
 

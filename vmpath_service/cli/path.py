@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vmpath_service.cli import arguments
+from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.command import DocumentLister, ShowOne
 from vmpath_service.cli.ticker import Ticker
 
@@ -180,8 +181,9 @@ class Check(ShowOne):
             self.tell(f"note: the plan was made from another snapshot than {parsed_args.snapshot} ({plan.snapshot})")
         problems = check_plan(snapshot, plan).problems
         self.status = 1 if problems else 0
-        for problem in problems:
-            self.tell(f"the plan breaks: {problem}")
+        hint = "-f json shows all"
+        for line in lines([f"the plan breaks: {problem}" for problem in problems], hint):
+            self.tell(line)
         columns = ("holds", "outcome", "migrations", "makespan_s", "problems")
-        listed = list(problems) if parsed_args.formatter in ("json", "yaml") else "\n".join(problems)
+        listed = list(problems) if parsed_args.formatter in ("json", "yaml") else "\n".join(lines(problems, hint))
         return columns, (not problems, plan.outcome, len(plan.migrations), plan.summary.makespan_s, listed)

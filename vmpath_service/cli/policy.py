@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vmpath_service.cli.abridged import in_line
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.model.errors import NotFound
@@ -19,7 +20,7 @@ def find_policy(client: Client, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = policies[name]
         return found
     close = difflib.get_close_matches(name, policies, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(policies)) or 'none'}"
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {in_line(sorted(policies)) or 'none'}"
     raise NotFound(f"there is no policy {name!r}; {hint}")
 
 
@@ -59,5 +60,5 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}:{share:.4g}" for name, share in value.items()) or "(none)"
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "(none)"
+        return in_line(value) or "(none)"
     return str(value)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vmpath_service.cli import scope
+from vmpath_service.cli.abridged import MOST, in_line, lines
 from vmpath_service.cli.command import DocumentLister
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Apply(DocumentLister):
     """Compute a policy's target placement for a snapshot.
 
     NAME is a section of the configuration or a plug-in with its defaults. The score before and after, and what
-    had to be left where it is, go to stderr.
+    had to be left where it is, go to stderr: of long lists the beginning, with ``vmpath -v`` all of them.
     """
 
     columns = ("instance", "name", "source", "dest")
@@ -46,7 +47,7 @@ class Apply(DocumentLister):
         self._cloud: CompiledCloud = compile_cloud(files.load_snapshot(parsed_args.snapshot))
         reach = Scope(tuple(parsed_args.zone), tuple(parsed_args.aggregate), tuple(parsed_args.host))
         decision = policy.decide(self._cloud, reach)
-        for line in in_words(decision):
+        for line in in_words(decision, in_full=self.app.options.verbose_level > 1):
             self.tell(line)
         if decision.shortage:
             self.status = PARTIAL
@@ -69,16 +70,16 @@ class Apply(DocumentLister):
         return registry.make(driver, dict(settings) | {option: complete[option] for option in given})
 
 
-def in_words(decision: Decision) -> Iterator[str]:
-    """What a policy decided, for a person."""
+def in_words(decision: Decision, *, in_full: bool) -> Iterator[str]:
+    """What a policy decided, for a person; not ``in_full``: of long lists the beginning."""
     yield f"score before: {_score(decision.before)}"
     yield f"score after:  {_score(decision.after)}"
     if decision.emptied:
-        yield f"emptied: {', '.join(decision.emptied)}"
+        yield f"emptied: {in_line(decision.emptied, len(decision.emptied) if in_full else MOST)}"
     for note in decision.notes:
         yield f"note: {note}"
-    for left in decision.leftovers:
-        yield f"left where it is: {left.instance} on {left.host}: {left.reason}"
+    left = [f"left where it is: {each.instance} on {each.host}: {each.reason}" for each in decision.leftovers]
+    yield from left if in_full else lines(left, "vmpath -v names all")
     if decision.shortage:
         yield f"short of what was asked for: {decision.shortage}"
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vmpath_service.cli import scope, watching
+from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.cli.policy import find_policy
 from vmpath_service.cli.progress import in_words, reckon
 from vmpath_service.model.errors import NotFound
 
-_MOST = 20
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
     *("rolling back", "succeeded", "failed", "cancelled", "rolled back"),
@@ -251,6 +251,4 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
 
 
 def _lines(items: Sequence[str]) -> str:
-    """One a line, as many as a person reads; programs get them all."""
-    more = [f"and {len(items) - _MOST} more (-f json shows all)"] if len(items) > _MOST else []
-    return "\n".join([*items[:_MOST], *more])
+    return "\n".join(lines(items, "-f json shows all"))

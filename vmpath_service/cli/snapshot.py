@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from vmpath_service.cli.abridged import MOST
 from vmpath_service.cli.bars import UNITS, Fill, in_order
 from vmpath_service.cli.command import BarLister, Command, Lister
 
@@ -63,7 +64,10 @@ class Diff(Lister):
 
         before = files.load_snapshot(parsed_args.before)
         after = files.load_snapshot(parsed_args.after)
-        found = [(each.what, each.name, each.aspect, each.before, each.after) for each in differences(before, after)]
+        most = MOST if parsed_args.formatter == "table" else None
+        found = [
+            (each.what, each.name, each.aspect, each.before, each.after) for each in differences(before, after, most)
+        ]
         if not found:
             self.tell("the two snapshots do not differ")
         return ("what", "name", "aspect", "before", "after"), found

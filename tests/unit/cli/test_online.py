@@ -264,3 +264,20 @@ def test_show_tells_what_was_not_done_and_why(vmpath: Run, engine: NotingEngine)
     shown = vmpath("rearrangement", "show", identity)
     assert "0 of 2 done, 2 failed" in shown.out
     assert "i1 a to b: failed: so it went" in shown.out
+
+
+def test_show_names_the_beginning_of_long_lists(vmpath: Run, engine: NotingEngine) -> None:
+    identity, epoch = planned(engine)
+    decision = {
+        "emptied": [f"compute-{number:03}" for number in range(1, 501)],
+        "leftovers": [{"instance": f"i{number}", "host": "a", "reason": "it is locked"} for number in range(1, 12)],
+        "notes": ["one"],
+    }
+    engine.store.change(identity, epoch, decision=decision)
+    shown = vmpath("rearrangement", "show", identity).out
+    assert "compute-010" in shown
+    assert "compute-011" not in shown
+    assert "and 490 more (-f json shows all)" in shown
+    assert shown.count("it is locked") == 10
+    assert "and 1 more (-f json shows all)" in shown
+    assert answer(vmpath("rearrangement", "show", identity, "-f", "json"))["decision"] == decision

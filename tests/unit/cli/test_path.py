@@ -179,6 +179,27 @@ def test_a_policy_gives_a_target_that_a_path_leads_to(vmpath: Run, tmp_path: pat
     assert vmpath("path", "find", "--snapshot", snapshot, "--target", wanted).status == 0
 
 
+def test_of_long_lists_the_beginning_is_told_and_all_with_v(vmpath: Run, tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "cloud.json")
+    emptied = {f"h{number:02}": 10 for number in range(1, 13)}
+    moving = {f"m{number:02}": (f"h{number:02}", 1) for number in range(1, 13)}
+    staying = {f"s{number:02}": ("full", 1) for number in range(1, 14)}
+    snapshot = cloud({**emptied, "full": 20, "free": 20}, {**moving, **staying}, immovable=list(staying))
+    files.save(snapshot, path)
+    hosts = [word for name in (*emptied, "full") for word in ("--host", name)]
+    words = ("policy", "apply", "drain", "--snapshot", path, *hosts, "-f", "json")
+    told = vmpath(*words)
+    lines = told.err.splitlines()
+    assert f"emptied: {', '.join(list(emptied)[:10])} and 2 more" in lines
+    assert sum(line.startswith("left where it is: ") for line in lines) == 10
+    assert "and 3 more (vmpath -v names all)" in lines
+    in_full = vmpath("-v", *words)
+    assert f"emptied: {', '.join(emptied)}" in in_full.err.splitlines()
+    assert in_full.err.count("left where it is: ") == 13
+    assert len(json.loads(told.out)["placement"]) == 12
+    assert in_full.out == told.out
+
+
 def test_options_of_a_policy_are_read_as_it_declares_them(vmpath: Run, tmp_path: pathlib.Path) -> None:
     snapshot = str(tmp_path / "cloud.json")
     files.save(cloud({"a": 10, "b": 10}, {"x": ("a", 2), "y": ("a", 2)}), snapshot)

@@ -132,6 +132,19 @@ def test_diff_names_what_moved_came_and_went(vmpath: Run, before: str, tmp_path:
     ]
 
 
+def test_diff_of_long_lists_shows_what_differs_first(vmpath: Run, tmp_path: pathlib.Path) -> None:
+    names = {name: [f"HW_{number:02}" for number in range(many)] for name, many in (("before", 20), ("after", 21))}
+    for name, traits in names.items():
+        files.save(cloud({"a": 10}, {}, of_host={"a": {"traits": traits}}), str(tmp_path / name))
+    words = ("snapshot", "diff", str(tmp_path / "before"), str(tmp_path / "after"))
+    first = [f"HW_{number:02}" for number in range(10)]
+    row = vmpath(*words).out.splitlines()[3]
+    assert f"{', '.join(first)} and 10 more" in row
+    assert f"HW_20, {', '.join(first[:9])} and 11 more" in row
+    (full,) = json.loads(vmpath(*words, "-f", "json").out)
+    assert (full["before"], full["after"]) == (", ".join(names["before"]), ", ".join(names["after"]))
+
+
 def test_diff_of_equals_says_so(vmpath: Run, before: str) -> None:
     shown = vmpath("snapshot", "diff", before, before, "-f", "json")
     assert (shown.status, json.loads(shown.out)) == (0, [])

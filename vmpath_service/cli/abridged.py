@@ -1,0 +1,20 @@
+"""Long lists as a person reads them: the first few, and how many more there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MOST = 10
+
+
+def in_line(names: Sequence[object], most: int = MOST) -> str:
+    """``names`` in one line, no more than ``most`` of them; "" for none."""
+    named = ", ".join(map(str, names[:most]))
+    return f"{named} and {len(names) - most} more" if len(names) > most else named
+
+
+def lines(items: Sequence[str], hint: str) -> list[str]:
+    """No more than ``MOST`` of ``items``, and a line that counts the rest; ``hint`` says how to see them all."""
+    if len(items) <= MOST:
+        return list(items)
+    return [*items[:MOST], f"and {len(items) - MOST} more ({hint})"]
