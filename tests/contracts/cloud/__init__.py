@@ -1,0 +1,10 @@
+"""What vmpath relies on in a cloud, written once for the simulated cloud and for genuine Nova.
+
+A test module imports the contract classes and gives a fixture ``cloud``: a ``CloudUnderTest``. Where the two
+differ, the simulated cloud is wrong.
+"""
+
+import pytest
+
+for part in ("live_migration", "mishaps", "reading", "port", "under_test"):
+    pytest.register_assert_rewrite(f"{__name__}.{part}")

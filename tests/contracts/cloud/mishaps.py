@@ -1,0 +1,119 @@
+"""Migrations that break: in each phase, with a compute that dies, under an operator's hands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contracts.cloud.under_test import ENDLESS, SMALL, CloudUnderTest
+
+
+class MishapContract:
+    """Judged by the record, the server and Placement together; each alone misleads."""
+
+    @pytest.mark.parametrize(
+        ("where", "record", "server", "holds", "source_held"),
+        [
+            ("check_dest", "error", ("ACTIVE", "compute1"), ["compute1"], []),
+            ("check_source", "error", ("ACTIVE", "compute1"), ["compute1"], []),
+            ("pre", "failed", ("ACTIVE", "compute1"), ["compute1"], []),
+            ("mid", "failed", ("ACTIVE", "compute1"), ["compute1"], []),
+            ("raise", "error", ("ERROR", "compute1"), ["compute2"], ["compute1"]),
+            ("post_dest", "error", ("ERROR", "compute2"), ["compute2"], ["compute1"]),
+        ],
+    )
+    def test_failing(
+        self,
+        cloud: CloudUnderTest,
+        where: str,
+        record: str,
+        server: tuple[str, str],
+        holds: list[str],
+        source_held: list[str],
+    ) -> None:
+        failing = cloud.take("compute1", lab_fail=where)
+        assert failing.migrate("compute2").status_code == 202
+        failing.settles(*server, record, holds, source_held)
+        assert failing.under_way() == []
+        if server[0] == "ERROR":
+            assert failing.shown()["fault"]["code"] == 500
+
+    def test_what_a_crash_left_behind_stays_when_the_server_moves_again(self, cloud: CloudUnderTest) -> None:
+        server = cloud.take("compute1", lab_fail="raise")
+        assert server.migrate("compute2").status_code == 202
+        first = server.settles("ERROR", "compute1", "error", ["compute2"], ["compute1"])
+        assert server.migrate("compute3").status_code == 409
+        assert server.act("os-resetState", {"state": "active"}).status_code == 202
+        assert server.state() == ("ACTIVE", "compute1", None)
+        server.note(lab_fail="")
+        assert server.migrate("compute3").status_code == 202
+        server.settles("ACTIVE", "compute3", "completed", ["compute2", "compute3"])
+        assert cloud.held(first["uuid"]) == {"compute1": SMALL}
+
+    def test_a_failure_makes_room_for_the_next_one(self, cloud: CloudUnderTest) -> None:
+        failing = [cloud.take("compute1", lab_fail="raise", lab_seconds="2") for _ in range(2)]
+        waiting = cloud.take("compute1")
+        for server in (*failing, waiting):
+            assert server.migrate("compute2").status_code == 202
+        waiting.settles("ACTIVE", "compute2", "completed")
+
+    def test_deleting_a_server_under_migration_leaves_the_hold_on_its_source(self, cloud: CloudUnderTest) -> None:
+        server = cloud.take("compute1", **ENDLESS)
+        moving = server.starts("compute2")
+        server.delete()
+        assert server.records() == []
+        cloud.becomes(lambda: cloud.held(server.id), {})
+        assert cloud.held(moving["uuid"]) == {"compute1": SMALL}
+
+    def test_resetting_a_server_under_migration_ends_in_error_at_the_target(self, cloud: CloudUnderTest) -> None:
+        server = cloud.take("compute1", lab_seconds="10")
+        moving = server.starts("compute2")
+        assert server.act("os-resetState", {"state": "active"}).status_code == 202
+        assert server.state() == ("ACTIVE", "compute1", None)
+        assert server.under_way()[0]["status"] == "running"
+        assert server.abort(moving).status_code == 409
+        assert server.force_complete(moving).status_code == 409
+        server.settles("ERROR", "compute2", "error", ["compute2"], ["compute1"])
+
+    def test_a_source_killed_midway_leaves_the_allocations_where_they_are(self, cloud: CloudUnderTest) -> None:
+        server, waiting = cloud.take("compute4", **ENDLESS), cloud.take("compute4", **ENDLESS)
+        other = cloud.take("compute4", **ENDLESS)
+        moving = server.starts("compute3")
+        other.starts("compute3")
+        waiting.asked("compute3", "queued")
+        cloud.kill_compute("compute4")
+        try:
+            cloud.until(lambda: cloud.services()["compute4"]["state"] == "down", "the host is noticed down")
+            assert server.under_way()[0]["status"] == "running"
+            assert server.state() == ("MIGRATING", "compute4", "migrating")
+        finally:
+            cloud.start_compute("compute4")
+        server.settles("ACTIVE", "compute4", "running", ["compute3"], ["compute4"])
+        assert [each["id"] for each in server.under_way()] == [moving["id"]]
+        waiting.settles("ACTIVE", "compute4", "queued", ["compute3"], ["compute4"])
+        assert server.abort(moving).status_code == 409
+        # and what it does from now on is sound
+        cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
+        arriving = cloud.take("compute1")
+        assert arriving.migrate("compute4").status_code == 202
+        arriving.settles("ACTIVE", "compute4", "completed")
+
+    def test_a_dead_target(self, cloud: CloudUnderTest) -> None:
+        early, late = cloud.take("compute1"), cloud.take("compute1")
+        cloud.kill_compute("compute4")
+        try:
+            # nobody has noticed yet
+            assert early.migrate("compute4").status_code == 202
+            cloud.until(early.records, "a record")
+            cloud.until(lambda: cloud.services()["compute4"]["state"] == "down", "the host is noticed down")
+            [stuck] = early.records()
+            assert (stuck["status"], stuck["dest_compute"]) == ("accepted", None)
+            assert early.state() == ("MIGRATING", "compute1", "migrating")
+            assert early.under_way() == []
+            assert cloud.held(early.id) == {"compute4": SMALL}
+            assert cloud.held(stuck["uuid"]) == {"compute1": SMALL}
+            assert late.migrate("compute4").status_code == 202
+            record = late.settles("ACTIVE", "compute1", "error")
+            assert record["dest_compute"] is None
+        finally:
+            cloud.start_compute("compute4")
+        cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")

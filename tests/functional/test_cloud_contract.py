@@ -1,0 +1,87 @@
+"""The simulated cloud behaves as the contract of a cloud says; genuine Nova is held to the same in tests/lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
+from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.functional.conftest import connect
+from tests.functional.small_cloud import host, snapshot
+from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.simulator.clock import SteppedClock
+from vmpath_service.simulator.cloud import SimulatedCloud
+from vmpath_service.simulator.settings import Settings
+
+# openstacksdk says so of every cloud, whether or not it has InfluxDB
+pytestmark = pytest.mark.filterwarnings("ignore:Support for InfluxDB")
+
+STEP_S = 0.2
+PATIENCE_STEPS = 600
+
+
+class Simulated(CloudUnderTest):
+    """Time stands still but for waiting, which moves it on."""
+
+    def __init__(self, cloud: SimulatedCloud, clock: SteppedClock) -> None:
+        super().__init__()
+        self._cloud, self._clock = cloud, clock
+        admin, demo = connect(cloud), connect(cloud, "simulated-demo")
+        self.compute, self.placement = admin.compute, admin.placement
+        self.demo, self.demo_placement = demo.compute, demo.placement
+        for adapter in (self.compute, self.demo):
+            adapter.default_microversion = "2.96"
+        entry = cloud.clouds()["simulated"]
+        auth = entry["auth"]
+        assert isinstance(auth, dict)
+        self.vmpath = NovaCloud(CloudSettings(auth=auth, region=str(entry["region_name"])))
+        self.image = "lab"
+        self.hosts = tuple(cloud.world.hosts)
+
+    def moments(self) -> Iterator[None]:
+        for _ in range(PATIENCE_STEPS):
+            yield
+            self._clock.step(STEP_S)
+
+    def kill_compute(self, host: str) -> None:
+        self._cloud.kill_compute(host)
+
+    def start_compute(self, host: str) -> None:
+        self._cloud.restart_compute(host)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[CloudUnderTest]:
+    clock = SteppedClock()
+    hosts = (host(f"compute{number}", 32768) for number in range(1, 7))
+    settings = Settings(
+        compute_microversion=104,
+        concurrent_live_migrations=2,
+        migration_mbps=4096.0,
+        progress_every_s=0.5,
+        service_down_time_s=10.0,
+    )
+    with SimulatedCloud(snapshot(*hosts), clock=clock, settings=settings) as simulated:
+        yield Simulated(simulated, clock)
+        assert simulated.unknown_requests == {}
+
+
+class TestLiveMigration(LiveMigrationContract):
+    pass
+
+
+class TestColdMigration(ColdMigrationContract):
+    pass
+
+
+class TestMishaps(MishapContract):
+    pass
+
+
+class TestReading(ReadingContract):
+    pass

@@ -1,0 +1,70 @@
+"""Genuine Nova behaves as the contract of a cloud says, to which the simulated cloud is held too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
+from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.lab.nova_lab import NovaLab, call
+from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.settings import CloudSettings
+
+PATIENCE_S = 90.0
+PAUSE_S = 0.25
+# Servers that nearly every test takes one of, booted at once: one by one they take longer.
+STOCK_ON_FIRST = 24
+
+
+class Genuine(CloudUnderTest):
+    """The lab; time is real."""
+
+    def __init__(self, lab: NovaLab) -> None:
+        super().__init__()
+        self._lab = lab
+        self.compute, self.placement, self.demo = lab.compute, lab.placement, lab.demo_compute
+        self.demo_placement = lab.adapter("placement", "1.39", "novalab-demo")
+        self.vmpath = NovaCloud(CloudSettings(cloud="novalab", config_files=(str(lab.clouds_file),)))
+        self.image = call(lab.adapter("image", "2"), "GET", "/v2/images?name=lab")["images"][0]["id"]
+        self.hosts = lab.hosts
+
+    def moments(self) -> Iterator[None]:
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(PAUSE_S)
+
+    def kill_compute(self, host: str) -> None:
+        self._lab.kill_compute(host)
+
+    def start_compute(self, host: str) -> None:
+        self._lab.start_compute(host)
+
+
+@pytest.fixture(scope="module")
+def cloud(clean_lab_for_module: NovaLab, request: pytest.FixtureRequest) -> CloudUnderTest:
+    made = Genuine(clean_lab_for_module)
+    mine = sum(1 for item in request.session.items if item.path == request.path)
+    made.stock({"compute1": min(STOCK_ON_FIRST, mine)})
+    return made
+
+
+class TestLiveMigration(LiveMigrationContract):
+    pass
+
+
+class TestColdMigration(ColdMigrationContract):
+    pass
+
+
+class TestMishaps(MishapContract):
+    pass
+
+
+class TestReading(ReadingContract):
+    pass
