@@ -163,5 +163,5 @@ def test_a_policy_of_the_configuration_is_applied_offline(cloud: SimulatedCloud,
     policies.write_text(ini({"policy:nightly": {"driver": "balance", "max_migrations": 1}}))
     apply = ("policy", "apply", "nightly", "--snapshot", str(path))
     # one migration levels the hosts in part only
-    assert len(service.answer(*apply, "--config-file", str(policies), expected=4)["placement"]) == 1
+    assert len(service.answer(*apply, "--config-file", str(policies))["placement"]) == 1
     assert service.command(*apply).returncode == 2

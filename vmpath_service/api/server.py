@@ -56,11 +56,12 @@ class ApiServer:
 
     def stop(self) -> None:
         """Accept no more and give what is being answered some seconds."""
-        self._stopping.set()
-        self._server.pull_trigger()
         if self._thread.is_alive():
+            # set by the serving thread itself, so that the trigger is not gone before it is pulled
+            self._server.trigger.pull_trigger(self._stopping.set)
             self._thread.join(_STOP_S + 2 * _LOOK_S)
         else:
+            self._stopping.set()
             wasyncore.close_all(self._server._map, ignore_all=True)
 
     def _serve(self) -> None:

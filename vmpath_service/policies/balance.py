@@ -62,7 +62,7 @@ class BalancePolicy(Policy):
         before = self.score(cloud, cloud.home, scope)
         after = self.score(cloud, where, scope)
         widest = descent.spread()
-        short = None
+        notes: tuple[str, ...] = ()
         leftovers: list[Leftover] = []
         if widest > threshold + 1e-9:
             reason = (
@@ -70,14 +70,14 @@ class BalancePolicy(Policy):
                 if descent.limited
                 else "no migration or exchange that is allowed gains as much as min_gain"
             )
-            short = f"fullest and emptiest host still differ by {widest * 100:.1f} points: {reason}"
+            notes = (f"fullest and emptiest host still differ by {widest * 100:.1f} points: {reason}",)
             leftovers = _in_the_way(cloud, descent.furthest())
         return Decision(
             placement=named_placement(cloud, where),
             before=before,
             after=after,
             leftovers=tuple(leftovers),
-            shortage=short,
+            notes=notes,
         )
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:

@@ -70,7 +70,9 @@ class Decision:
     ``placement``: uuid to host of every instance that is to be elsewhere than now, nothing else.
     ``disable``: hosts that must take nothing in from before the first migration (a drain).
     ``emptied``: hosts that the target leaves without any instance.
-    ``shortage``: why the policy could not do what it was asked for in full, or None.
+    ``shortage``: why the target is less than what was asked for, or None; a rearrangement with a shortage ends as
+    failed, however far it got. A policy that only improves (packs, evens out) falls short of nothing: where it
+    stopped, and why, is one of its ``notes``.
     """
 
     placement: Mapping[str, str]

@@ -69,7 +69,6 @@ class ConsolidatePolicy(Policy):
             after=self.score(cloud, where, scope),
             leftovers=tuple(each for each in leftovers if each.host in stuck),
             emptied=tuple(hosts[host].name for host in emptied if host not in spares.hosts),
-            shortage=spares.shortage,
             notes=tuple(self._notes(cloud, within, limits, candidates, after, unlisted, spares)),
         )
 
@@ -145,6 +144,8 @@ class ConsolidatePolicy(Policy):
         listed = [at for at in within.inside if at in candidates or at in fixed]
         bound = fewest_hosts(most, totals((used[host] for host in listed), len(cloud.dimensions)), fixed)
         notes = [f"{len(occupied)} hosts in use; no placement of these instances uses less than {bound}"]
+        if spares.shortage:
+            notes.append(spares.shortage)
         if unlisted:
             shown = ", ".join(hosts[host].name for host in unlisted[:3]) + (", ..." if len(unlisted) > 3 else "")
             notes.append(
