@@ -16,6 +16,9 @@ HTTP side, one module for each noun. Metadata of a server steer its migrations:
 ``simulated_abort``
     ``error``: an abort ends cleanly and turns into ERROR some moments later, as with libvirt.
 
+Devices (VGPU, CUSTOM_PCI_*) are on providers nested in a host's, and hosts may share a disk
+(``providers``).
+
 ``--chaos RATE --seed N`` (``SimulatedCloud(chaos=…)``, ``POST /simulator/chaos``) lets things go wrong
 by chance, the same for the same seed: requests, migrations, computes, and what others do
 (``chaos.Chaos``).

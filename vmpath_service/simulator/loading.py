@@ -8,10 +8,10 @@ from vmpath_service.model import snapshot as model
 from vmpath_service.simulator import live_migration
 from vmpath_service.simulator.clock import Clock
 from vmpath_service.simulator.flavors import flavor_of
+from vmpath_service.simulator.providers import add_shared_disk, split
 from vmpath_service.simulator.records import (
     Aggregate,
     Host,
-    Inventory,
     MemoryBehaviour,
     Server,
     ServerGroup,
@@ -50,6 +50,7 @@ def load(snapshot: model.Snapshot, clock: Clock, settings: Settings) -> World:
     """A world with all that the snapshot holds; instances without a host are left out."""
     world = World(clock, settings)
     _add_hosts(world, snapshot)
+    add_shared_disk(world, snapshot)
     for instance in snapshot.instances:
         if instance.host is not None:
             _add_server(world, instance)
@@ -90,6 +91,7 @@ def _add_hosts(world: World, snapshot: model.Snapshot) -> None:
                 world.aggregates[aggregate.number] = aggregate
             aggregate.hosts.append(given.name)
             aggregates.append(aggregate)
+        own, nested = split(given)
         world.add_host(
             Host(
                 number=number,
@@ -97,7 +99,7 @@ def _add_hosts(world: World, snapshot: model.Snapshot) -> None:
                 uuid=given.uuid or uuid_of("host", given.name),
                 service_uuid=uuid_of("service", given.name),
                 hypervisor_hostname=given.name + world.settings.hypervisor_domain,
-                inventories={n: _inventory(i) for n, i in given.inventories.items()},
+                inventories=own,
                 zone=zone or "nova",
                 cell=given.cell,
                 traits=tuple(given.traits),
@@ -107,22 +109,9 @@ def _add_hosts(world: World, snapshot: model.Snapshot) -> None:
                 disabled_reason=given.disabled_reason,
                 silent_since=None if given.state == "up" else 0.0,
                 aggregates=aggregates,
-            )
+            ),
+            nested,
         )
-
-
-def _inventory(given: model.Inventory) -> Inventory:
-    fields = {"min_unit": given.min_unit, "step_size": given.step_size}
-    if given.max_unit is not None:
-        fields["max_unit"] = given.max_unit
-    if given.capacity is not None:
-        return Inventory(total=given.capacity, **fields)
-    return Inventory(
-        total=given.total or 0,
-        reserved=given.reserved,
-        allocation_ratio=given.allocation_ratio,
-        **fields,
-    )
 
 
 def _add_server(world: World, given: model.Instance) -> None:
@@ -173,7 +162,7 @@ def _add_server(world: World, given: model.Instance) -> None:
     if server.host is not None:
         world.ledger.allocate(
             server.uuid,
-            {world.hosts[server.host].uuid: server.resources},
+            world.ledger.spread(world.hosts[server.host].uuid, server.resources),
             project,
             server.user_id,
         )
@@ -202,7 +191,7 @@ def _add_other_users(world: World, given: model.Host) -> None:
     if any(given.used_by_others.values()):
         world.ledger.allocate(
             uuid_of("others", given.name),
-            {world.hosts[given.name].uuid: dict(given.used_by_others)},
+            world.ledger.spread(world.hosts[given.name].uuid, given.used_by_others),
             ADMIN_PROJECT,
             ADMIN_USER,
         )

@@ -21,11 +21,11 @@ def refusal(world: World, server: Server, target: Host, live: bool) -> str | Non
         return f"compute service of {target.name} is disabled"
     if not world.is_up(target):
         return f"compute service of {target.name} is down"
-    reason = world.ledger.what_stands_in_the_way(target.uuid, server.resources)
+    reason = world.ledger.obstacle(target.uuid, server.resources)
     if reason is not None:
         return reason
     return (
-        _traits(server, target)
+        _traits(world, server, target)
         or _zone_and_aggregates(server, target)
         or _group(world, server, target)
         or (_live_only(world, server, target) if live else None)
@@ -47,12 +47,15 @@ def choose(world: World, server: Server, live: bool) -> Host | None:
     return best
 
 
-def _traits(server: Server, target: Host) -> str | None:
+def _traits(world: World, server: Server, target: Host) -> str | None:
+    if not server.required_traits and not server.forbidden_traits:
+        return None
+    there = world.ledger.tree_traits(target.uuid)
     for trait in server.required_traits:
-        if trait not in target.traits:
+        if trait not in there:
             return f"{target.name} lacks trait {trait}"
     for trait in server.forbidden_traits:
-        if trait in target.traits:
+        if trait in there:
             return f"{target.name} has forbidden trait {trait}"
     return None
 

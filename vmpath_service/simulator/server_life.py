@@ -34,7 +34,8 @@ def boot(world: World, server: Server, wanted: str | None) -> None:
     if reason is not None or target is None:
         world.after(world.settings.boot_s / 2, _not_booted, world, server, str(reason))
         return
-    world.ledger.allocate(server.uuid, {target.uuid: server.resources}, server.project_id, server.user_id)
+    held = world.ledger.spread(target.uuid, server.resources)
+    world.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
     world.place(server, target.name)
     server.task_state = "spawning"
     world.after(world.settings.boot_s, _booted, world, server)

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from vmpath_service.simulator.clock import Clock
@@ -104,7 +104,8 @@ class World:
 
     # Hosts ---------------------------------------------------------------------------------
 
-    def add_host(self, host: Host) -> None:
+    def add_host(self, host: Host, nested: Iterable[Provider] = ()) -> None:
+        """nested: providers of its own devices, each with a parent."""
         self.hosts[host.name] = host
         self.hosts_by_uuid[host.uuid] = host
         self.hosts_by_service[host.service_uuid] = host
@@ -119,6 +120,8 @@ class World:
                 aggregates=[aggregate.uuid for aggregate in host.aggregates],
             )
         )
+        for provider in nested:
+            self.ledger.add_provider(provider)
 
     def is_up(self, host: Host) -> bool:
         """What the service group knows: forced down, or silent for too long, is down."""
@@ -229,7 +232,8 @@ class World:
         if self.hosts[migration.source].uuid in held:
             self.ledger.hand_over(server.uuid, migration.uuid)
             held = {}
-        held[target.uuid] = migration.after.resources if migration.after else server.resources
+        wanted = migration.after.resources if migration.after else server.resources
+        held.update(self.ledger.spread(target.uuid, wanted))
         self.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
         self.set_target(migration, target.name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -35,14 +36,19 @@ FAILURES = (None, "check_dest", "pre", "mid", "raise", "post_dest")
 LEAKING = "error"
 
 
-def make_world(slots: int = 1, lag: float = 0.0) -> tuple[World, SteppedClock]:
+def make_world(slots: int = 1, lag: float = 0.0, devices: bool = False) -> tuple[World, SteppedClock]:
+    """devices: some servers have a device of a nested provider, and all a piece of a shared disk."""
     inventories = {"MEMORY_MB": Inventory(total=4000), "VCPU": Inventory(total=16)}
-    hosts = tuple(Host(name=name, inventories=inventories, used_by_others={"MEMORY_MB": 100}) for name in HOSTS)
+    nested = {"nested": {name: {"inventories": {"VGPU": {"total": 2}}} for name in ("gpu1", "gpu2")}}
+    extra = nested if devices else {}
+    hosts = tuple(
+        Host(name=name, inventories=inventories, extra=extra, used_by_others={"MEMORY_MB": 100}) for name in HOSTS
+    )
     instances = tuple(
         Instance(
             uuid=name,
             host=HOSTS[number % 3],
-            resources={"MEMORY_MB": 1000, "VCPU": 1},
+            resources={"MEMORY_MB": 1000, "VCPU": 1} | ({"VGPU": number % 3, "DISK_GB": 5} if devices else {}),
             memory=Memory(dirty_mb_s=2000.0 if number == 5 else 0.0),
         )
         for number, name in enumerate(SERVERS)
@@ -50,7 +56,8 @@ def make_world(slots: int = 1, lag: float = 0.0) -> tuple[World, SteppedClock]:
     groups = (ServerGroup("g", "anti-affinity", ("s0", "s1"), "g", Rules()),)
     clock = SteppedClock()
     chosen = Settings(concurrent_live_migrations=slots, host_update_lag_s=lag, migration_mbps=4000.0)
-    return load(Snapshot(hosts, instances, server_groups=groups), clock, chosen), clock
+    shared = {"shared_disk": {"total": 50}} if devices else {}
+    return load(Snapshot(hosts, instances, server_groups=groups, extra=shared), clock, chosen), clock
 
 
 def check_books(world: World) -> None:
@@ -79,6 +86,16 @@ def check_books(world: World) -> None:
         assert all(world.servers[name].host == host for name in names)
 
 
+def hosts_of(world: World, held: Mapping[str, Mapping[str, int]]) -> set[str]:
+    """The root providers of the hosts where something is held, not those of what hosts share."""
+    providers = [world.ledger.providers[uuid] for uuid in held]
+    return {provider.root for provider in providers} - {provider.uuid for provider in world.ledger.sharing}
+
+
+def in_all(held: Mapping[str, Mapping[str, int]]) -> Counter[str]:
+    return sum((Counter(amounts) for amounts in held.values()), Counter())
+
+
 def check_server(world: World, server: Server) -> None:
     earlier = [world.migrations[n] for n in world.migrations_of.get(server.uuid, ())][:-1]
     if any(m.uuid in world.ledger.consumers for m in earlier):
@@ -89,22 +106,24 @@ def check_server(world: World, server: Server) -> None:
         # It fitted nowhere when it was to be booted.
         assert not held
         return
-    assert len(held) == 1
-    [provider] = held
+    assert len(hosts_of(world, held)) == 1
+    [provider] = hosts_of(world, held)
     home = world.hosts[server.host or ""].uuid
     migration = world.migrations.get(server.migration or 0)
     before = after = server.resources
     if migration is not None and migration.uuid in world.ledger.consumers:
         before = migration.before.resources if migration.before else before
         after = migration.after.resources if migration.after else after
-    assert held[provider] == after
+    assert in_all(held) == in_all({"": after})
     if migration is None:
         assert provider == home
     elif migration.uuid in world.ledger.consumers:
         # While its migration holds the source, the server itself holds the target.
         assert provider == world.hosts[migration.target or ""].uuid
         source = world.hosts[migration.source].uuid
-        assert world.ledger.held_by(migration.uuid) == {source: before}
+        left = world.ledger.held_by(migration.uuid)
+        assert hosts_of(world, left) == {source}
+        assert in_all(left) == in_all({"": before})
     elif migration.phase != "switching":
         assert provider == home
 
@@ -165,9 +184,11 @@ def act(world: World, step: Step) -> None:
 
 # Not shrunk: it takes minutes for walks of this length.
 @settings(max_examples=100, deadline=None, phases=[Phase.reuse, Phase.generate])
-@given(steps=STEPS, slots=st.integers(1, 3), lag=st.sampled_from((0.0, 1.0)))
-def test_allocations_equal_what_servers_and_migrations_hold(steps: list[Step], slots: int, lag: float) -> None:
-    world, clock = make_world(slots, lag)
+@given(steps=STEPS, slots=st.integers(1, 3), lag=st.sampled_from((0.0, 1.0)), devices=st.booleans())
+def test_allocations_equal_what_servers_and_migrations_hold(
+    steps: list[Step], slots: int, lag: float, devices: bool
+) -> None:
+    world, clock = make_world(slots, lag, devices)
     check_books(world)
     for step in steps:
         with contextlib.suppress(Refused):

@@ -6,7 +6,7 @@ from typing import Any
 
 import falcon
 
-from vmpath_service.simulator.ledger import UNTYPED
+from vmpath_service.simulator.ledger import UNTYPED, Provider
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.resource_providers import traits_of
 from vmpath_service.simulator.web.site import Site, answer, at_least, body_of, only_parameters
@@ -89,7 +89,7 @@ class Allocations:
 
 
 class AllocationCandidates:
-    """Candidates for one unnumbered group of resources, one provider each."""
+    """Candidates for one unnumbered group of resources, each class from one provider."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -103,38 +103,61 @@ class AllocationCandidates:
         limit = _limit(given.get("limit"))
         required = [t for t in given.get("required", "").split(",") if t]
         ledger = self._site.world.ledger
+        inside = ledger.providers.get(given.get("in_tree", ""))
         requests: list[dict[str, Any]] = []
         summaries: dict[str, Any] = {}
-        for provider in ledger.providers.values():
+        # What several hosts share is one candidate, not one for each of them.
+        seen: set[tuple[str, ...]] = set()
+        for root, tree in ledger.trees.items():
             if limit is not None and len(requests) >= limit:
                 break
-            if "in_tree" in given and provider.uuid != given["in_tree"]:
+            if "in_tree" in given and (inside is None or inside.root != root):
                 continue
-            if ledger.what_stands_in_the_way(provider.uuid, wanted) is not None:
+            if ledger.obstacle(root, wanted) is not None:
                 continue
-            traits = traits_of(self._site, provider)
+            traits = {trait for provider in tree for trait in traits_of(self._site, provider)}
             if any(t.startswith("!") == (t.removeprefix("!") in traits) for t in required):
                 continue
-            request: dict[str, Any] = {"allocations": {provider.uuid: {"resources": wanted}}}
-            if at_least(req, 34):
-                request["mappings"] = {"": [provider.uuid]}
-            requests.append(request)
-            names = provider.inventories if at_least(req, 27) else wanted
-            summary: dict[str, Any] = {
-                "resources": {
-                    name: {
-                        "capacity": provider.inventories[name].capacity,
-                        "used": provider.used.get(name, 0),
-                    }
-                    for name in names
-                }
-            }
-            if at_least(req, 17):
-                summary["traits"] = traits
-            if at_least(req, 29):
-                summary |= {"parent_provider_uuid": None, "root_provider_uuid": provider.uuid}
-            summaries[provider.uuid] = summary
+            for chosen in ledger.candidates(root, wanted):
+                places = tuple(sorted(chosen))
+                if len(wanted) == 1 and places in seen:
+                    continue
+                seen.add(places)
+                requests.append(self._request(req, chosen))
+                for provider in tree if at_least(req, 29) else ():
+                    summaries[provider.uuid] = self._summary(req, provider, wanted)
+                for uuid in places:
+                    summaries[uuid] = self._summary(req, ledger.providers[uuid], wanted)
+                if limit is not None and len(requests) >= limit:
+                    break
         answer(resp, {"allocation_requests": requests, "provider_summaries": summaries})
+
+    @staticmethod
+    def _request(req: falcon.Request, chosen: dict[str, dict[str, int]]) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "allocations": {uuid: {"resources": amounts} for uuid, amounts in chosen.items()}
+        }
+        if at_least(req, 34):
+            request["mappings"] = {"": list(chosen)}
+        return request
+
+    def _summary(self, req: falcon.Request, provider: Provider, wanted: dict[str, int]) -> dict[str, Any]:
+        names = provider.inventories if at_least(req, 27) else wanted
+        summary: dict[str, Any] = {
+            "resources": {
+                name: {
+                    "capacity": provider.inventories[name].capacity,
+                    "used": provider.used.get(name, 0),
+                }
+                for name in names
+                if name in provider.inventories
+            }
+        }
+        if at_least(req, 17):
+            summary["traits"] = traits_of(self._site, provider)
+        if at_least(req, 29):
+            summary |= {"parent_provider_uuid": provider.parent, "root_provider_uuid": provider.root}
+        return summary
 
 
 def _resources(text: str) -> dict[str, int]:

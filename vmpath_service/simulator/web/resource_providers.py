@@ -30,9 +30,11 @@ class ResourceProviders:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         given = only_parameters(self._site, req, frozenset(("name", "uuid", "in_tree")))
         found = list(self._site.world.ledger.providers.values())
-        for key in ("uuid", "in_tree"):
-            if key in given:
-                found = [p for p in found if p.uuid == given[key]]
+        if "uuid" in given:
+            found = [p for p in found if p.uuid == given["uuid"]]
+        if "in_tree" in given:
+            inside = self._site.world.ledger.providers.get(given["in_tree"])
+            found = [p for p in found if inside is not None and p.root == inside.root]
         if "name" in given:
             found = [p for p in found if p.name == given["name"]]
         answer(resp, {"resource_providers": [self._shown(req, p) for p in found]})
@@ -116,5 +118,5 @@ class ResourceProviders:
             ],
         }
         if at_least(req, 14):
-            shown |= {"parent_provider_uuid": None, "root_provider_uuid": provider.uuid}
+            shown |= {"parent_provider_uuid": provider.parent, "root_provider_uuid": provider.root}
         return shown
