@@ -8,6 +8,7 @@ import pytest
 
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
 from tests.functional.conftest import connect
@@ -28,20 +29,37 @@ PATIENCE_STEPS = 600
 class Simulated(CloudUnderTest):
     """Time stands still but for waiting, which moves it on."""
 
-    def __init__(self, cloud: SimulatedCloud, clock: SteppedClock) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._cloud, self._clock = cloud, clock
-        admin, demo = connect(cloud), connect(cloud, "simulated-demo")
+        self._start()
+
+    def _start(self) -> None:
+        hosts = [host(f"compute{number}", 32768) for number in range(1, 7)]
+        settings = Settings(
+            compute_microversion=104,
+            concurrent_live_migrations=2,
+            migration_mbps=4096.0,
+            progress_every_s=0.5,
+            service_down_time_s=10.0,
+        )
+        self._clock = SteppedClock()
+        self._cloud = SimulatedCloud(snapshot(*hosts), clock=self._clock, settings=settings).start()
+        admin, demo = connect(self._cloud), connect(self._cloud, "simulated-demo")
         self.compute, self.placement = admin.compute, admin.placement
         self.demo, self.demo_placement = demo.compute, demo.placement
         for adapter in (self.compute, self.demo):
             adapter.default_microversion = "2.96"
-        entry = cloud.clouds()["simulated"]
-        auth = entry["auth"]
-        assert isinstance(auth, dict)
-        self.vmpath = NovaCloud(CloudSettings(auth=auth, region=str(entry["region_name"])))
         self.image = "lab"
-        self.hosts = tuple(cloud.world.hosts)
+        self.hosts = tuple(each.name for each in hosts)
+
+    def stop(self) -> None:
+        self._cloud.stop()
+        assert self._cloud.unknown_requests == {}
+
+    def reset(self) -> None:
+        super().reset()
+        self.stop()
+        self._start()
 
     def moments(self) -> Iterator[None]:
         for _ in range(PATIENCE_STEPS):
@@ -54,21 +72,18 @@ class Simulated(CloudUnderTest):
     def start_compute(self, host: str) -> None:
         self._cloud.restart_compute(host)
 
+    def vmpath(self, ordinary: bool = False) -> NovaCloud:
+        entry = self._cloud.clouds()["simulated-demo" if ordinary else "simulated"]
+        auth = entry["auth"]
+        assert isinstance(auth, dict)
+        return NovaCloud(CloudSettings(auth=auth, region=str(entry["region_name"])))
+
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[CloudUnderTest]:
-    clock = SteppedClock()
-    hosts = (host(f"compute{number}", 32768) for number in range(1, 7))
-    settings = Settings(
-        compute_microversion=104,
-        concurrent_live_migrations=2,
-        migration_mbps=4096.0,
-        progress_every_s=0.5,
-        service_down_time_s=10.0,
-    )
-    with SimulatedCloud(snapshot(*hosts), clock=clock, settings=settings) as simulated:
-        yield Simulated(simulated, clock)
-        assert simulated.unknown_requests == {}
+    made = Simulated()
+    yield made
+    made.stop()
 
 
 class TestLiveMigration(LiveMigrationContract):
@@ -84,4 +99,8 @@ class TestMishaps(MishapContract):
 
 
 class TestReading(ReadingContract):
+    pass
+
+
+class TestPort(PortContract):
     pass

@@ -9,6 +9,7 @@ import pytest
 
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
 from tests.lab.nova_lab import NovaLab, call
@@ -29,7 +30,6 @@ class Genuine(CloudUnderTest):
         self._lab = lab
         self.compute, self.placement, self.demo = lab.compute, lab.placement, lab.demo_compute
         self.demo_placement = lab.adapter("placement", "1.39", "novalab-demo")
-        self.vmpath = NovaCloud(CloudSettings(cloud="novalab", config_files=(str(lab.clouds_file),)))
         self.image = call(lab.adapter("image", "2"), "GET", "/v2/images?name=lab")["images"][0]["id"]
         self.hosts = lab.hosts
 
@@ -44,6 +44,14 @@ class Genuine(CloudUnderTest):
 
     def start_compute(self, host: str) -> None:
         self._lab.start_compute(host)
+
+    def vmpath(self, ordinary: bool = False) -> NovaCloud:
+        name = "novalab-demo" if ordinary else "novalab"
+        return NovaCloud(CloudSettings(cloud=name, config_files=(str(self._lab.clouds_file),)))
+
+    def reset(self) -> None:
+        super().reset()
+        self._lab.reset()
 
 
 @pytest.fixture(scope="module")
@@ -67,4 +75,8 @@ class TestMishaps(MishapContract):
 
 
 class TestReading(ReadingContract):
+    pass
+
+
+class TestPort(PortContract):
     pass

@@ -39,14 +39,13 @@ class CloudUnderTest(abc.ABC):
     two live migrations of a host at a time.
 
     ``compute`` and ``placement`` speak as the administrator, ``demo`` as an ordinary user, with microversions
-    2.96 and 1.39 unless told otherwise; they answer errors, they do not raise. ``vmpath`` is vmpath's own port.
+    2.96 and 1.39 unless told otherwise; they answer errors, they do not raise.
     """
 
     compute: Adapter
     demo: Adapter
     placement: Adapter
     demo_placement: Adapter
-    vmpath: NovaCloud
     image: str
     hosts: tuple[str, ...]
 
@@ -65,6 +64,15 @@ class CloudUnderTest(abc.ABC):
     @abc.abstractmethod
     def start_compute(self, host: str) -> None:
         """Bring a dead nova-compute back."""
+
+    @abc.abstractmethod
+    def vmpath(self, ordinary: bool = False) -> NovaCloud:
+        """vmpath's own port to this cloud, as the administrator or as the ordinary user."""
+
+    def reset(self) -> None:
+        """Let all servers, groups, flavors and allocations be gone, every host up and enabled."""
+        self._flavors.clear()
+        self._stock.clear()
 
     # Waiting -------------------------------------------------------------------------------
 
