@@ -110,6 +110,7 @@ class Api:
         try:
             adapter = self._connected()
             # whatever can fail before the request itself, fails here
+            self._session.renew_token()
             adapter.get_token()
             adapter.get_endpoint()
         except keystone.ClientException as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ _NO_CLOUD = (
     " credentials in the configuration"
 )
 _BY_PASSWORD = frozenset((None, "password", "v3password"))
+# A token that lives shorter than the margin is not replaced with every request.
+_RENEWAL_PAUSE_S = 60.0
 NAMES = {"compute": "Nova", "placement": "the Placement API"}
 
 
@@ -36,6 +40,7 @@ class CloudSession:
         self._settings = settings
         self._lock = threading.Lock()
         self._region: Any = None
+        self._renewed = -math.inf
 
     def identity(self) -> Identity:
         """Raises InvalidInput when no such cloud is configured."""
@@ -67,6 +72,26 @@ class CloudSession:
         # a time-out for what keystoneauth asks by itself (tokens, version documents)
         session.timeout = self._settings.connect_timeout_s + self._settings.read_timeout_s
         return session
+
+    def renew_token(self) -> None:
+        """Authenticate anew when the token has less than ``token_margin_s`` left, at most once a minute.
+
+        Nova goes on with the token of a request for as long as the work takes that was asked for. Raises what
+        keystoneauth raises.
+        """
+        margin = self._settings.token_margin_s
+        session = self.session()
+        auth = session.auth
+        # a token that was given to us, or none at all, cannot be replaced
+        if margin <= 0 or not getattr(auth, "reauthenticate", False):
+            return
+        with self._lock:
+            now = time.monotonic()
+            if now - self._renewed < _RENEWAL_PAUSE_S or not auth.get_access(session).will_expire_soon(margin):
+                return
+            auth.invalidate()
+            auth.get_access(session)
+            self._renewed = now
 
     def adapter(self, service: str) -> Any:
         """An adapter that never repeats a request by itself (except once, with a fresh token, after a 401)."""
@@ -108,6 +133,8 @@ def _configure(settings: CloudSettings) -> Any:
     ):
         if value is not None:
             overrides[key] = value
+    if settings.insecure:
+        overrides["verify"] = False
     if settings.cacert is not None and not Path(settings.cacert).is_file():
         raise InvalidInput(f"there is no file of CA certificates {settings.cacert!r}")
     # without a handler of its own, keystoneauth's warnings would go to stderr in programs that log nothing

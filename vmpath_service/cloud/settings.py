@@ -13,9 +13,11 @@ class CloudSettings:
     With ``auth`` (keystoneauth's options: auth_url, username, password, project_name, ...) nothing else is
     looked at. Otherwise ``cloud`` names an entry of clouds.yaml, and without it the OS_* environment decides.
     ``config_files``: clouds.yaml files to read instead of the usual ones. ``region``, ``interface`` (public,
-    internal, admin) and ``cacert`` (a file of certificates) overrule what the cloud's entry says.
+    internal, admin), ``cacert`` (a file of certificates) and ``insecure`` (TLS certificates are not checked) overrule
+    what the cloud's entry says.
 
     Times in seconds. ``attempts`` is how often a reading request is sent at most; an action is sent once.
+    An action is asked for with a token that has ``token_margin_s`` left, where tokens live so long; 0: with any.
     ``workers`` is how many requests are under way at a time, ``page`` how many servers one answer lists at most,
     ``rounds`` how often the cloud is read again when it changed while being read.
 
@@ -31,10 +33,12 @@ class CloudSettings:
     region: str | None = None
     interface: str | None = None
     cacert: str | None = None
+    insecure: bool = False
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
     attempts: int = 4
     longest_wait_s: float = 10.0
+    token_margin_s: float = 600.0
     workers: int = 4
     page: int = 1000
     rounds: int = 4

@@ -33,10 +33,22 @@ OPTIONS = (
     cfg.StrOpt("region_name", help="Region of the cloud."),
     cfg.StrOpt("interface", choices=["public", "internal", "admin"], help="Which endpoints of the catalogue to use."),
     cfg.StrOpt("cafile", help="File of certificates that the cloud's TLS certificates are checked against."),
+    cfg.BoolOpt(
+        "insecure",
+        default=False,
+        help="Take any TLS certificate for the cloud's; whoever is in between then learns the password.",
+    ),
     cfg.FloatOpt("connect_timeout", default=10.0, min=0.1, help="Seconds that a connection may take."),
     cfg.FloatOpt("read_timeout", default=60.0, min=0.1, help="Seconds that an answer may take."),
     cfg.IntOpt("attempts", default=4, min=1, help="How often a request that reads is sent at most; others: once."),
     cfg.FloatOpt("longest_wait", default=10.0, min=0, help="Seconds at most between two such attempts."),
+    cfg.FloatOpt(
+        "token_margin_seconds",
+        default=600.0,
+        min=0,
+        help="A live migration is asked for with a token that has at least so many seconds left: vmpath authenticates "
+        "anew before, at most once a minute. As long as the longest migrations take; 0: never.",
+    ),
     cfg.IntOpt("workers", default=4, min=1, max=64, help="How many requests are under way at a time."),
     cfg.IntOpt("page_size", default=1000, min=1, help="How many servers one answer lists at most."),
     cfg.IntOpt("rounds", default=4, min=1, help="How often the cloud is read again when it changed while being read."),
