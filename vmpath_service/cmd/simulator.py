@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         help="rate of a live migration, Mbit/s (%(default)s)",
     )
     serve.add_argument(
+        "--host-mbps",
+        type=_positive,
+        metavar="N",
+        help="what the migrations from a host share, and those to it, Mbit/s (no limit)",
+    )
+    serve.add_argument(
         "--concurrent-live-migrations",
         type=_at_least_one,
         default=defaults.concurrent_live_migrations,
@@ -122,6 +128,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         raise InvalidInput(f"--chaos: {error}") from error
     settings = Settings(
         migration_mbps=parsed.migration_mbps,
+        host_mbps=parsed.host_mbps,
         concurrent_live_migrations=parsed.concurrent_live_migrations,
         overhead_s=parsed.overhead,
         token_lifetime_s=parsed.token_lifetime,

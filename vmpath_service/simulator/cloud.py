@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from types import TracebackType
@@ -128,7 +129,9 @@ class SimulatedCloud:
         if self._server is None or self._thread is None:
             return
         # Set by the serving thread itself, so that the trigger is not gone before it is pulled.
-        self._server.trigger.pull_trigger(self._stopping.set)
+        # It may have been awake for another reason, and be gone all the same: then all is well.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger(self._stopping.set)
         self._thread.join(STOP_TIMEOUT_S)
         self._server = self._thread = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vmpath_service.simulator import memory_copy, scheduling
+from vmpath_service.simulator import bandwidth, memory_copy, scheduling
 from vmpath_service.simulator.records import Host, MemoryBehaviour, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
@@ -66,8 +66,7 @@ def force_complete(world: World, server: Server, migration: Migration) -> None:
     copy = migration.copy
     if migration.phase != "copying" or copy is None or not world.hosts[migration.source].alive:
         return
-    rate = _rate_mb_s(world, server)
-    migration.copy = memory_copy.forced(copy, world.now, rate)
+    migration.copy = memory_copy.forced(copy, world.now, migration.rate_mb_s)
     migration.post_copy = world.settings.post_copy_permitted
     migration.epoch += 1
     world.after_unless_changed(migration, migration.copy.duration_s or 0.0, _switch)
@@ -219,13 +218,13 @@ def _failure(server: Server, migration: Migration) -> str:
     return server.metadata.get("lab_fail") or migration.fate or ""
 
 
-def _rate_mb_s(world: World, server: Server) -> float:
+def _rate_mb_s(world: World, server: Server, migration: Migration) -> float:
     memory = max(1, server.resources.get("MEMORY_MB", 1))
     if "lab_seconds" in server.metadata:
         return memory / max(0.001, float(server.metadata["lab_seconds"]))
     if "lab_bw" in server.metadata:
         return max(0.001, float(server.metadata["lab_bw"]))
-    return world.settings.migration_mbps / 8
+    return bandwidth.rate_mb_s(world, migration)
 
 
 def _behaviour(server: Server) -> MemoryBehaviour:
@@ -242,15 +241,17 @@ def _start_copying(world: World, migration: Migration) -> None:
         return
     server = world.servers[migration.server]
     every = float(server.metadata.get("lab_tick", world.settings.progress_every_s))
+    migration.rate_mb_s = _rate_mb_s(world, server, migration)
     copy = memory_copy.begin(
         world.now,
         server.resources.get("MEMORY_MB", 0),
-        _rate_mb_s(world, server),
+        migration.rate_mb_s,
         MemoryBehaviour(dirty_mb_s=math.inf) if migration.fate == "hang" else _behaviour(server),
         every,
     )
     migration.copy = copy
     migration.phase = "copying"
+    world.copying.add(migration.number)
     world.set_status(migration, "running")
     failing = {"mid": _failed, "raise": _raised}.get(_failure(server, migration))
     if failing is not None:

@@ -49,6 +49,8 @@ STATES = {
 def load(snapshot: model.Snapshot, clock: Clock, settings: Settings) -> World:
     """A world with all that the snapshot holds; instances without a host are left out."""
     world = World(clock, settings)
+    if snapshot.network is not None:
+        world.links = dict(snapshot.network.links)
     _add_hosts(world, snapshot)
     add_shared_disk(world, snapshot)
     for instance in snapshot.instances:
@@ -109,6 +111,7 @@ def _add_hosts(world: World, snapshot: model.Snapshot) -> None:
                 disabled_reason=given.disabled_reason,
                 silent_since=None if given.state == "up" else 0.0,
                 aggregates=aggregates,
+                links=given.links,
             ),
             nested,
         )

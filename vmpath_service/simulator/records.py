@@ -57,6 +57,7 @@ class Host:
     silent_since: float | None = None
     changed_at: float | None = None
     aggregates: list[Aggregate] = field(default_factory=list)
+    links: tuple[str, ...] = ()
     copying: set[int] = field(default_factory=set)
     waiting: list[int] = field(default_factory=list)
 
@@ -196,6 +197,7 @@ class Migration:
     dest_node: str | None = None
     dest_host: str | None = None
     copy: Copy | None = None
+    rate_mb_s: float = 0.0
     phase: str = "scheduling"
     epoch: int = 0
     cancel_asked: bool = False

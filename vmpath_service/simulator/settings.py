@@ -10,6 +10,7 @@ class Settings:
     """Times are simulated seconds, unless said otherwise.
 
     migration_mbps: rate at which one live migration copies memory, Mbit/s.
+    host_mbps: what the migrations from a host share, and those to it, Mbit/s; None for no limit.
     concurrent_live_migrations: how many a source carries out at once; more of them are queued.
     overhead_s: what a live migration takes besides copying memory.
     progress_every_s: how often the memory figures of a running migration are refreshed.
@@ -27,6 +28,7 @@ class Settings:
     """
 
     migration_mbps: float = 8000.0
+    host_mbps: float | None = None
     concurrent_live_migrations: int = 1
     overhead_s: float = 2.0
     progress_every_s: float = 5.0

@@ -55,6 +55,8 @@ class World:
         self.on_host: dict[str, dict[str, None]] = {}
         self.migrations: dict[int, Migration] = {}
         self.migrations_of: dict[str, list[int]] = {}
+        self.copying: set[int] = set()
+        self.links: dict[str, float] = {}
         self.touching: dict[str, set[int]] = {}
         self.groups: dict[str, ServerGroup] = {}
         self.group_of: dict[str, ServerGroup] = {}

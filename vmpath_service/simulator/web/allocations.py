@@ -108,11 +108,12 @@ class AllocationCandidates:
         summaries: dict[str, Any] = {}
         # What several hosts share is one candidate, not one for each of them.
         seen: set[tuple[str, ...]] = set()
-        for root, tree in ledger.trees.items():
+        roots = ledger.trees
+        if "in_tree" in given:
+            roots = {inside.root: ledger.trees[inside.root]} if inside is not None else {}
+        for root, tree in roots.items():
             if limit is not None and len(requests) >= limit:
                 break
-            if "in_tree" in given and (inside is None or inside.root != root):
-                continue
             if ledger.obstacle(root, wanted) is not None:
                 continue
             traits = {trait for provider in tree for trait in traits_of(self._site, provider)}
