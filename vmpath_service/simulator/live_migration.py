@@ -99,14 +99,23 @@ def source_died(world: World, host: Host) -> None:
     host.waiting.clear()
 
 
-def source_came_back(world: World, host: Host) -> None:
-    """A restarted nova-compute resets the task of its servers and forgets their migrations."""
+def compute_came_back(world: World, host: Host) -> None:
+    """A restarted nova-compute resets the task of its servers and answers what was asked of it.
+
+    Migrations that ran from it end in error then, queued ones are forgotten; the books stay as they are.
+    """
     for number in list(world.touching[host.name]):
         migration = world.migrations[number]
         server = world.servers.get(migration.server)
         if migration.phase == "orphaned" and migration.source == host.name and server is not None:
             server.task_state = None
             world.touch(server)
+            if migration.status == "running":
+                migration.phase = "ended"
+                world.set_status(migration, "error")
+        elif migration.phase == "unanswered" and migration.target == host.name and server is not None:
+            migration.epoch += 1
+            _check(world, server, migration)
 
 
 def resume_in_flight(world: World, server: Server, target: Host) -> Migration:
@@ -160,12 +169,17 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
         world.after_unless_changed(migration, overhead * CHECKS / 3, _refused)
         return
     world.claim(server, migration, target)
-    if not target.alive:
-        world.after_unless_changed(migration, world.settings.dead_target_timeout_s, _refused)
-    elif _failure(server, migration) in ("check_dest", "check_source"):
-        world.after_unless_changed(migration, overhead * CHECKS, _refused)
+    if target.alive:
+        _check(world, server, migration)
     else:
-        world.after_unless_changed(migration, overhead * CHECKS, _reach_source)
+        migration.phase = "unanswered"
+        world.after_unless_changed(migration, world.settings.dead_target_timeout_s, _refused)
+
+
+def _check(world: World, server: Server, migration: Migration) -> None:
+    """The two computes look whether they can do it."""
+    fails = _failure(server, migration) in ("check_dest", "check_source")
+    world.after_unless_changed(migration, world.settings.overhead_s * CHECKS, _refused if fails else _reach_source)
 
 
 def _refused(world: World, migration: Migration) -> None:
@@ -342,18 +356,20 @@ def _roll_back(world: World, migration: Migration, status: str) -> None:
 
 
 def _raised(world: World, migration: Migration) -> None:
-    """The driver raised: nobody rolls back, so both allocations stay where they are."""
+    """The driver raised: nobody rolls back or notes why, so both allocations stay where they are."""
     server = world.servers[migration.server]
     migration.phase = "ended"
     world.set_status(migration, "error")
     server.vm_state = "error"
     server.task_state = None
-    server.fault = (world.now, 500, "the simulated driver raised")
+    server.fault = None
     world.touch(server)
     _leave_source(world, migration)
 
 
 def _failed_at_target(world: World, migration: Migration) -> None:
     """The guest is at the target already when the work after the switch fails there."""
-    world.place(world.servers[migration.server], migration.target)
+    server = world.servers[migration.server]
+    world.place(server, migration.target)
     _raised(world, migration)
+    server.fault = (world.now, 500, "the work after the switch failed")

@@ -82,7 +82,7 @@ def restart_compute(world: World, host: Host) -> None:
     """The nova-compute process is back."""
     if host.silent_since is not None:
         host.silent_since = None
-        live_migration.source_came_back(world, host)
+        live_migration.compute_came_back(world, host)
 
 
 def _verb(action: str) -> str:

@@ -34,8 +34,8 @@ class MishapContract:
         assert failing.migrate("compute2").status_code == 202
         failing.settles(*server, record, holds, source_held)
         assert failing.under_way() == []
-        if server[0] == "ERROR":
-            assert failing.shown()["fault"]["code"] == 500
+        # a driver that raises leaves not even a reason
+        assert failing.shown().get("fault", {}).get("code") == (500 if where == "post_dest" else None)
 
     def test_what_a_crash_left_behind_stays_when_the_server_moves_again(self, cloud: CloudUnderTest) -> None:
         server = cloud.take("compute1", lab_fail="raise")
@@ -87,8 +87,8 @@ class MishapContract:
             assert server.state() == ("MIGRATING", "compute4", "migrating")
         finally:
             cloud.start_compute("compute4")
-        server.settles("ACTIVE", "compute4", "running", ["compute3"], ["compute4"])
-        assert [each["id"] for each in server.under_way()] == [moving["id"]]
+        server.settles("ACTIVE", "compute4", "error", ["compute3"], ["compute4"])
+        assert server.under_way() == []
         waiting.settles("ACTIVE", "compute4", "queued", ["compute3"], ["compute4"])
         assert server.abort(moving).status_code == 409
         # and what it does from now on is sound
@@ -116,4 +116,6 @@ class MishapContract:
             assert record["dest_compute"] is None
         finally:
             cloud.start_compute("compute4")
+        # revived in time, it answers what was asked of it
+        early.settles("ACTIVE", "compute4", "completed")
         cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
