@@ -10,6 +10,7 @@ from vmpath_service.model.constraints.availability_zones import AvailabilityZone
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.constraints.capacity import CapacityConstraint
 from vmpath_service.model.constraints.hypervisor import HypervisorConstraint
+from vmpath_service.model.constraints.isolation import IsolationConstraint
 from vmpath_service.model.constraints.server_groups import ServerGroupsConstraint
 from vmpath_service.model.constraints.traits import TraitsConstraint
 from vmpath_service.model.options import OptionValue
@@ -26,6 +27,7 @@ _OWN: dict[str, type[Constraint]] = {
         AggregatesConstraint,
         TraitsConstraint,
         HypervisorConstraint,
+        IsolationConstraint,
     )
 }
 DEFAULT = tuple(_OWN)
