@@ -25,10 +25,8 @@ from vmpath_service.model.errors import (
     CloudUnreachable,
     InvalidInput,
     NoDecision,
-    NotFound,
     RequestRefused,
 )
-from vmpath_service.model.readings import MigrationOutcome
 from vmpath_service.model.semantics import snapshot_problems
 from vmpath_service.model.snapshot import Aggregate, InFlight, Rules, Snapshot
 from vmpath_service.simulator import server_life
@@ -163,31 +161,6 @@ def test_a_full_host_is_read_too(simulated_cloud: Factory) -> None:
     assert vmpath.read_hosts(["a"])["a"].free["MEMORY_MB"] == 0
 
 
-def test_a_migration_under_way_counts_once_at_each_end(two_hosts: SimulatedCloud) -> None:
-    vmpath = reader(two_hosts)
-    vmpath.live_migrate(identity("x"), "b")
-    clock = two_hosts.clock
-    assert isinstance(clock, SteppedClock)
-    clock.step(1)
-    read = vmpath.read()
-    assert [(each.instance, each.source, each.dest) for each in read.in_flight] == [(identity("x"), "a", "b")]
-    assert all(not each.used_by_others for each in read.hosts)
-    moving = next(each for each in read.instances if each.uuid == identity("x"))
-    assert (moving.host, moving.movable) == ("a", "no")
-    assert moving.why_not is not None
-    assert "migrating" in moving.why_not
-    (record,) = vmpath.read_migrations([identity("x")])[identity("x")]
-    assert record.outcome is MigrationOutcome.UNDER_WAY
-    assert (record.source, record.dest) == ("a", "b")
-    clock.step(600)
-    read = vmpath.read()
-    assert read.in_flight == ()
-    assert {each.uuid: each.host for each in read.instances}[identity("x")] == "b"
-    (record,) = vmpath.read_migrations([identity("x")])[identity("x")]
-    assert record.outcome is MigrationOutcome.COMPLETED
-    assert vmpath.read_instances([identity("x")])[identity("x")].host == "b"
-
-
 def test_migrations_that_a_snapshot_has_under_way_are_read_back(simulated_cloud: Factory) -> None:
     x = msgspec.structs.replace(instance("x", "a"), status="MIGRATING", task_state="migrating")
     given = msgspec.structs.replace(
@@ -255,38 +228,6 @@ def test_a_cloud_that_keeps_failing_is_unreachable_after_a_few_attempts(two_host
     with pytest.raises(CloudUnreachable, match=r"Nova at http://.* answered 503 to GET /servers/detail"):
         vmpath.read()
     assert len(vmpath.read().instances) == 2
-
-
-def test_refusals_carry_novas_reason(two_hosts: SimulatedCloud) -> None:
-    vmpath = reader(two_hosts)
-    for server, dest, status, said in (
-        (identity("x"), "nowhere", 400, "nowhere"),
-        (identity("nobody"), "b", 404, "could not be found"),
-    ):
-        with pytest.raises(RequestRefused, match=said) as refusal:
-            vmpath.live_migrate(server, dest)
-        assert refusal.value.status == status
-    vmpath.live_migrate(identity("x"), "b")
-    with pytest.raises(RequestRefused, match="task_state") as refusal:
-        vmpath.live_migrate(identity("x"), "b")
-    assert refusal.value.status == 409
-
-
-def test_hosts_are_disabled_and_enabled(two_hosts: SimulatedCloud) -> None:
-    vmpath = reader(two_hosts)
-    assert vmpath.disabled_reason("a") is None
-    vmpath.disable_host("a", "vmpath: drain")
-    assert vmpath.disabled_reason("a") == "vmpath: drain"
-    assert not vmpath.read_hosts(["a"])["a"].enabled
-    found = {each.name: each for each in vmpath.read().hosts}
-    assert (found["a"].status, found["a"].disabled_reason) == ("disabled", "vmpath: drain")
-    assert found["b"].disabled_reason is None
-    vmpath.enable_host("a")
-    assert vmpath.disabled_reason("a") is None
-    assert vmpath.read_hosts(["a", "b", "nowhere"]).keys() == {"a", "b"}
-    for call in (vmpath.enable_host, vmpath.disabled_reason):
-        with pytest.raises(NotFound, match="nowhere"):
-            call("nowhere")
 
 
 def test_a_dead_host_is_down_and_keeps_its_guests(simulated_cloud: Factory) -> None:

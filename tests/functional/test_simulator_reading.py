@@ -122,14 +122,6 @@ def test_microversions_out_of_range_are_refused(simulated_cloud: Factory) -> Non
     assert (document["min_version"], document["version"]) == ("2.1", "2.90")
 
 
-def test_capacity_goes_away_from_hypervisors_with_2_88(simulated_cloud: Factory) -> None:
-    compute = connect(simulated_cloud()).compute
-    [old, *_] = compute.get("/os-hypervisors/detail", microversion="2.87").json()["hypervisors"]
-    [new, *_] = compute.get("/os-hypervisors/detail", microversion="2.88").json()["hypervisors"]
-    assert {"vcpus", "memory_mb_used", "cpu_info"} <= set(old)
-    assert set(old) & set(new) == set(new) - {"uptime"}
-
-
 def test_services_are_disabled_forced_down_and_enabled_again(simulated_cloud: Factory) -> None:
     cloud = simulated_cloud(snapshot(host("h1"), host("h2", status="disabled"), host("h3", state="down")))
     connection = connect(cloud)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contracts.cloud.life import ServerLifeContract
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.port import PortContract
@@ -67,6 +68,10 @@ class TestLiveMigration(LiveMigrationContract):
 
 
 class TestColdMigration(ColdMigrationContract):
+    pass
+
+
+class TestServerLife(ServerLifeContract):
     pass
 
 

@@ -132,6 +132,18 @@ class LiveMigrationContract:
         assert cloud.held(moved.id) == {"compute5": huge}
         assert cloud.held(moved.records()[0]["uuid"]) == {}
 
+    def test_the_scheduler_chooses_when_no_host_is_named(self, cloud: CloudUnderTest) -> None:
+        server = cloud.take("compute1")
+        others = ("compute3", "compute4", "compute5", "compute6")
+        try:
+            for host in others:
+                assert cloud.change_service(host, status="disabled").status_code == 200
+            assert server.migrate(None).status_code == 202
+            server.settles("ACTIVE", "compute2", "completed")
+        finally:
+            for host in others:
+                cloud.change_service(host, status="enabled")
+
     def test_an_aborted_one_goes_back(self, cloud: CloudUnderTest) -> None:
         server = cloud.take("compute1", **ENDLESS)
         moving = server.starts("compute2")
@@ -161,9 +173,14 @@ class LiveMigrationContract:
         other = cloud.take("compute2")
         assert other.migrate("compute1").status_code == 202
         other.settles("ACTIVE", "compute1", "completed")
+        fifth = cloud.take("compute1", **ENDLESS)
+        last = fifth.asked("compute2", "queued")
         assert first.force_complete(moving[0]).status_code == 202
         first.settles("ACTIVE", "compute2", "completed")
-        cloud.until(lambda: fourth.under_way()[0]["status"] == "running", "the last one runs")
+        cloud.until(lambda: fourth.under_way()[0]["status"] == "running", "the one that waited longest runs")
+        assert fifth.under_way()[0]["status"] == "queued"
+        assert fifth.abort(last).status_code == 202
+        fifth.settles("ACTIVE", "compute1", "cancelled")
         for server, migration in ((second, moving[1]), (fourth, queued[1])):
             assert server.abort(migration).status_code == 202
             server.settles("ACTIVE", "compute1", "cancelled")

@@ -91,6 +91,7 @@ class PortContract:
         assert all(each.resources == SMALL for each in found.values())
         assert {found[server.id].flavor for server in servers} == {"contract.small"}
         assert [found[server.id].movable for server in servers] == ["live", "live", "no"]
+        assert vmpath.read_instances([servers[2].id])[servers[2].id].status == "SHUTOFF"
         assert used(cloud) == taken(snapshot)
 
     def test_hosts_and_instances_asked_for_by_name(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:

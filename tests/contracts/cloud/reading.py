@@ -163,6 +163,9 @@ class ReadingContract:
         assert found("source_compute=compute2") == [third["id"]]
         assert found("host=compute2") == [third["id"], second["id"]]
         assert found("changes-since=2099-01-01T00:00:00Z") == []
+        since = found(f"changes-since={third['updated_at'].partition('.')[0]}Z")
+        assert third["id"] in since
+        assert first["id"] not in since
         assert found(f"limit=1&marker={third['uuid']}") == [second["id"]]
         assert found(f"marker={first['uuid']}") == []
         page = cloud.compute.get(f"/os-migrations?instance_uuid={server.id}&limit=2").json()
@@ -189,6 +192,14 @@ class ReadingContract:
             }
         six = cloud.placement.get(f"/resource_providers/{providers['compute6']}/allocations").json()
         assert six["allocations"][servers[1].id]["resources"] == SMALL
+        # hosts without so much of the class asked for are left out
+        room = 32768 - 512 + 1
+        roomy = cloud.placement.get(f"/allocation_candidates?resources=MEMORY_MB:{room}").json()
+        assert set(roomy["provider_summaries"]) == {
+            uuid
+            for uuid in providers.values()
+            if answer["provider_summaries"][uuid]["resources"]["MEMORY_MB"]["used"] == 0
+        }
         pinned = cloud.placement.get("/allocation_candidates?resources=PCPU:1").json()
         assert (pinned["provider_summaries"], pinned["allocation_requests"]) == ({}, [])
         much = cloud.placement.get("/allocation_candidates?resources=MEMORY_MB:999999").json()

@@ -109,21 +109,10 @@ class CloudUnderTest(abc.ABC):
     def boot(self, wishes: Iterable[Wish]) -> list[Server]:
         """Servers as wished for, when all are ACTIVE."""
         wanted = list(wishes)
-        flavors = self._known_flavors()
+        self._known_flavors()
 
         def ask(wish: Wish) -> Server:
-            body: dict[str, Any] = {
-                "server": {
-                    "name": f"on-{wish.host}",
-                    "flavorRef": flavors[wish.flavor],
-                    "imageRef": self.image,
-                    "networks": "none",
-                    "host": wish.host,
-                }
-            }
-            if wish.group:
-                body["os:scheduler_hints"] = {"group": wish.group}
-            answer = self.compute.post("/servers", json=body)
+            answer = self.ask_for(wish)
             assert answer.status_code == 202, answer.text
             return Server(self, answer.json()["server"]["id"])
 
@@ -133,6 +122,21 @@ class CloudUnderTest(abc.ABC):
         for server, wish in zip(servers, wanted, strict=True):
             self.becomes(server.state, ("ACTIVE", wish.host, None))
         return servers
+
+    def ask_for(self, wish: Wish) -> Response:
+        """Ask for a server; what becomes of it is not waited for."""
+        body: dict[str, Any] = {
+            "server": {
+                "name": f"on-{wish.host}",
+                "flavorRef": self._known_flavors()[wish.flavor],
+                "imageRef": self.image,
+                "networks": "none",
+                "host": wish.host,
+            }
+        }
+        if wish.group:
+            body["os:scheduler_hints"] = {"group": wish.group}
+        return self.compute.post("/servers", json=body)
 
     def create_group(self, name: str, policy: str, adapter: Adapter | None = None) -> str:
         """The id of a new server group."""
