@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,6 +48,18 @@ class _Unanswered(Exception):
 
 class _Missing(CloudError):
     """The API answered 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """An answer, whatever it is. ``ahead_s``: how much the API's clock is ahead of ours, None where it does not say;
+    known to ``uncertain_s``."""
+
+    status: int
+    said: str
+    body: Mapping[str, Any]
+    ahead_s: float | None
+    uncertain_s: float
 
 
 class Api:
@@ -147,6 +162,60 @@ class Api:
             raise RequestRefused(f"{self._asked} refused ({response.status_code}): {said}", response.status_code)
         raise AnswerLost(
             f"{self._asked} answered {response.status_code} to {path}: it may or may not have been done ({said})"
+        )
+
+    def endpoint(self) -> str | None:
+        """Where the catalogue, or the configuration, says the API is; authenticates on the way.
+
+        Raises CloudUnreachable, CloudDenied.
+        """
+        try:
+            found = self._connected().get_endpoint()
+        except keystone.ClientException as error:
+            raise self._translated(error) from error
+        return None if found is None else str(found)
+
+    def probe(
+        self,
+        method: str,
+        path: str,
+        *,
+        microversion: str,
+        parameters: Parameters | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Probed:
+        """Ask once and return the answer, whatever it is: to find out what is allowed.
+
+        Raises CloudUnreachable when there is none, CloudDenied when there is no token.
+        """
+        given: dict[str, Any] = {} if body is None else {"json": dict(body)}
+        try:
+            adapter = self._connected()
+            self.sent += 1
+            sent_at = time.time()
+            response = adapter.request(
+                path,
+                method,
+                params=None if parameters is None else dict(parameters),
+                microversion=microversion,
+                timeout=self._timeout,
+                redirect=False,
+                raise_exc=False,
+                **given,
+            )
+        except keystone.ClientException as error:
+            raise self._translated(error) from error
+        took = time.time() - sent_at
+        try:
+            decoded = msgspec.json.decode(response.content)
+        except (msgspec.DecodeError, ValueError):
+            decoded = None
+        return Probed(
+            status=response.status_code,
+            said=_said(response),
+            body=decoded if isinstance(decoded, dict) else {},
+            ahead_s=_ahead(response.headers.get("Date"), sent_at + took / 2),
+            uncertain_s=took / 2 + 1.0,
         )
 
     def _connected(self) -> Any:
@@ -262,6 +331,14 @@ def for_each(workers: int, read: Callable[[Item], Result], items: Iterable[Item]
 def _retry_after(response: Any) -> float | None:
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None
+
+
+def _ahead(date: str | None, now: float) -> float | None:
+    try:
+        # half a second: the header is cut off to whole ones
+        return None if date is None else parsedate_to_datetime(date).timestamp() + 0.5 - now
+    except ValueError:
+        return None
 
 
 def _said(response: Any) -> str:

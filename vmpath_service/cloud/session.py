@@ -73,6 +73,15 @@ class CloudSession:
         session.timeout = self._settings.connect_timeout_s + self._settings.read_timeout_s
         return session
 
+    def access(self) -> Any:
+        """What Keystone says of our token (keystoneauth's AccessInfo); None for credentials without Keystone.
+
+        Raises what keystoneauth raises.
+        """
+        session = self.session()
+        ask = getattr(session.auth, "get_access", None)
+        return None if ask is None else ask(session)
+
     def renew_token(self) -> None:
         """Authenticate anew when the token has less than ``token_margin_s`` left, at most once a minute.
 

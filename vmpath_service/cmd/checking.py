@@ -5,17 +5,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import msgspec
+
+from vmpath_service.cloud.examination import Examination
 from vmpath_service.cloud.inventory import Reading
 from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.rights import Finding, Verdict
+from vmpath_service.cmd import own_state
 from vmpath_service.cmd.configuration import Configuration
+from vmpath_service.model.errors import VmpathError
 
 
-def check(configuration: Configuration) -> int:
-    """Read the cloud once and say what is known of it; raises what reading it raises."""
-    for line in describe(NovaCloud(configuration.cloud).read_with_notes()):
-        print(line)  # noqa: T201
-    print(f"policies: {', '.join(configuration.engine.policies) or 'none'}")  # noqa: T201
-    return 0
+def check(configuration: Configuration, form: str = "plain") -> int:
+    """Say what is known of the cloud, and of every right and setting whether it is there; ``form``: plain or json.
+
+    Returns 0, or 1 when something is missing; when the cloud could not be read, raises why after all was said.
+    """
+    lines: list[str] = []
+    failed: VmpathError | None = None
+    try:
+        lines += describe(NovaCloud(configuration.cloud).read_with_notes())
+    except VmpathError as error:
+        failed = error
+    lines.append(f"policies: {', '.join(configuration.engine.policies) or 'none'}")
+    findings = [*Examination(configuration.cloud).findings(), *own_state.examine(configuration)]
+    if form == "json":
+        said = {"cloud": lines, "error": None if failed is None else str(failed), "findings": findings}
+        print(msgspec.json.format(msgspec.json.encode(said), indent=2).decode())  # noqa: T201
+    else:
+        for line in (*lines, *map(shown, findings)):
+            print(line, flush=True)  # noqa: T201
+    if failed is not None:
+        raise failed
+    return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
+
+
+def shown(finding: Finding) -> str:
+    """One line: ok, missing or unknown, of what, why, and what to do."""
+    advice = f"; {finding.advice}" if finding.advice else ""
+    return f"{finding.verdict:<8}{finding.name}: {finding.details}{advice}"
 
 
 def describe(reading: Reading) -> Iterator[str]:

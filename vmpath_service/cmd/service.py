@@ -21,7 +21,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until told to end. Exit status: 0 ended as told, 1 it failed, 2 bad usage or configuration."""
-    parsed = _parser().parse_args(argv)
+    parser = _parser()
+    parsed = parser.parse_args(argv)
+    if parsed.format and not parsed.check:
+        parser.error("--format goes with --check")
     if parsed.version:
         from importlib import metadata
 
@@ -54,7 +57,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a directory of *.conf and *.ini files; may be repeated (default: /etc/vmpath/policies.d)",
     )
-    parser.add_argument("--check", action="store_true", help="read the cloud once, say what can be done, and end")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="read the cloud once, say what can be done and which right or setting is missing, and end",
+    )
+    parser.add_argument("-f", "--format", choices=("plain", "json"), help="how --check says it (default: plain)")
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     return parser
 
@@ -71,7 +79,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.check:
         from vmpath_service.cmd.checking import check
 
-        return check(configuration)
+        return check(configuration, parsed.format or "plain")
     from vmpath_service.cmd.all_in_one import serve
 
     return serve(configuration)
