@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from vmpath_service.cloud import flavors, movability, wire
+from vmpath_service.cloud import flavors, movability, scheduling, wire
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.readings import InstanceReading
 from vmpath_service.model.snapshot import Instance, Storage
@@ -18,8 +18,10 @@ def instance(
     resources: Mapping[str, int],
     obstacle: str | None,
     settings: CloudSettings,
+    aggregate_keys: Collection[str] = (),
 ) -> Instance:
-    """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot."""
+    """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot; ``aggregate_keys``
+    is what aggregates say anything about."""
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
     return Instance(
@@ -43,6 +45,7 @@ def instance(
         why_not=obstacle,
         post_copy="allowed" if movability.post_copy(server, settings) else "forbidden",
         storage=Storage("volume" if server.volume_backed() else "unknown"),
+        extra=scheduling.extra(server, aggregate_keys),
     )
 
 

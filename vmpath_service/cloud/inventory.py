@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from vmpath_service.cloud import accounts, flavors, groups, hosts, instances, migrations, movability, wire
+from vmpath_service.cloud import accounts, flavors, groups, hosts, instances, migrations, movability, scheduling, wire
 from vmpath_service.cloud.api import side_by_side
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
@@ -246,6 +246,7 @@ def assemble(
 
     server_groups = groups.server_groups(picture.groups, listed.keys())
     member_of = groups.group_of(server_groups)
+    keys = scheduling.keys_of(picture.aggregates)
     values: list[Instance] = []
     for uuid, server in listed.items():
         resources = settled.resources.get(uuid)
@@ -256,7 +257,15 @@ def assemble(
             (None if server.task_state else _left_over(uuid, under_way, settled))
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
         )
-        values.append(instances.instance(server, resources, obstacle, settings))
+        values.append(instances.instance(server, resources, obstacle, settings, keys))
+    undecided = [
+        each.label() for each in values if each.movable == "live" and scheduling.SCHEDULER_DECIDES in each.extra
+    ]
+    if undecided:
+        said.append(
+            f"{len(undecided)} servers need what Placement does not count (pinned CPUs, huge pages, NUMA nodes or"
+            f" devices), the first is {undecided[0]}: whether they fit a host, Nova's scheduler decides"
+        )
     if settled.unbacked:
         said.append(
             f"Placement holds nothing for {len(settled.unbacked)} servers on their hosts, the first is"

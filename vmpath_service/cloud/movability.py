@@ -39,7 +39,7 @@ def obstacle(
         or _by_wish(server, settings)
         or _by_lock(server)
         or _by_group(group)
-        or _by_device(server, resources)
+        or _by_device(server, resources, settings)
     )
 
 
@@ -86,9 +86,11 @@ def _by_group(group: ServerGroup | None) -> str | None:
     )
 
 
-def _by_device(server: Server, resources: Mapping[str, int]) -> str | None:
-    device = flavors.device_of(server.flavor)
-    if device is None:
+def _by_device(server: Server, resources: Mapping[str, int], settings: CloudSettings) -> str | None:
+    # devices that can be taken along are set up so in nova.conf; only the flavor's word for it counts
+    travels = server.flavor.extra_specs.get(settings.movable_key) == "live"
+    device = None if travels else flavors.device_of(server.flavor)
+    if device is None and not travels:
         held = sorted(name for name in resources if flavors.is_device(name))
         device = f"a device of class {held[0]}" if held else None
     if device is not None:

@@ -20,6 +20,19 @@ from vmpath_service.cloud import flavors, wire
          {"MEMORY_MB": 1024, "DISK_GB": 1, "CUSTOM_GOLD": 2}),
         ({"extra_specs": {"resources1:VGPU": "1", "resources2:VGPU": "1"}},
          {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 1, "VGPU": 2}),
+        ({"vcpus": 4, "extra_specs": {"resources:PCPU": "4"}}, {"PCPU": 4, "MEMORY_MB": 1024, "DISK_GB": 1}),
+        ({"extra_specs": {"resources:MEMORY_MB": "300"}}, {"VCPU": 1, "MEMORY_MB": 300, "DISK_GB": 1}),
+        ({"extra_specs": {"resources1:MEMORY_MB": "300"}}, {"VCPU": 1, "MEMORY_MB": 300, "DISK_GB": 1}),
+        ({"extra_specs": {"resources_NUMA:VCPU": "2", "resources:DISK_GB": "0"}}, {"VCPU": 2, "MEMORY_MB": 1024}),
+        ({"extra_specs": {"resources:VCPU": "many"}}, {"VCPU": 1, "MEMORY_MB": 1024, "DISK_GB": 1}),
+        ({"vcpus": 4, "extra_specs": {"hw:cpu_policy": "dedicated", "hw:emulator_threads_policy": "isolate"}},
+         {"PCPU": 5, "MEMORY_MB": 1024, "DISK_GB": 1}),
+        ({"vcpus": 4, "extra_specs": {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "^0"}},
+         {"VCPU": 1, "PCPU": 3, "MEMORY_MB": 1024, "DISK_GB": 1}),
+        ({"vcpus": 6, "extra_specs": {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "0-2,5,^1"}},
+         {"VCPU": 3, "PCPU": 3, "MEMORY_MB": 1024, "DISK_GB": 1}),
+        ({"vcpus": 4, "extra_specs": {"hw:cpu_policy": "mixed"}, "properties": {"hw_cpu_realtime_mask": "2-99999999"}},
+         {"VCPU": 2, "PCPU": 2, "MEMORY_MB": 1024, "DISK_GB": 1}),
     ],
 )  # fmt: skip
 def test_a_flavor_asks_for_what_nova_asks_placement_for(changes: dict[str, Any], expected: dict[str, int]) -> None:
@@ -36,6 +49,23 @@ def test_traits_come_from_flavor_and_image() -> None:
         properties={"trait:CUSTOM_D": "required", "hw_disk_bus": "virtio"},
     )
     assert flavors.traits_of(asked) == (("CUSTOM_A", "CUSTOM_C", "CUSTOM_D"), ("CUSTOM_B",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"extra_specs": {"hw:cpu_thread_policy": "require"}}, (("HW_CPU_HYPERTHREADING",), ())),
+        ({"properties": {"hw_cpu_thread_policy": "isolate"}}, ((), ("HW_CPU_HYPERTHREADING",))),
+        ({"properties": {"os_secure_boot": "required"}}, (("COMPUTE_SECURITY_UEFI_SECURE_BOOT",), ())),
+        ({"properties": {"os_secure_boot": "optional"}}, ((), ())),
+        ({"extra_specs": {"hw:tpm_version": "2.0"}}, (("COMPUTE_SECURITY_TPM_2_0",), ())),
+        ({"extra_specs": {"hw:maxphysaddr_mode": "emulate"}}, (("COMPUTE_ADDRESS_SPACE_EMULATED",), ())),
+    ],
+)
+def test_traits_that_are_implied_count_too(
+    changes: dict[str, Any], expected: tuple[tuple[str, ...], tuple[str, ...]]
+) -> None:
+    assert flavors.traits_of(server(**changes)) == expected
 
 
 @pytest.mark.parametrize(

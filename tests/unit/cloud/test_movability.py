@@ -75,3 +75,9 @@ def test_post_copy_is_forbidden_by_mode() -> None:
     assert movability.post_copy(
         server(metadata={"vmpath:mode": "auto"}, extra_specs={"vmpath:mode": "pre-copy"}), SETTINGS
     )
+
+
+def test_a_device_travels_where_the_flavor_says_so_and_not_where_the_server_does() -> None:
+    specs = {"pci_passthrough:alias": "nic:1"}
+    assert why(extra_specs=specs, metadata={"vmpath:movable": "live"}) == "it uses the PCI device nic:1 of its host"
+    assert why(extra_specs=specs | {"vmpath:movable": "live"}) is None

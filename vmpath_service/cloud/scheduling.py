@@ -1,0 +1,76 @@
+"""What a server asks of its host besides amounts and traits: what only Nova's scheduler can judge, what aggregates are
+asked for. Pure mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from vmpath_service.cloud import flavors
+from vmpath_service.cloud.wire import Aggregate, Server
+from vmpath_service.model.constraints.isolation import EXTRA_SPECS, IMAGE_PROPERTIES, SCOPE
+
+SCHEDULER_DECIDES = "scheduler_decides"
+"""Key in an instance's ``extra``: reasons why Placement's figures do not prove that it fits, one phrase each."""
+
+
+def undecided(server: Server) -> tuple[str, ...]:
+    """What the server needs that Placement does not account for, in words.
+
+    Unknown, because a server does not show them: the physical networks and devices of its ports, and whether a
+    destination has every CPU feature that the guest was given.
+    """
+    image = server.image_properties()
+
+    def said(key: str) -> str:
+        """By the flavor, else by the image, which writes an underscore for the colon."""
+        value = server.flavor.extra_specs.get(key, image.get(key.replace(":", "_", 1)))
+        return "" if value is None else str(value).strip()
+
+    found = []
+    if said("hw:numa_nodes"):
+        found.append(f"{said('hw:numa_nodes')} NUMA nodes")
+    policy = flavors.processor_policy(server)
+    if policy in ("dedicated", "mixed") or said("resources:PCPU") not in ("", "0"):
+        found.append("pinned CPUs")
+    pages = said("hw:mem_page_size")
+    if pages not in ("", "small"):
+        found.append(f"huge pages ({pages})")
+    if said("hw:cpu_realtime").lower() in ("yes", "true", "1", "on"):
+        found.append("real-time CPUs")
+    device = flavors.device_of(server.flavor)
+    if device is not None:
+        found.append(device)
+    return tuple(found)
+
+
+def keys_of(aggregates: Iterable[Aggregate]) -> frozenset[str]:
+    """All keys in the metadata of the cloud's aggregates."""
+    return frozenset(key for aggregate in aggregates for key in aggregate.metadata)
+
+
+def extra(server: Server, aggregate_keys: Collection[str]) -> dict[str, Any]:
+    """An instance's ``extra``: what there is to say, else nothing.
+
+    Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
+    """
+    found: dict[str, Any] = {}
+    specs = {
+        key: value
+        for key, value in server.flavor.extra_specs.items()
+        if key.startswith(SCOPE) or (":" not in key and key in aggregate_keys)
+    }
+    if specs:
+        found[EXTRA_SPECS] = specs
+    if aggregate_keys:
+        properties = {
+            key: str(value)
+            for key, value in server.image_properties().items()
+            if key in aggregate_keys and value is not None
+        }
+        if properties:
+            found[IMAGE_PROPERTIES] = properties
+    reasons = undecided(server)
+    if reasons:
+        found[SCHEDULER_DECIDES] = list(reasons)
+    return found
