@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Arrival, HostStep, Migration, Plan, Summary
+from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.duration import forecast
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
-from vmpath_service.pathfinder.route import Answer
 from vmpath_service.pathfinder.schedule import best_schedule, waves
 from vmpath_service.pathfinder.settings import PathSettings
 

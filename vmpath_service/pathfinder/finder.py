@@ -10,6 +10,7 @@ from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
 from vmpath_service.pathfinder import admission, assembly, explanation, route
+from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.budget import Budget, deadline
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.settings import PathSettings
@@ -50,11 +51,11 @@ def find_path(
     budget = Budget(WORK, deadline(settings.time_limit))
     reasons: Sequence[str] = [reason for _, reason in admission.obstacles(problem)]
     if reasons and not settings.best_effort:
-        answer = route.Answer("infeasible", [], explanation.proved(reasons))
+        answer = Answer("infeasible", [], explanation.proved(reasons))
     else:
         answer = route.find(problem, settings, budget, progress)
         if reasons:
-            answer = route.Answer("partial", answer.moves, explanation.proved(reasons))
+            answer = Answer("partial", answer.moves, explanation.proved(reasons))
     return assembly.assemble(
         problem,
         answer,

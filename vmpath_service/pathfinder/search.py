@@ -10,7 +10,7 @@ goal, there is no path.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,9 +19,14 @@ from vmpath_service.pathfinder.greedy import refused
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 
-State = tuple[int, ...]
+State = bytes | tuple[int, ...]
+"""Per instance the position of its host; bytes where that suffices: they take a fifth of the memory."""
 
 Verdict = Literal["found", "exhausted", "given up"]
+
+
+# Up to so many hosts a state is a string of bytes.
+BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +50,30 @@ class _Kind:
     mask: int
     counters: tuple[int, ...]
     ways: dict[int, list[int]]
-    """Per host where one may be: the hosts where it may go from there."""
+    """Per place where one may be: the places where it may go from there."""
 
 
 class Search:
-    """Search from the placement of ``room`` to ``final``, moving the unpinned residents of ``hosts`` among them."""
+    """Search from the placement of ``room`` to ``final``, moving the unpinned residents of ``hosts`` among them.
 
-    def __init__(self, problem: Problem, room: Room, final: Sequence[int], hosts: Sequence[int]) -> None:
+    ``fixed``: instances that are known to stay where they are.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        room: Room,
+        final: Sequence[int],
+        hosts: Sequence[int],
+        fixed: Container[int] = (),
+    ) -> None:
         self._problem, self._room = problem, room
         self._hosts = list(hosts)
         self._position = {host: number for number, host in enumerate(self._hosts)}
         cloud = problem.cloud
         groups: dict[tuple[int, ...], list[int]] = {}
         for guest, host in enumerate(room.where):
-            if host in self._position and problem.mobile[guest]:
+            if host in self._position and problem.mobile[guest] and guest not in fixed:
                 counters = cloud.counters_of.get(guest, ())
                 identity = (guest,) if cloud.vetoes else (-1,)
                 groups.setdefault((cloud.class_of[guest], final[guest], *identity, *counters), []).append(guest)
@@ -68,13 +83,13 @@ class Search:
         for group in members:
             group.sort(key=lambda guest: (room.where[guest], guest))
             example = group[0]
-            ends = {room.where[guest] for guest in group} | {final[example]}
+            ends = {self._position[host] for host in (*(room.where[guest] for guest in group), final[example])}
             self._kinds.append(
                 _Kind(
                     example,
                     len(self._guests),
                     len(self._guests) + len(group),
-                    final[example],
+                    self._position[final[example]],
                     problem.weight(example),
                     room.need[example],
                     room.mask[example],
@@ -83,10 +98,9 @@ class Search:
                 )
             )
             self._guests += group
-        self.start: State = tuple(room.where[guest] for guest in self._guests)
-        self.goal: State = tuple(final[guest] for guest in self._guests)
-        self.size = len(self._guests) * len(self._hosts)
-        """About how much work one state is."""
+        self._seal: Callable[[Iterable[int]], State] = bytes if len(self._hosts) <= BYTES else tuple
+        self.start: State = self._seal(self._position[room.where[guest]] for guest in self._guests)
+        self.goal: State = self._seal(self._position[final[guest]] for guest in self._guests)
         self._start_free = tuple(room.free[host] for host in self._hosts)
         self._counted = any(kind.counters for kind in self._kinds)
         self._toll = 1 + len(self._guests) // 32
@@ -135,8 +149,8 @@ class Search:
         credit = [room.pack(tuple(max(0, -amount) for amount in room.amounts(packed))) for packed in self._start_free]
         free = list(self._start_free)
         for guest, begin, end in zip(self._guests, self.start, self.goal, strict=True):
-            free[self._position[begin]] += room.need[guest]
-            free[self._position[end]] -= room.need[guest]
+            free[begin] += room.need[guest]
+            free[end] -= room.need[guest]
         back: list[dict[int, list[int]]] = []
         for kind in self._kinds:
             sources: dict[int, list[int]] = {}
@@ -154,15 +168,14 @@ class Search:
             counts = self._counts(state) if self._counted else {}
             for kind, sources in zip(self._kinds, back, strict=True):
                 for dest in sorted(set(state[kind.begin : kind.end])):
-                    if now[self._position[dest]] & kind.mask != kind.mask:
+                    if now[dest] & kind.mask != kind.mask:
                         continue  # it cannot have come here last
                     if any(counts[c, dest] > self._problem.cloud.counter_limits[c] for c in kind.counters):
                         continue
                     for source in sources.get(dest, ()):
                         if not budget.spend(self._toll):
                             return "given up"
-                        place = self._position[source]
-                        if (now[place] - kind.need + credit[place]) & guards != guards:
+                        if (now[source] - kind.need + credit[source]) & guards != guards:
                             continue
                         earlier = self._moved(state, kind, dest, source)
                         if earlier not in seen:
@@ -172,14 +185,14 @@ class Search:
 
     def _ways(self, guest: int, ends: set[int]) -> dict[int, list[int]]:
         cloud, receives = self._problem.cloud, self._problem.receives
-        open_to = [host for host in self._hosts if receives[host] and cloud.admits(guest, host)]
-        places = sorted({*open_to, *(host for host in ends if host in self._position)})
+        hosts = self._hosts
+        open_to = [place for place, host in enumerate(hosts) if receives[host] and cloud.admits(guest, host)]
         return {
-            source: [dest for dest in open_to if dest != source and cloud.may_pass(source, dest)] for source in places
+            source: [dest for dest in open_to if dest != source and cloud.may_pass(hosts[source], hosts[dest])]
+            for source in sorted({*open_to, *ends})
         }
 
     def _successors(self, state: State, free: tuple[int, ...]) -> Iterator[tuple[_Kind, int, int]]:
-        position = self._position
         counts = self._counts(state) if self._counted else {}
         limits = self._problem.cloud.counter_limits
         veto = self._veto(state) if self._problem.cloud.vetoes else None
@@ -187,17 +200,19 @@ class Search:
             need, mask = kind.need, kind.mask
             for source in sorted(set(state[kind.begin : kind.end])):
                 for dest in kind.ways[source]:
-                    if (free[position[dest]] - need) & mask != mask:
+                    if (free[dest] - need) & mask != mask:
                         continue
                     if kind.counters and any(counts.get((c, dest), 0) >= limits[c] for c in kind.counters):
                         continue
-                    if veto is not None and veto(kind.example, dest):
+                    if veto is not None and veto(kind.example, self._hosts[dest]):
                         continue
                     yield kind, source, dest
 
     def _counts(self, state: State) -> dict[tuple[int, int], int]:
         counts = {
-            (counter, host): count for counter, hosts in enumerate(self._room.counts) for host, count in hosts.items()
+            (counter, place): self._room.counts[counter].get(host, 0)
+            for counter in range(len(self._room.counts))
+            for place, host in enumerate(self._hosts)
         }
         for kind in self._kinds:
             for counter in kind.counters:
@@ -209,8 +224,8 @@ class Search:
 
     def _veto(self, state: State) -> Callable[[int, int], bool]:
         where = list(self._room.where)
-        for guest, host in zip(self._guests, state, strict=True):
-            where[guest] = host
+        for guest, place in zip(self._guests, state, strict=True):
+            where[guest] = self._hosts[place]
         return lambda guest, dest: refused(self._problem, where, guest, dest)
 
     def _moved(self, state: State, kind: _Kind, source: int, dest: int) -> State:
@@ -218,12 +233,12 @@ class Search:
         block.remove(source)
         block.append(dest)
         block.sort()
-        return (*state[: kind.begin], *block, *state[kind.end :])
+        return self._seal((*state[: kind.begin], *block, *state[kind.end :]))
 
     def _shifted(self, free: tuple[int, ...], kind: _Kind, source: int, dest: int) -> tuple[int, ...]:
         row = list(free)
-        row[self._position[source]] += kind.need
-        row[self._position[dest]] -= kind.need
+        row[source] += kind.need
+        row[dest] -= kind.need
         return tuple(row)
 
     def _distance(self, state: State) -> int:
@@ -244,5 +259,5 @@ class Search:
         for begin, source, dest in reversed(steps):
             guest = there[begin, source].pop()
             there.setdefault((begin, dest), []).append(guest)
-            moves.append(Move(guest, source, dest))
+            moves.append(Move(guest, self._hosts[source], self._hosts[dest]))
         return moves

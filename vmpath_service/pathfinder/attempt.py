@@ -1,0 +1,56 @@
+"""One attempt at a path: rehearse, and break deadlocks until everything has moved or nothing helps."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from vmpath_service.pathfinder import admission
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.deadlock import Breaker
+from vmpath_service.pathfinder.greedy import Rehearsal
+from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.ranking import ranks
+from vmpath_service.pathfinder.settings import PathSettings
+
+Progress = Callable[[str, int, int], None]
+
+# How many moves go by between two reports.
+REPORT = 1000
+
+
+def rehearse(
+    problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None = None, shuffle: int = 0
+) -> Rehearsal:
+    """Layers 1 and 2: run the greedy, and break deadlocks until everything has moved or nothing helps.
+
+    ``shuffle``: the seed of a random order in which instances go first, 0 for the one that is best as a rule.
+    """
+
+    def report(done: int) -> None:
+        if progress is not None and done % REPORT == 0:
+            progress("finding the path", min(done, len(problem.movers)), len(problem.movers))
+
+    rank = ranks(problem, settings)
+    if shuffle:
+        chance = random.Random(shuffle)
+        rank = [chance.random() for _ in rank]
+    rehearsal = Rehearsal(problem, rank, report)
+    fresh = []
+    for guest in problem.movers:
+        home = problem.cloud.home[guest]
+        stops = admission.relay(problem, guest, home)
+        if stops is None or not problem.mobile[guest]:
+            rehearsal.pending.discard(guest)  # an obstacle: with best effort, the others go
+            continue
+        if len(stops) > 1:
+            rehearsal.detour(guest, stops[:-1])
+        fresh.append(guest)
+    rehearsal.run(fresh)
+    breaker = Breaker(problem, rehearsal)
+    while rehearsal.pending and budget.spend():
+        woken = breaker.break_deadlock(budget)
+        if not woken:
+            break
+        rehearsal.run(woken)
+    return rehearsal

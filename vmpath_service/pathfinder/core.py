@@ -1,0 +1,122 @@
+"""Layer 3: what is left when rehearsal and deadlock breaking give up: other orders, proofs, exhaustive search.
+
+The exhaustive search begins with the hosts of those who are stuck and a few others with room, everything else frozen
+as the rehearsal left it, and is widened until it finds a way or takes in the whole cloud. That no way leads through
+a part proves nothing; that none leads through the whole does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from vmpath_service.pathfinder import explanation
+from vmpath_service.pathfinder.answer import Answer, price
+from vmpath_service.pathfinder.attempt import rehearse
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.fixity import never_moving, proofs
+from vmpath_service.pathfinder.greedy import Rehearsal
+from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.search import Search
+from vmpath_service.pathfinder.settings import PathSettings
+
+# Hosts times movable instances up to which the whole cloud is searched exhaustively.
+SMALL = 20_000
+# How many other orders are rehearsed, and how many steps of the budget each may take, per instance and host.
+ORDERS = 20
+PATIENCE = 50
+# Steps of the budget for each kind of search.
+PROVING = 300_000
+SOLVING = 1_000_000
+POLISHING = 300_000
+WIDENING = 100_000
+# How much nearer to the goal counts against a cheaper way, when any way will do.
+HASTE = 5
+# How many hosts beside those of the stuck instances the first part searched has; it grows by this factor.
+SPARE = 2
+WIDER = 2
+
+
+def small(problem: Problem) -> bool:
+    """Whether the whole cloud may be searched."""
+    return len(problem.receives) * sum(problem.mobile) <= SMALL
+
+
+def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budget: Budget) -> Answer | None:
+    """An answer for a problem on which ``rehearsal`` got stuck: a path, a proof that there is none, or None."""
+    fixed = never_moving(problem)
+    reasons = proofs(problem, fixed)
+    if reasons:
+        return Answer("infeasible", [], explanation.proved(reasons))
+    found = reorder(problem, settings, budget) if small(problem) else None
+    found = found or part(problem, rehearsal, budget)
+    if not small(problem):
+        return found
+    return cheaper(problem, found, budget, fixed) if found else exhaust(problem, rehearsal, fixed, budget)
+
+
+def reorder(problem: Problem, settings: PathSettings, budget: Budget) -> Answer | None:
+    """Rehearse in other orders: for clouds that are small enough for that to be cheap."""
+    patience = PATIENCE * (len(problem.receives) + len(problem.movers))
+    for shuffle in range(1, ORDERS + 1):
+        again = rehearse(problem, settings, budget.share(patience), shuffle=shuffle)
+        if not again.pending:
+            return Answer("found", again.moves, ends=again.ends)
+    return None
+
+
+def part(problem: Problem, rehearsal: Rehearsal, budget: Budget) -> Answer | None:
+    """Search among the hosts of the stuck instances and ever more others, from where the rehearsal ended."""
+    room = rehearsal.room.copy()
+    for guest, host in rehearsal.claims.items():
+        room.release(guest, host)
+    misplaced = [guest for guest in problem.movers if room.where[guest] != problem.goal[guest]]
+    stuck = {host for guest in misplaced for host in (room.where[guest], problem.goal[guest])}
+    others = [host for host, receives in enumerate(problem.receives) if receives and host not in stuck]
+    share = {host: _share(problem, room, host) for host in others}
+    others.sort(key=lambda host: (-share[host], host))
+    spare = SPARE
+    while spare < len(others):
+        hosts = sorted(stuck | set(others[:spare]))
+        within = set(hosts)
+        movable = sum(problem.mobile[guest] for guest, host in enumerate(room.where) if host in within)
+        if movable * len(hosts) > SMALL:
+            break
+        result = Search(problem, room, problem.goal, hosts).forward(budget.share(WIDENING), HASTE)
+        if result.verdict == "found":
+            return Answer("found", [*rehearsal.moves, *result.moves])
+        spare *= WIDER
+    return None
+
+
+def _share(problem: Problem, room: Room, host: int) -> float:
+    """How much of a host is free, in its scarcest dimension."""
+    amounts = zip(room.amounts(room.free[host]), problem.cloud.capacity[host], strict=True)
+    return min((amount / limit for amount, limit in amounts if limit), default=0.0)
+
+
+def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[int] = ()) -> Answer:
+    """The cheapest path of a small cloud, if the budget lets it be found."""
+    result = _whole(problem, fixed).forward(budget.share(POLISHING))
+    if result.verdict == "found" and price(problem, result.moves) < price(problem, found.moves):
+        return Answer("found", result.moves)
+    return found
+
+
+def exhaust(problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget) -> Answer | None:
+    """Search the whole of a small cloud: a path, a proof that there is none, or None where the budget ends."""
+    search = _whole(problem, fixed)
+    if search.backward(budget.share(PROVING)) != "exhausted":
+        result = search.forward(budget.share(SOLVING), HASTE)
+        if result.verdict == "found":
+            return cheaper(problem, Answer("found", result.moves), budget, fixed)
+        if result.verdict == "given up" or problem.cloud.vetoes:
+            return None  # what a veto says holds for one placement: it proves nothing
+    verdict = "no sequence of migrations exists (all that could lead to the target was searched)"
+    blocked = sorted(rehearsal.pending)
+    return Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+
+
+def _whole(problem: Problem, fixed: Container[int]) -> Search:
+    room = Room(problem.cloud, problem.departures)
+    return Search(problem, room, problem.goal, range(len(problem.receives)), fixed)
