@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.functional.conftest import Factory
+from tests.functional.conftest import Factory, connect
 from tests.programs import Service, service_on, wait_until
 from vmpath_service.simulator.clock import ScaledClock
 from vmpath_service.simulator.cloud import SimulatedCloud
@@ -94,6 +94,16 @@ def test_consolidate_then_drain(cloud: SimulatedCloud, service: Service) -> None
     assert set(statuses(cloud)) == {"completed"}
     assert [row["state"] for row in service.answer("rearrangement", "list")] == ["succeeded", "succeeded", "planned"]
     assert service.stop() == 0
+
+
+def test_a_drain_that_leaves_somebody_does_not_pass_for_an_empty_host(cloud: SimulatedCloud, service: Service) -> None:
+    host, servers = max(servers_by_host(cloud).items(), key=lambda item: len(item[1]))
+    locked = min(servers)
+    connect(cloud, "simulated").compute.lock_server(locked, locked_reason="hands off")
+    drained = service.command("drain", host, "--wait")
+    assert drained.returncode == 4, drained.stderr
+    assert "not empty: 1 instances stay" in drained.stderr
+    assert servers_by_host(cloud)[host] == {locked}
 
 
 def test_nothing_moves_before_a_person_has_said_so(cloud: SimulatedCloud, service: Service) -> None:

@@ -57,7 +57,7 @@ def fills(lab: NovaLab) -> list[float]:
 def test_drain_empties_a_host_and_reports_who_stays(clean_lab: NovaLab, service: Service) -> None:
     built = scenario.build_acceptance(clean_lab)
     host = built.homes[built.locked]
-    done = service.answer("drain", host, "--wait")
+    done = service.answer("drain", host, "--wait", expected=4)
     assert done["state"] == "succeeded"
     assert observe.servers_by_host(clean_lab)[host] == {built.locked}
     left = {each["instance"]: each["reason"] for each in done["decision"]["leftovers"]}
@@ -73,7 +73,7 @@ def test_drain_empties_a_host_and_reports_who_stays(clean_lab: NovaLab, service:
 def test_a_stopped_server_stays_and_is_reported(clean_lab: NovaLab, service: Service) -> None:
     built = scenario.build_acceptance(clean_lab)
     host = built.homes[built.stopped]
-    done = service.answer("drain", host, "--wait")
+    done = service.answer("drain", host, "--wait", expected=4)
     assert observe.servers_by_host(clean_lab)[host] == {built.stopped}
     left = {each["instance"]: each["reason"] for each in done["decision"]["leftovers"]}
     assert set(left) == {built.stopped}

@@ -10,12 +10,15 @@ from vmpath_service.cli import watching
 from vmpath_service.cli.rearrangement import RearrangementCommand
 
 _POLICY = "drain"
+_NOT_EMPTY = 4
+"""Exit status: all that may be migrated has left, yet the hosts are not empty. Nobody may reboot them for that."""
 
 
 class Drain(RearrangementCommand):
     """Empty hosts by live migration, starting now.
 
-    It is a rearrangement of the policy drain, approved at once because the hosts were typed by name.
+    It is a rearrangement of the policy drain, approved at once because the hosts were typed by name. With --wait the
+    exit status is 0 only if the hosts are empty; it is 4 if instances had to be left on them.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -44,4 +47,8 @@ class Drain(RearrangementCommand):
             )
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
+            left = (record["decision"] or {}).get("leftovers", ())
+            if left and not self.status:
+                self.status = _NOT_EMPTY
+                self.tell(f"vmpath: not empty: {len(left)} instances stay (see vmpath rearrangement show)")
         return self.shown(client, record, parsed_args.formatter)

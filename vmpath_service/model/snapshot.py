@@ -117,7 +117,7 @@ class Instance(_Value, frozen=True):
 
     def label(self) -> str:
         """The name a person knows it by, with the identity behind it."""
-        return f"{self.name} ({self.uuid})" if self.name else self.uuid
+        return f"{self.name} ({self.uuid})" if self.name not in (None, self.uuid) else self.uuid
 
     def memory_mb(self) -> int:
         """The memory that Placement counts for it, in MiB."""
