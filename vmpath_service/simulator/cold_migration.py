@@ -81,7 +81,8 @@ def _conduct(world: World, server: Server, wanted: str | None, flavor: Flavor | 
         target = world.hosts[wanted]
         reason = scheduling.refusal(world, asked, target, live=False)
     if reason is not None or target is None:
-        server.fault = (world.now, 500, f"No valid host was found. {reason}")
+        migration.trouble = f"No valid host was found. {reason}"
+        server.fault = (world.now, 500, migration.trouble)
         world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _refused)
         return
     world.claim(server, migration, target)

@@ -18,6 +18,7 @@ class User:
     project_id: str
     project_name: str
     roles: tuple[str, ...]
+    denied: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Token:
     @property
     def is_admin(self) -> bool:
         return "admin" in self.user.roles
+
+    def may(self, rule: str) -> bool:
+        """Whether a rule that wants an administrator holds."""
+        return self.is_admin and rule not in self.user.denied
 
 
 class Identity:
@@ -47,6 +52,7 @@ class Identity:
                 ADMIN_PROJECT,
                 "admin",
                 ("admin", "manager", "member", "reader"),
+                settings.denied_rights,
             ),
             User(
                 DEMO_USER,

@@ -108,8 +108,9 @@ def compute_came_back(world: World, host: Host) -> None:
         migration = world.migrations[number]
         server = world.servers.get(migration.server)
         if migration.phase == "orphaned" and migration.source == host.name and server is not None:
-            server.task_state = None
-            world.touch(server)
+            if server.host == host.name:
+                server.task_state = None
+                world.touch(server)
             if migration.status == "running":
                 migration.phase = "ended"
                 world.set_status(migration, "error")
@@ -165,7 +166,8 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
     else:
         reason = scheduling.refusal(world, server, target, live=True)
     if reason is not None or target is None:
-        server.fault = (world.now, 500, f"No valid host was found. {reason}")
+        migration.trouble = f"No valid host was found. {reason}"
+        server.fault = (world.now, 500, migration.trouble)
         world.after_unless_changed(migration, overhead * CHECKS / 3, _refused)
         return
     world.claim(server, migration, target)
@@ -179,6 +181,8 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
 def _check(world: World, server: Server, migration: Migration) -> None:
     """The two computes look whether they can do it."""
     fails = _failure(server, migration) in ("check_dest", "check_source")
+    if fails:
+        migration.trouble = "Migration pre-check error: the driver refused"
     world.after_unless_changed(migration, world.settings.overhead_s * CHECKS, _refused if fails else _reach_source)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 IN_PROGRESS = ("queued", "preparing", "running", "post-migrating")
-ENDED = ("completed", "error", "failed", "cancelled", "confirmed", "reverted")
+ENDED = ("completed", "done", "error", "failed", "cancelled", "confirmed", "reverted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Host:
     links: tuple[str, ...] = ()
     copying: set[int] = field(default_factory=set)
     waiting: list[int] = field(default_factory=list)
+    # Evacuations from here that it has not cleaned up after yet.
+    evacuated: list[int] = field(default_factory=list)
 
     @property
     def alive(self) -> bool:
@@ -204,6 +206,21 @@ class Migration:
     post_copy: bool = False
     # What chance has chosen for it, in the words of `lab_fail`, or `refuse` or `hang`.
     fate: str | None = None
+    # Why Nova refused it after having accepted it, and the last status it had on its way.
+    trouble: str | None = None
+    furthest: str = ""
     # Of a resize: what the server was, and what it becomes.
     before: Shape | None = None
     after: Shape | None = None
+
+
+@dataclass(slots=True)
+class Deed:
+    """What was asked of a server; migration: the number of the one that it started, if it did."""
+
+    action: str
+    request_id: str
+    user_id: str
+    project_id: str
+    started_at: float
+    migration: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmpath_service.simulator import live_migration, scheduling
+from vmpath_service.simulator import evacuation, live_migration, scheduling
 from vmpath_service.simulator.records import ENDED, Host, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
@@ -83,6 +83,7 @@ def restart_compute(world: World, host: Host) -> None:
     if host.silent_since is not None:
         host.silent_since = None
         live_migration.compute_came_back(world, host)
+        evacuation.source_came_back(world, host)
 
 
 def _verb(action: str) -> str:

@@ -25,6 +25,7 @@ class Settings:
     page_limit: most entries of one page of a list.
     hypervisor_domain: appended to a service's host to give the hypervisor's host name.
     compute_microversion: newest microversion of the Compute API that is spoken, 2.N.
+    denied_rights: rules of Nova's and Placement's policies that do not hold for the administrator.
     """
 
     migration_mbps: float = 8000.0
@@ -42,6 +43,7 @@ class Settings:
     page_limit: int = 1000
     hypervisor_domain: str = ""
     compute_microversion: int = 100
+    denied_rights: frozenset[str] = frozenset()
     admin_password: str = "simulated"
     demo_password: str = "simulated"
     region: str = "RegionOne"

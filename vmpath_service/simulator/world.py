@@ -20,6 +20,7 @@ from vmpath_service.simulator.ledger import Ledger, Provider
 from vmpath_service.simulator.records import (
     ENDED,
     Aggregate,
+    Deed,
     Flavor,
     Host,
     Migration,
@@ -60,6 +61,8 @@ class World:
         self.touching: dict[str, set[int]] = {}
         self.groups: dict[str, ServerGroup] = {}
         self.group_of: dict[str, ServerGroup] = {}
+        self.deeds: dict[str, list[Deed]] = {}
+        self.last_aggregate = 0
         self.aggregates: dict[int, Aggregate] = {}
         self.silent_cells: set[str] = set()
         self.flavors: dict[str, Flavor] = {}
@@ -173,6 +176,7 @@ class World:
         if server.host is not None:
             self.on_host[server.host].pop(server.uuid, None)
         del self.servers[server.uuid]
+        self.deeds.pop(server.uuid, None)
         position = bisect.bisect_left(self.oldest_first, self._order(server))
         del self.oldest_first[position]
         group = self.group_of.pop(server.uuid, None)
@@ -222,6 +226,9 @@ class World:
         self.migrations_of.setdefault(server.uuid, []).append(number)
         self.touching[source].add(number)
         server.migration = number
+        deeds = self.deeds.get(server.uuid)
+        if deeds and deeds[-1].migration is None:
+            deeds[-1].migration = number
         return migration
 
     def claim(self, server: Server, migration: Migration, target: Host) -> None:
@@ -251,6 +258,8 @@ class World:
 
     def set_status(self, migration: Migration, status: str) -> None:
         migration.status = status
+        if status in ("queued", "preparing", "running", "completed"):
+            migration.furthest = status
         migration.updated_at = self.now
         if status in ENDED:
             self.touching[migration.source].discard(migration.number)

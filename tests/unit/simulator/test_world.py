@@ -20,11 +20,11 @@ from vmpath_service.model.snapshot import (
     ServerGroup,
     Snapshot,
 )
-from vmpath_service.simulator import cold_migration, live_migration, server_life
+from vmpath_service.simulator import cold_migration, evacuation, live_migration, server_life
 from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.flavors import flavor_of
 from vmpath_service.simulator.loading import load
-from vmpath_service.simulator.records import ENDED, Server
+from vmpath_service.simulator.records import ENDED, Migration, Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.settings import Settings
 from vmpath_service.simulator.world import World
@@ -34,6 +34,7 @@ SERVERS = tuple(f"s{n}" for n in range(6))
 FAILURES = (None, "check_dest", "pre", "mid", "raise", "post_dest")
 # Statuses of migrations that leave what they held behind, because nobody rolls back.
 LEAKING = "error"
+EVACUATED = ("accepted", "pre-migrating", "done")
 
 
 def make_world(slots: int = 1, lag: float = 0.0, devices: bool = False) -> tuple[World, SteppedClock]:
@@ -92,6 +93,10 @@ def hosts_of(world: World, held: Mapping[str, Mapping[str, int]]) -> set[str]:
     return {provider.root for provider in providers} - {provider.uuid for provider in world.ledger.sharing}
 
 
+def ends(migration: Migration) -> set[str]:
+    return {migration.source, migration.target or migration.source}
+
+
 def in_all(held: Mapping[str, Mapping[str, int]]) -> Counter[str]:
     return sum((Counter(amounts) for amounts in held.values()), Counter())
 
@@ -106,10 +111,18 @@ def check_server(world: World, server: Server) -> None:
         # It fitted nowhere when it was to be booted.
         assert not held
         return
-    assert len(hosts_of(world, held)) == 1
+    places = hosts_of(world, held)
+    migration = world.migrations.get(server.migration or 0)
+    if any(m.kind == evacuation.KIND for m in earlier):
+        # It went on while its share of a dead host was still with it: Nova moves that along.
+        return
+    if migration is not None and migration.kind == evacuation.KIND and migration.status in EVACUATED:
+        # It keeps its place on the dead host until that is back.
+        assert {world.hosts[server.host].uuid} <= places <= {world.hosts[n].uuid for n in ends(migration)}
+        return
+    assert len(places) == 1
     [provider] = hosts_of(world, held)
     home = world.hosts[server.host or ""].uuid
-    migration = world.migrations.get(server.migration or 0)
     before = after = server.resources
     if migration is not None and migration.uuid in world.ledger.consumers:
         before = migration.before.resources if migration.before else before
@@ -131,7 +144,8 @@ def check_server(world: World, server: Server) -> None:
 Step = tuple[str, int, int, float]
 ACTIONS = (
     "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "resize", "confirm",
-    "revert", "revert", "delete", "reset", "fail", "fail", "wait",
+    "revert", "revert", "delete", "reset", "kill", "revive", "revive", "evacuate",
+    "evacuate", "fail", "fail", "wait",
 )  # fmt: skip
 # Long walks: most of what may happen takes several steps one after the other.
 STEPS = st.lists(
@@ -153,7 +167,7 @@ def act(world: World, step: Step) -> None:
         return
     migration = world.migrations.get(server.migration or 0)
     busy = migration is not None and (migration.status not in ENDED or migration.phase == "switching")
-    if action in ("migrate", "cold", "resize") and busy and server.task_state is None:
+    if action in ("migrate", "cold", "resize", "evacuate") and busy and server.task_state is None:
         # Reset under a migration that goes on: what Nova makes of a second one is not simulated.
         return
     if action == "migrate":
@@ -169,6 +183,14 @@ def act(world: World, step: Step) -> None:
     elif action == "resize":
         amounts = {"MEMORY_MB": 500 * (1 + place), "VCPU": 1 + number % 3}
         cold_migration.ask(world, server, None, flavor_of(None, amounts, {}))
+    elif action == "evacuate":
+        evacuation.ask(world, server, HOSTS[place], stopped=number % 2 == 0)
+    elif action == "kill":
+        world.hosts[HOSTS[place]].forced_down = True
+        server_life.kill_compute(world, world.hosts[HOSTS[place]])
+    elif action == "revive":
+        world.hosts[HOSTS[place]].forced_down = False
+        server_life.restart_compute(world, world.hosts[HOSTS[place]])
     elif action == "confirm":
         cold_migration.confirm(world, server)
     elif action == "revert":

@@ -17,9 +17,11 @@ from vmpath_service.simulator.web import entrance, keystone, versions
 from vmpath_service.simulator.web.aggregates import Aggregates
 from vmpath_service.simulator.web.allocations import AllocationCandidates, Allocations
 from vmpath_service.simulator.web.control import Control
+from vmpath_service.simulator.web.diagnostics import Diagnostics
 from vmpath_service.simulator.web.entrance import TITLES, Entrance
 from vmpath_service.simulator.web.flavors import Flavors
 from vmpath_service.simulator.web.hypervisors import Hypervisors
+from vmpath_service.simulator.web.instance_actions import InstanceActions
 from vmpath_service.simulator.web.migrations import Migrations
 from vmpath_service.simulator.web.resource_providers import ResourceProviders
 from vmpath_service.simulator.web.server_actions import ServerActions
@@ -28,6 +30,7 @@ from vmpath_service.simulator.web.server_migrations import ServerMigrations
 from vmpath_service.simulator.web.servers import ServerMetadata, Servers
 from vmpath_service.simulator.web.services import Services
 from vmpath_service.simulator.web.site import COMPUTE, Site
+from vmpath_service.simulator.web.zones import Zones
 
 LOG = logging.getLogger(__name__)
 StartResponse = Callable[..., Any]
@@ -40,6 +43,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
     hypervisors, services = Hypervisors(site), Services(site)
     aggregates, groups, flavors = Aggregates(site), ServerGroups(site), Flavors(site)
     identity, compute = keystone.Versions(site), versions.ComputeVersions(site)
+    zones, deeds = Zones(site), InstanceActions(site)
     providers, control = ResourceProviders(site), Control(site)
     one = COMPUTE + "/servers/{server_id}"
     provider = "/placement/resource_providers/{provider_id}"
@@ -56,6 +60,9 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (COMPUTE + "/os-hypervisors/{hypervisor_id}", hypervisors, "one"),
         (COMPUTE + "/os-aggregates", aggregates, None),
         (COMPUTE + "/os-aggregates/{aggregate_id}", aggregates, "one"),
+        (COMPUTE + "/os-aggregates/{aggregate_id}/action", aggregates, "action"),
+        (COMPUTE + "/os-availability-zone", zones, None),
+        (COMPUTE + "/os-availability-zone/detail", zones, "detail"),
         (COMPUTE + "/os-server-groups", groups, None),
         (COMPUTE + "/os-server-groups/{group_id}", groups, "one"),
         (COMPUTE + "/os-migrations", Migrations(site), None),
@@ -66,6 +73,9 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (COMPUTE + "/servers/detail", servers, "detail"),
         (one, servers, "one"),
         (one + "/action", actions, None),
+        (one + "/diagnostics", Diagnostics(site), None),
+        (one + "/os-instance-actions", deeds, None),
+        (one + "/os-instance-actions/{request_id}", deeds, "one"),
         (one + "/metadata", metadata, None),
         (one + "/metadata/{key}", metadata, "key"),
         (one + "/migrations", under_way, None),

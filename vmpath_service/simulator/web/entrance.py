@@ -112,9 +112,15 @@ class Entrance:
         resp.set_header("OpenStack-API-Version", f"placement 1.{minor}")
         resp.set_header("Vary", "openstack-api-version")
         token = req.context.token
-        if not is_open and not token.is_admin:
-            rule = "placement:" + req.path.removeprefix("/placement/").partition("/")[0]
-            raise Refused(403, f"Policy does not allow {rule}:list to be performed.")
+        if not is_open and not token.may(rule := _placement_rule(req.path)):
+            raise Refused(403, f"Policy does not allow {rule} to be performed.")
+
+
+def _placement_rule(path: str) -> str:
+    """The rule of Placement's policy for reading there."""
+    noun, *rest = path.removeprefix("/placement/").split("/")
+    parts = ["placement", noun, *rest[1:2]]
+    return ":".join(parts if parts[-1] == "usages" else [*parts, "list"])
 
 
 def _asked_for(req: falcon.Request, service: str) -> str | None:

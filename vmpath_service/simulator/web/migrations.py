@@ -20,10 +20,13 @@ from vmpath_service.simulator.web.site import (
     next_link,
     only_parameters,
     page_size,
+    token_of,
 )
 
 FILTERS = frozenset(("host", "status", "instance_uuid", "source_compute", "migration_type", "hidden"))
 PAGING = frozenset(("limit", "marker", "changes-since"))
+# Not shown without os-migrations:index:host.
+HOSTS = ("dest_compute", "dest_host", "dest_node", "source_compute", "source_node")
 
 
 class Migrations:
@@ -32,6 +35,7 @@ class Migrations:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         need_admin(req, "os_compute_api:os-migrations:index")
+        need_admin(req, "os_compute_api:os-migrations:index:all_projects")
         known = FILTERS
         if at_least(req, 59):
             known |= PAGING
@@ -51,6 +55,8 @@ class Migrations:
         if not paged:
             page.reverse()
         shown = [self._shown(req, migration) for migration in page]
+        if not token_of(req).may("os_compute_api:os-migrations:index:host"):
+            shown = [{**each, **dict.fromkeys(HOSTS)} for each in shown]
         body: dict[str, Any] = {"migrations": shown}
         if paged:
             links = next_link(self._site, "/os-migrations", given, shown, "uuid", size)

@@ -7,12 +7,14 @@ from typing import Any
 
 import falcon
 
-from vmpath_service.simulator import cold_migration, live_migration, others, server_life
-from vmpath_service.simulator.records import Server
+from vmpath_service.simulator import cold_migration, evacuation, live_migration, others, server_life
+from vmpath_service.simulator.records import Deed, Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.servers import find_server
 from vmpath_service.simulator.web.site import Site, at_least, body_of, need_admin, token_of
 
+# Nova notes some actions under other names than they are asked for.
+NOTED_AS = {"os-migrateLive": "live-migration", "os-stop": "stop", "os-start": "start"}
 Action = Callable[[falcon.Request, Server, Any], int]
 
 
@@ -27,6 +29,7 @@ class ServerActions:
             "resize": self._resize,
             "confirmResize": self._confirm,
             "revertResize": self._revert,
+            "evacuate": self._evacuate,
             "lock": self._lock,
             "unlock": self._unlock,
             "os-resetState": self._reset,
@@ -46,6 +49,14 @@ class ServerActions:
             resp.status = 202
         else:
             resp.status = self._actions[name](req, server, details)
+        if name != "os-resetState":
+            user = token_of(req).user
+            noted = Deed(
+                NOTED_AS.get(name, name), req.context.request_id, user.id, user.project_id, self._site.world.now
+            )
+            if name == "evacuate":
+                noted.migration = server.migration
+            self._site.world.deeds.setdefault(server.uuid, []).append(noted)
 
     def _migrate_live(self, req: falcon.Request, server: Server, details: Any) -> int:
         need_admin(req, "os_compute_api:os-migrate-server:migrate_live" + _to(details))
@@ -81,6 +92,14 @@ class ServerActions:
             raise Refused(404, f"Flavor {details['flavorRef']} could not be found.")
         cold_migration.ask(self._site.world, server, None, flavor)
         return 202
+
+    def _evacuate(self, req: falcon.Request, server: Server, details: Any) -> int:
+        need_admin(req, "os_compute_api:os-evacuate")
+        if not at_least(req, 68):
+            raise self._site.does_not_know("evacuate below microversion 2.68")
+        _need_fields("evacuate", details, {"host", "adminPass"}, set())
+        evacuation.ask(self._site.world, server, details.get("host"), stopped=at_least(req, 95))
+        return 200
 
     def _confirm(self, req: falcon.Request, server: Server, details: Any) -> int:
         self._need_unlocked(req, server)

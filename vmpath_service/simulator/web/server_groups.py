@@ -31,7 +31,7 @@ class ServerGroups:
         given = only_parameters(self._site, req, frozenset(("all_projects", "limit", "offset")))
         token = token_of(req)
         groups = list(self._site.world.groups.values())
-        if not ("all_projects" in given and token.is_admin):
+        if not ("all_projects" in given and token.may("os_compute_api:os-server-groups:index:all_projects")):
             groups = [g for g in groups if g.project_id == token.user.project_id]
         try:
             start = int(given.get("offset", 0))

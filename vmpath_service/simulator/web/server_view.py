@@ -65,7 +65,7 @@ def brief(site: Site, server: Server) -> dict[str, Any]:
 def full(site: Site, req: falcon.Request, server: Server, alone: bool) -> dict[str, Any]:
     """alone: shown by itself, which from 2.71 on adds its server groups."""
     status = status_of(server)
-    is_admin = token_of(req).is_admin
+    sees_hosts = token_of(req).may("os_compute_api:os-extended-server-attributes")
     shown: dict[str, Any] = {
         "id": server.uuid,
         "name": server.name,
@@ -98,7 +98,7 @@ def full(site: Site, req: falcon.Request, server: Server, alone: bool) -> dict[s
     if status in ("ERROR", "DELETED") and server.fault is not None:
         moment, code, message = server.fault
         shown["fault"] = {"code": code, "created": iso_z(moment), "message": message}
-    if is_admin:
+    if sees_hosts:
         shown |= _for_admins(site, req, server)
     elif at_least(req, 90):
         shown["OS-EXT-SRV-ATTR:hostname"] = server.name

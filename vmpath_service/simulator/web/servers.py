@@ -42,7 +42,7 @@ def find_server(site: Site, req: falcon.Request, server_id: str) -> Server:
     """The server, when there is one that the caller may see. Raises Refused 404."""
     server = site.world.servers.get(server_id)
     token = token_of(req)
-    if server is None or (not token.is_admin and server.project_id != token.user.project_id):
+    if server is None or (not token.may("context_is_admin") and server.project_id != token.user.project_id):
         raise Refused(404, f"Instance {server_id} could not be found.")
     return server
 

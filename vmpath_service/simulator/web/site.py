@@ -87,7 +87,7 @@ def need_version(req: falcon.Request, minor: int) -> None:
 
 
 def need_admin(req: falcon.Request, rule: str) -> None:
-    if not token_of(req).is_admin:
+    if not token_of(req).may(rule):
         raise Refused(403, f"Policy doesn't allow {rule} to be performed.")
 
 

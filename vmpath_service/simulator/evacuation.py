@@ -1,0 +1,99 @@
+"""Evacuation: a server whose host is down is built anew on another.
+
+Its share of the dead host stays with it until that host's nova-compute is back and cleans up.
+"""
+
+from __future__ import annotations
+
+from vmpath_service.simulator import scheduling
+from vmpath_service.simulator.records import Host, Migration, Server
+from vmpath_service.simulator.refusals import Refused, not_in_state
+from vmpath_service.simulator.world import World
+
+KIND = "evacuation"
+
+
+def ask(world: World, server: Server, wanted: str | None, stopped: bool) -> None:
+    """Take a request to evacuate.
+
+    stopped: the server ends up SHUTOFF, as from microversion 2.95 on, instead of as it was.
+    Raises Refused: 400 for an unknown host, the present one, or while the present one is up; 409
+    for a server in the wrong state.
+    """
+    if wanted is not None and wanted not in world.hosts:
+        raise Refused(400, f"Compute host {wanted} not found.")
+    if wanted is not None and wanted == server.host:
+        raise Refused(400, "The target host can't be the same one.")
+    if server.vm_state not in ("active", "stopped", "error"):
+        raise not_in_state(server.uuid, "vm_state", server.vm_state, "evacuate")
+    if server.task_state is not None:
+        raise not_in_state(server.uuid, "task_state", server.task_state, "evacuate")
+    if server.host is None:
+        raise Refused(409, f"Instance {server.uuid} is not ready")
+    if world.is_up(world.hosts[server.host]):
+        raise Refused(400, f"Compute service of {server.host} is still in use.")
+    server.task_state = "rebuilding"
+    world.touch(server)
+    migration = world.new_migration(server, server.host, None, KIND, "accepted")
+    migration.source_node = world.hosts[server.host].hypervisor_hostname
+    migration.dest_compute = wanted
+    after = "stopped" if stopped or server.vm_state == "stopped" else "active"
+    world.after_unless_changed(migration, world.settings.overhead_s * 0.05, lambda w, m: _conduct(w, m, after))
+
+
+def source_came_back(world: World, host: Host) -> None:
+    """A nova-compute that is back removes what was evacuated from its host meanwhile."""
+    for number in host.evacuated:
+        migration = world.migrations[number]
+        server = world.servers.get(migration.server)
+        if server is not None and server.host != host.name:
+            held = {
+                provider: amounts
+                for provider, amounts in world.ledger.held_by(server.uuid).items()
+                if world.ledger.providers[provider].root != host.uuid
+            }
+            world.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
+        world.set_status(migration, "completed")
+    host.evacuated.clear()
+
+
+def _conduct(world: World, migration: Migration, after: str) -> None:
+    server = world.servers[migration.server]
+    if migration.dest_compute is None:
+        target = scheduling.choose(world, server, live=False)
+        reason = None if target else "There are not enough hosts available."
+    else:
+        target = world.hosts[migration.dest_compute]
+        reason = scheduling.refusal(world, server, target, live=False)
+    if reason is not None or target is None:
+        migration.trouble = f"No valid host was found. {reason}"
+        server.fault = (world.now, 500, migration.trouble)
+        server.vm_state, server.task_state = "error", None
+        world.touch(server)
+        world.set_status(migration, "error")
+        return
+    held = dict(world.ledger.held_by(server.uuid))
+    held.update(world.ledger.spread(target.uuid, server.resources))
+    world.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
+    world.set_target(migration, target.name)
+    migration.dest_compute = target.name
+    migration.dest_node = target.hypervisor_hostname
+    world.set_status(migration, "pre-migrating")
+    world.after_unless_changed(migration, world.settings.boot_s, lambda w, m: _rebuilt(w, m, after))
+
+
+def _rebuilt(world: World, migration: Migration, after: str) -> None:
+    target = world.hosts[migration.target or ""]
+    if not target.alive:
+        # Its message waits until somebody hears it.
+        world.after_unless_changed(migration, world.settings.boot_s, lambda w, m: _rebuilt(w, m, after))
+        return
+    server = world.servers[migration.server]
+    world.place(server, target.name)
+    server.vm_state, server.power_state = after, 1 if after == "active" else 4
+    server.task_state, server.fault = None, None
+    source = world.hosts[migration.source]
+    source.evacuated.append(migration.number)
+    world.set_status(migration, "done")
+    if source.alive:
+        source_came_back(world, source)
