@@ -19,9 +19,11 @@ def instance(
     obstacle: str | None,
     settings: CloudSettings,
     aggregate_keys: Collection[str] = (),
+    shared: Collection[str] = (),
 ) -> Instance:
     """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot; ``aggregate_keys``
-    is what aggregates say anything about."""
+    is what aggregates say anything about, ``shared`` the resource classes that it has from a provider that several
+    hosts share."""
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
     return Instance(
@@ -44,8 +46,8 @@ def instance(
         movable="live" if obstacle is None else "no",
         why_not=obstacle,
         post_copy="allowed" if movability.post_copy(server, settings) else "forbidden",
-        storage=Storage("volume" if server.volume_backed() else "unknown"),
-        extra=scheduling.extra(server, aggregate_keys),
+        storage=Storage("volume" if server.volume_backed() else "shared" if "DISK_GB" in shared else "unknown"),
+        extra=scheduling.extra(server, aggregate_keys, shared),
     )
 
 

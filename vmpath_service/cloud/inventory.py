@@ -186,12 +186,20 @@ def _present(servers: Mapping[str, wire.Server]) -> Mapping[str, wire.Server]:
     return {uuid: server for uuid, server in servers.items() if server.status not in instances.GONE}
 
 
+def _demand(server: wire.Server, there: Collection[str]) -> dict[str, int] | None:
+    """What the flavor asks of the host itself: a class that the host does not have comes from a provider that several
+    hosts share (DISK_GB of a network file system), and is held on none of them."""
+    amounts = flavors.resources_of(server)
+    return None if amounts is None else {name: amount for name, amount in amounts.items() if name in there}
+
+
 def _guests(picture: Picture) -> tuple[list[accounts.Guest], migrations.UnderWay, frozenset[str]]:
     """The servers on usable hosts, the migrations under way, and the hosts that must be read in full."""
     usable = picture.nodes.usable
     under_way = migrations.under_way(picture.records, picture.servers, frozenset(usable))
+    classes = {name: picture.trees[node.provider].inventories.keys() for name, node in usable.items()}
     guests = [
-        accounts.Guest(server.id, server.host, flavors.resources_of(server))
+        accounts.Guest(server.id, server.host, _demand(server, classes[server.host]))
         for server in picture.servers.values()
         if server.host is not None and server.host in usable
     ]
@@ -257,14 +265,16 @@ def assemble(
             (None if server.task_state else _left_over(uuid, under_way, settled))
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
         )
-        values.append(instances.instance(server, resources, obstacle, settings, keys))
+        shared = _shared(server, place.inventories) if place is not None and place.inventories else ()
+        values.append(instances.instance(server, resources, obstacle, settings, keys, shared))
     undecided = [
         each.label() for each in values if each.movable == "live" and scheduling.SCHEDULER_DECIDES in each.extra
     ]
     if undecided:
         said.append(
-            f"{len(undecided)} servers need what Placement does not count (pinned CPUs, huge pages, NUMA nodes or"
-            f" devices), the first is {undecided[0]}: whether they fit a host, Nova's scheduler decides"
+            f"{len(undecided)} servers need what Placement's figures do not prove (pinned CPUs, huge pages, NUMA"
+            f" nodes, devices, shared storage), the first is {undecided[0]}: whether they fit a host, Nova's"
+            " scheduler decides"
         )
     if settled.unbacked:
         said.append(
@@ -290,6 +300,11 @@ def assemble(
         server_groups=tuple(sorted(server_groups, key=lambda group: group.uuid)),
     )
     return Reading(snapshot, tuple(said))
+
+
+def _shared(server: wire.Server, there: Collection[str]) -> tuple[str, ...]:
+    """The classes that the server has from elsewhere than its host."""
+    return tuple(sorted((flavors.resources_of(server) or {}).keys() - set(there)))
 
 
 def _left_over(uuid: str, under_way: migrations.UnderWay, settled: accounts.Accounts) -> str | None:

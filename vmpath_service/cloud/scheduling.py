@@ -49,10 +49,11 @@ def keys_of(aggregates: Iterable[Aggregate]) -> frozenset[str]:
     return frozenset(key for aggregate in aggregates for key in aggregate.metadata)
 
 
-def extra(server: Server, aggregate_keys: Collection[str]) -> dict[str, Any]:
+def extra(server: Server, aggregate_keys: Collection[str], shared: Collection[str] = ()) -> dict[str, Any]:
     """An instance's ``extra``: what there is to say, else nothing.
 
     Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
+    ``shared``: resource classes that it has from a provider that several hosts share, but not all.
     """
     found: dict[str, Any] = {}
     specs = {
@@ -70,7 +71,7 @@ def extra(server: Server, aggregate_keys: Collection[str]) -> dict[str, Any]:
         }
         if properties:
             found[IMAGE_PROPERTIES] = properties
-    reasons = undecided(server)
+    reasons = [*undecided(server), *(f"{name} of a provider that hosts share" for name in shared)]
     if reasons:
-        found[SCHEDULER_DECIDES] = list(reasons)
+        found[SCHEDULER_DECIDES] = reasons
     return found
