@@ -85,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="life of a token in real seconds (%(default)s)",
     )
+    serve.add_argument(
+        "--deny",
+        action="append",
+        default=[],
+        metavar="RULE",
+        help="a rule of Nova's or Placement's policy that shall not hold for the administrator",
+    )
     serve.add_argument("--clouds-yaml", metavar="OUT", help="write a clouds.yaml with simulated, simulated-demo")
     serve.add_argument("--faults", metavar="FILE", help="faults, one of --fault's on each line")
     serve.add_argument(
@@ -132,6 +139,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         concurrent_live_migrations=parsed.concurrent_live_migrations,
         overhead_s=parsed.overhead,
         token_lifetime_s=parsed.token_lifetime,
+        denied_rights=frozenset(parsed.deny),
     )
     cloud = SimulatedCloud(
         files.load_snapshot(parsed.snapshot),
