@@ -12,6 +12,7 @@ from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.contracts.cloud.zones import ZoneContract
 from tests.functional.conftest import connect
 from tests.functional.small_cloud import host, snapshot
 from vmpath_service.cloud.live import NovaCloud
@@ -108,4 +109,8 @@ class TestReading(ReadingContract):
 
 
 class TestPort(PortContract):
+    pass
+
+
+class TestZones(ZoneContract):
     pass

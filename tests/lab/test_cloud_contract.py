@@ -13,6 +13,7 @@ from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.contracts.cloud.zones import ZoneContract
 from tests.lab.nova_lab import NovaLab, call
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.settings import CloudSettings
@@ -84,4 +85,8 @@ class TestReading(ReadingContract):
 
 
 class TestPort(PortContract):
+    pass
+
+
+class TestZones(ZoneContract):
     pass

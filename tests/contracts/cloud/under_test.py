@@ -123,8 +123,8 @@ class CloudUnderTest(abc.ABC):
             self.becomes(server.state, ("ACTIVE", wish.host, None))
         return servers
 
-    def ask_for(self, wish: Wish) -> Response:
-        """Ask for a server; what becomes of it is not waited for."""
+    def ask_for(self, wish: Wish, **more: object) -> Response:
+        """Ask for a server, with *more* properties; what becomes of it is not waited for."""
         body: dict[str, Any] = {
             "server": {
                 "name": f"on-{wish.host}",
@@ -132,6 +132,7 @@ class CloudUnderTest(abc.ABC):
                 "imageRef": self.image,
                 "networks": "none",
                 "host": wish.host,
+                **more,
             }
         }
         if wish.group:
