@@ -16,6 +16,7 @@ import tenacity
 from keystoneauth1 import exceptions as keystone
 
 from vmpath_service.cloud import failures
+from vmpath_service.cloud.pace import Pace
 from vmpath_service.cloud.session import NAMES, CloudSession
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import (
@@ -63,12 +64,18 @@ class Probed:
 
 
 class Api:
-    """One API of the cloud. ``sent`` counts the requests, for whoever watches how many a reading takes."""
+    """One API of the cloud. ``sent`` counts the requests, for whoever watches how many a reading takes.
 
-    def __init__(self, session: CloudSession, service: str, settings: CloudSettings) -> None:
+    ``pace`` holds back all but actions.
+    """
+
+    def __init__(
+        self, session: CloudSession, service: str, settings: CloudSettings, pace: Pace | None = None
+    ) -> None:
         self._session = session
         self._service = service
         self._settings = settings
+        self._pace = pace or Pace(0)
         self._adapter: Any = None
         self._asked = NAMES[service]
         self._timeout = (settings.connect_timeout_s, settings.read_timeout_s)
@@ -268,6 +275,7 @@ class Api:
     ) -> Any:
         try:
             adapter = self._connected()
+            self._pace.wait()
             self.sent += 1
             given: dict[str, Any] = {} if body is None else {"json": dict(body)}
             response = adapter.request(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
 from vmpath_service.cloud.api import Api, for_each
 from vmpath_service.cloud.inventory import Inventory, Reading
+from vmpath_service.cloud.looks import Looks
 from vmpath_service.cloud.nova import Nova
+from vmpath_service.cloud.pace import Pace
 from vmpath_service.cloud.placement import Placement
 from vmpath_service.cloud.session import CloudSession
 from vmpath_service.cloud.settings import CloudSettings
-from vmpath_service.model.readings import HostReading, InstanceReading, MigrationOutcome, MigrationReading
+from vmpath_service.model.readings import HostReading, InstanceReading, MigrationReading
 from vmpath_service.model.snapshot import Snapshot
 
 # Up to this many servers, and up to this share of all, are asked for one by one: a listed server costs Nova about
@@ -24,9 +26,12 @@ _SINGLY_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
+    """``nova`` and ``placement`` for looks, at their pace; what ``inventory`` and ``unpaced`` ask is not held back."""
+
     nova: Nova
     placement: Placement
     inventory: Inventory
+    unpaced: Nova
     versions: microversions.Microversions
 
 
@@ -34,7 +39,8 @@ class NovaCloud:
     """Fulfils the engine's port ``Cloud``. Connects when first used; may be shared by threads.
 
     Every call raises CloudUnreachable, CloudDenied, NoDecision or CloudError with one sentence; InvalidInput when
-    the cloud is not configured rightly. Every request has a time-out.
+    the cloud is not configured rightly. Every request has a time-out. What ``read_migrations`` and then
+    ``read_instances`` show is remembered for each thread, so that the next look is a few lists.
     """
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -42,6 +48,10 @@ class NovaCloud:
         self._session = CloudSession(settings)
         self._compute = Api(self._session, "compute", settings)
         self._placement = Api(self._session, "placement", settings)
+        pace = Pace(settings.looks_per_second)
+        self._looks_at_compute = Api(self._session, "compute", settings, pace)
+        self._looks_at_placement = Api(self._session, "placement", settings, pace)
+        self._seen = threading.local()
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
         self._providers: dict[str, str] = {}
@@ -49,7 +59,8 @@ class NovaCloud:
 
     def requests_sent(self) -> int:
         """How many requests went to Nova and Placement so far (authentication left out)."""
-        return self._compute.sent + self._placement.sent
+        asked = (self._compute, self._placement, self._looks_at_compute, self._looks_at_placement)
+        return sum(api.sent for api in asked)
 
     def read_with_notes(self) -> Reading:
         """The whole cloud and what is not known about it; see ``Inventory`` for the requests it takes."""
@@ -89,39 +100,35 @@ class NovaCloud:
         }
 
     def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
-        """These instances now: one request each up to fifty or a quarter of all, else one for every thousand servers
-        of the cloud."""
+        """These instances now. The first time one request each, up to fifty or a quarter of all, else one for every
+        thousand servers of the cloud; then, from four on, two lists for all, see ``Looks``."""
         wanted = sorted(set(uuids))
         if not wanted:
             return {}
-        nova = self._connected().nova
-        if len(wanted) <= max(_SINGLY_AT_MOST, self._servers_seen * _SINGLY_SHARE):
-            answers = for_each(self._settings.workers, nova.server, wanted)
-            found = {server.id: server for server in answers if server is not None}
-        else:
-            hosts.check_cells(nova.services())
-            everything = nova.servers()
-            found = {uuid: everything[uuid] for uuid in wanted if uuid in everything}
+        found = self._looks().servers(wanted, self._servers)
         return {
             uuid: instances.reading(server) for uuid, server in found.items() if server.status not in instances.GONE
         }
 
-    def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
-        """All migration records of these instances, oldest first: one request for each instance and one more for
-        each that has one under way (for its progress)."""
+    def _servers(self, wanted: Sequence[str]) -> Mapping[str, wire.Server]:
         nova = self._connected().nova
-        records = nova.migrations_of(instances)
-        moving = [
-            uuid
-            for uuid, found in records.items()
-            if any(migrations.outcome_of(record.status) is MigrationOutcome.UNDER_WAY for record in found)
-        ]
-        answers = for_each(self._settings.workers, nova.progress, moving)
-        progress = {record.id: record for answer in answers for record in answer}
+        if len(wanted) <= max(_SINGLY_AT_MOST, self._servers_seen * _SINGLY_SHARE):
+            answers = for_each(self._settings.workers, nova.server, wanted)
+            return {server.id: server for server in answers if server is not None}
+        hosts.check_cells(nova.services())
+        everything = nova.servers()
+        return {uuid: everything[uuid] for uuid in wanted if uuid in everything}
+
+    def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
+        """All migration records of these instances, oldest first. The first time one request each; then, from four
+        on, two lists for all, see ``Looks``. And one for the progress of each that is under way, in turn if many."""
+        if not instances:
+            return {}
+        looks = self._looks()
+        records = looks.migrations(sorted(set(instances)))
+        progress = looks.progress(records)
         return {
-            uuid: tuple(
-                migrations.reading(record, progress.get(record.id)) for record in sorted(found, key=lambda r: r.id)
-            )
+            uuid: tuple(migrations.reading(record, progress.get(record.id)) for record in found)
             for uuid, found in records.items()
         }
 
@@ -131,7 +138,7 @@ class NovaCloud:
         Raises RequestRefused or CloudDenied when Nova said no, CloudUnreachable when the request surely never left,
         AnswerLost when it may have been carried out.
         """
-        self._connected().nova.live_migrate(instance, dest)
+        self._connected().unpaced.live_migrate(instance, dest)
 
     def disable_host(self, name: str, reason: str) -> None:
         """Disable the host's compute service: two requests. Raises NotFound."""
@@ -154,11 +161,23 @@ class NovaCloud:
                 versions = microversions.negotiate(
                     self._compute.newest_version(), self._placement.newest_version()
                 )
-                nova = Nova(self._compute, versions, settings)
+                unpaced = Nova(self._compute, versions, settings)
                 placement = Placement(self._placement, versions, settings)
-                inventory = Inventory(nova, placement, settings, self._session.identity().region)
-                self._connection = _Connection(nova, placement, inventory, versions)
+                inventory = Inventory(unpaced, placement, settings, self._session.identity().region)
+                self._connection = _Connection(
+                    Nova(self._looks_at_compute, versions, settings),
+                    Placement(self._looks_at_placement, versions, settings),
+                    inventory,
+                    unpaced,
+                    versions,
+                )
             return self._connection
+
+    def _looks(self) -> Looks:
+        looks: Looks | None = getattr(self._seen, "looks", None)
+        if looks is None:
+            looks = self._seen.looks = Looks(self._connected().nova, self._settings.workers)
+        return looks
 
     def _providers_of(self, connection: _Connection, names: Collection[str]) -> Mapping[str, str]:
         """The resource providers of these hosts; two requests when one is not known yet."""

@@ -18,6 +18,8 @@ class CloudSettings:
 
     Times in seconds. ``attempts`` is how often a reading request is sent at most; an action is sent once.
     An action is asked for with a token that has ``token_margin_s`` left, where tokens live so long; 0: with any.
+    ``looks_per_second`` is how many requests the looks at what goes on may take in any second, readings of the whole
+    cloud and actions left out; 0: any number.
     ``workers`` is how many requests are under way at a time, ``page`` how many servers one answer lists at most,
     ``rounds`` how often the cloud is read again when it changed while being read.
 
@@ -39,6 +41,7 @@ class CloudSettings:
     attempts: int = 4
     longest_wait_s: float = 10.0
     token_margin_s: float = 600.0
+    looks_per_second: int = 15
     workers: int = 4
     page: int = 1000
     rounds: int = 4

@@ -147,6 +147,7 @@ class Migration(_Part, frozen=True):
     source_compute: str | None = None
     dest_compute: str | None = None
     migration_type: str | None = None
+    created_at: str | None = None
     memory_total_bytes: int | None = None
     memory_remaining_bytes: int | None = None
 

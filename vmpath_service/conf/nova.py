@@ -49,6 +49,13 @@ OPTIONS = (
         help="A live migration is asked for with a token that has at least so many seconds left: vmpath authenticates "
         "anew before, at most once a minute. As long as the longest migrations take; 0: never.",
     ),
+    cfg.IntOpt(
+        "looks_per_second",
+        default=15,
+        min=0,
+        help="How many requests to Nova and Placement all looks at migrations under way and at their hosts may take "
+        "in any second; readings of the whole cloud and the requests to migrate are not held back. 0: any number.",
+    ),
     cfg.IntOpt("workers", default=4, min=1, max=64, help="How many requests are under way at a time."),
     cfg.IntOpt("page_size", default=1000, min=1, help="How many servers one answer lists at most."),
     cfg.IntOpt("rounds", default=4, min=1, help="How often the cloud is read again when it changed while being read."),

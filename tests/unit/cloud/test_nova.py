@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from tests.unit.cloud.canned import Canned
@@ -62,3 +64,27 @@ def test_a_hidden_group_is_told_apart_from_a_deleted_one() -> None:
     hidden, _ = nova({"/servers/detail": shown, "/os-server-groups/g": {"server_group": {"id": "g"}}})
     with pytest.raises(CloudDenied, match="server group g of server x was not listed"):
         hidden.check_groups(hidden.servers().values(), ())
+
+
+def test_new_records_are_found_though_they_have_no_time_of_a_change() -> None:
+    """The newest pages reach back to the moment; what is older is in the list of changes only."""
+    made = {"created_at": "2026-11-20T19:10:00.000000"}
+    long_ago = {"created_at": "2026-11-20T19:00:00.000000"}
+    link = [{"rel": "next", "href": "http://nova/os-migrations?marker=u2"}]
+    reader, canned = nova({})
+    pages = [
+        {"migrations": [{"id": 9, "status": "accepted"} | made], "migrations_links": link},
+        {"migrations": [{"id": 8, "status": "error"} | long_ago], "migrations_links": link},
+        {"migrations": [{"id": 2, "status": "completed"} | long_ago]},
+    ]
+    asked: list[Any] = []
+
+    def get(path: str, answer: type[Any], *, microversion: str, parameters: Any) -> Any:
+        asked.append(parameters)
+        return msgspec.convert(pages[len(asked) - 1], answer)
+
+    canned.get = get  # type: ignore[method-assign,assignment]
+    moment = datetime(2026, 11, 20, 19, 9, tzinfo=UTC).timestamp()
+    assert {each.id for each in reader.migrations_since(moment)} == {9, 8, 2}
+    assert ["changes-since" in each for each in asked] == [False, False, True]
+    assert asked[2]["changes-since"] == "2026-11-20T19:09:00Z"

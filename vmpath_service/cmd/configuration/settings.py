@@ -120,6 +120,7 @@ def cloud_settings(values: Values, credentials: tuple[str, ...]) -> CloudSetting
         attempts=values.get(nova.GROUP, "attempts"),
         longest_wait_s=values.get(nova.GROUP, "longest_wait"),
         token_margin_s=values.get(nova.GROUP, "token_margin_seconds"),
+        looks_per_second=values.get(nova.GROUP, "looks_per_second"),
         workers=values.get(nova.GROUP, "workers"),
         page=values.get(nova.GROUP, "page_size"),
         rounds=values.get(nova.GROUP, "rounds"),
