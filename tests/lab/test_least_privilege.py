@@ -10,7 +10,9 @@ from tests.lab import observe, scenario
 from tests.lab.nova_lab import COMPUTE_MICROVERSION, PLACEMENT_MICROVERSION, NovaLab, call, until
 from tests.lab.scenario import Wish
 from tests.programs import Service
+from vmpath_service.cloud.examination import Examination
 from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.rights import Finding, Verdict
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.readings import MigrationOutcome
 
@@ -179,3 +181,44 @@ def test_an_ordinary_user_got_nothing_by_it(clean_lab_for_module: NovaLab, names
         assert demo.request(path, "GET").status_code == 403, path
     unknown = demo.request(f"/os-services/{uuid.uuid4()}", "PUT", json={"status": "enabled"})
     assert unknown.status_code == 403
+
+
+def test_check_finds_nothing_missing_and_changes_nothing(
+    clean_lab_for_module: NovaLab, servers: dict[str, str]
+) -> None:
+    lab = clean_lab_for_module
+
+    def state() -> Any:
+        return {
+            uuid: (observe.host_of(server), server["status"], server["OS-EXT-STS:task_state"], server["updated"])
+            for uuid, server in observe.servers(lab).items()
+        }
+
+    before, records = state(), observe.migrations(lab)
+    found = {each.name: each for each in examined(lab, RESTRICTED)}
+    assert [each for each in found.values() if each.verdict is Verdict.MISSING] == []
+    unknown = {name for name, each in found.items() if each.verdict is Verdict.UNKNOWN}
+    assert unknown == {"[service_user] of Nova"}
+    assert (state(), observe.migrations(lab)) == (before, records)
+
+
+def test_check_tells_an_ordinary_user_what_is_missing(clean_lab_for_module: NovaLab) -> None:
+    missing = {each.name for each in examined(clean_lab_for_module, "novalab-demo") if each.verdict is Verdict.MISSING}
+    assert missing == {
+        "list the servers of all projects",
+        "list compute services",
+        "disable and enable hosts",
+        "list hypervisors",
+        "list aggregates",
+        "list migrations",
+        "list resource providers",
+        "list inventories",
+        "show usages",
+        "list traits of providers",
+        "list allocations of providers",
+        "list allocation candidates",
+    }
+
+
+def examined(lab: NovaLab, cloud: str) -> list[Finding]:
+    return list(Examination(CloudSettings(cloud=cloud, config_files=(str(lab.clouds_file),))).findings())
