@@ -8,7 +8,9 @@ from typing import Any
 import openstack
 import pytest
 
+from tests.functional.small_cloud import host, instance, snapshot
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.sample import make_sample
 
@@ -32,6 +34,14 @@ def simulated_cloud() -> Iterator[Factory]:
     yield start
     for cloud in started:
         cloud.stop()
+
+
+@pytest.fixture
+def two_hosts(simulated_cloud: Factory) -> SimulatedCloud:
+    """Host a with instance x, host b with instance y, and a clock that stands still."""
+    return simulated_cloud(
+        snapshot(host("a"), host("b"), instance("x", "a"), instance("y", "b")), clock=SteppedClock()
+    )
 
 
 def connect(cloud: SimulatedCloud, name: str = "simulated") -> openstack.connection.Connection:

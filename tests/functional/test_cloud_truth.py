@@ -215,3 +215,46 @@ def test_projects_flavors_and_images_are_kept_off_hosts_set_apart(simulated_clou
         for name, number in names.items()
     }
     assert admitted == {"x": {"b"}, "y": {"a"}, "z": {"c"}}
+
+
+def test_what_no_server_explains_is_used_by_others(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a", image="an-image")))
+    vmpath = reader(cloud)
+    assert all(not each.used_by_others for each in vmpath.read().hosts)
+    world = cloud.world
+    with world.lock:
+        world.ledger.allocate("leak", {identity("a"): {"MEMORY_MB": 300, "VCPU": 2}}, "p", "u", "INSTANCE")
+    found = {each.name: each for each in vmpath.read().hosts}
+    assert found["a"].used_by_others == {"MEMORY_MB": 300, "VCPU": 2}
+    assert found["b"].used_by_others == {}
+    with world.lock:
+        world.ledger.release(identity("x"))
+    reading = vmpath.read_with_notes()
+    assert reading.snapshot.instances[0].resources == {"VCPU": 1, "MEMORY_MB": 1000, "DISK_GB": 1}
+    assert any("Placement holds nothing for 1 servers" in note for note in reading.notes)
+
+
+def test_a_place_that_a_broken_migration_left_elsewhere_is_said(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a"), instance("y", "a")))
+    share = {"MEMORY_MB": 1000, "VCPU": 1, "DISK_GB": 1}
+    world = cloud.world
+    with world.lock:
+        world.ledger.release(identity("x"))
+        world.ledger.allocate(identity("x"), {identity("b"): share}, "p", "u", "INSTANCE")
+        world.ledger.allocate("migration", {identity("a"): share}, "p", "u", "MIGRATION")
+    read = reader(cloud).read()
+    found = {each.name: each for each in read.instances}
+    assert found["x"].why_not is not None
+    assert "held on b since a migration broke; heal its allocations first" in found["x"].why_not
+    assert found["y"].movable == "live"
+    assert {each.name: each.used_by_others for each in read.hosts}["b"] == share
+
+
+def test_an_allocation_counts_more_than_the_flavor(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a")))
+    world = cloud.world
+    with world.lock:
+        world.ledger.allocate(identity("x"), {identity("a"): {"MEMORY_MB": 1500, "VCPU": 1}}, "p", "u", "INSTANCE")
+    read = reader(cloud).read()
+    assert read.instances[0].resources == {"MEMORY_MB": 1500, "VCPU": 1}
+    assert all(not each.used_by_others for each in read.hosts)
