@@ -42,13 +42,13 @@ def judge_token(life_s: float | None, margin_s: float) -> Finding:
 
 def judge_service_user(life_s: float | None, margin_s: float) -> Finding:
     """[service_user] in Nova: nobody can see it from outside."""
-    life = "a token" if life_s is None else f"a token ({life_s:.0f} s)"
+    at_least = margin_s if life_s is None else min(margin_s, life_s)
     return Finding(
         "[service_user] of Nova",
         Verdict.UNKNOWN,
         "cannot be seen from outside",
-        f"see that nova.conf has send_service_user_token = true: without it a migration longer than {life} lives fails"
-        f" in its clean-up (one of at most {margin_s:g} s does not, since tokens are renewed before)",
+        f"see that nova.conf has send_service_user_token = true: without it a migration that outlives its token, which"
+        f" has at least {at_least:g} s left when it starts, can fail in Nova's clean-up",
     )
 
 

@@ -43,7 +43,7 @@ def check(configuration: Configuration, form: str = "plain") -> int:
 def shown(finding: Finding) -> str:
     """One line: ok, missing or unknown, of what, why, and what to do."""
     advice = f"; {finding.advice}" if finding.advice else ""
-    return f"{finding.verdict:<8}{finding.name}: {finding.details}{advice}"
+    return f"{finding.verdict:<8}{finding.name}: {finding.details.rstrip('.')}{advice}"
 
 
 def describe(reading: Reading) -> Iterator[str]:
