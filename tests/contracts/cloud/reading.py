@@ -144,8 +144,7 @@ class ReadingContract:
         server = cloud.take("compute1")
         for to, status in (("compute1", "error"), ("compute2", "completed"), ("compute1", "completed")):
             assert server.migrate(to).status_code == 202
-            cloud.until(lambda status=status: server.records()[:1] and server.records()[0]["status"] == status, status)
-            cloud.until(lambda: server.state()[2] is None, "the server is at rest")
+            server.settles("ACTIVE", to, status)
         third, second, first = server.records()
 
         def found(query: str, version: str = "2.80") -> list[int]:

@@ -240,9 +240,10 @@ class Server:
         """Have it migrated; its migration as it shows when it has come to that status."""
         answer = self.migrate(to)
         assert answer.status_code == 202, answer.text
-        return self.cloud.until(
-            lambda: next((m for m in self.under_way() if m["status"] == status), None), f"a migration {status}"
+        [migration] = self.cloud.until(
+            lambda: [each for each in self.under_way() if each["status"] == status], f"a migration {status}"
         )
+        return migration
 
     def abort(self, migration: Mapping[str, Any], version: str = "2.96") -> Response:
         return self.cloud.compute.delete(f"/servers/{self.id}/migrations/{migration['id']}", microversion=version)
@@ -268,7 +269,7 @@ class Server:
 
         def look() -> dict[str, object]:
             # newest first; none at all until the conductor has seen the request
-            record = next(iter(self.records()), {"status": None, "uuid": NOWHERE})
+            record: dict[str, Any] = next(iter(self.records()), {"status": None, "uuid": NOWHERE})
             return {
                 "server": self.state(),
                 "migration": record["status"],
