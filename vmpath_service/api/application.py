@@ -38,6 +38,8 @@ def make(engine: Commands, store: Reading, checks: Mapping[str, healthcheck.Chec
         "/v1/rearrangements": rearrangements.Rearrangements(engine, store),
         "/v1/rearrangements/{identity}": rearrangements.One(engine, store),
         "/v1/rearrangements/{identity}/approve": rearrangements.Approve(engine, store),
+        "/v1/rearrangements/{identity}/pause": rearrangements.Pause(engine, store),
+        "/v1/rearrangements/{identity}/resume": rearrangements.Resume(engine, store),
         "/v1/rearrangements/{identity}/cancel": rearrangements.Cancel(engine, store),
         "/v1/rearrangements/{identity}/events": rearrangements.Events(store),
         "/v1/rearrangements/{identity}/migrations": rearrangements.Migrations(store),

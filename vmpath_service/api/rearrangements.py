@@ -135,6 +135,36 @@ class Approve:
         response.status = HTTPStatus.ACCEPTED
 
 
+class Pause:
+    """``/v1/rearrangements/{id}/pause``"""
+
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        check_version(request, self._store, identity)
+        show(request, response, self._engine.pause(identity))
+        response.status = HTTPStatus.ACCEPTED
+
+
+class Resume:
+    """``/v1/rearrangements/{id}/resume``"""
+
+    def __init__(self, engine: Commands, store: Reading) -> None:
+        self._engine = engine
+        self._store = store
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        check_version(request, self._store, identity)
+        show(request, response, self._engine.proceed(identity))
+        response.status = HTTPStatus.ACCEPTED
+
+
 class Cancel:
     """``/v1/rearrangements/{id}/cancel``"""
 

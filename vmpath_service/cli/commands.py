@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, str] = {
     "rearrangement create": f"{_HERE}.rearrangement:Create",
     "rearrangement delete": f"{_HERE}.rearrangement:Delete",
     "rearrangement list": f"{_HERE}.rearrangement:List",
+    "rearrangement pause": f"{_HERE}.rearrangement:Pause",
+    "rearrangement resume": f"{_HERE}.rearrangement:Resume",
     "rearrangement show": f"{_HERE}.rearrangement:Show",
     "rearrangement watch": f"{_HERE}.rearrangement:Watch",
     "snapshot diff": f"{_HERE}.snapshot:Diff",

@@ -176,6 +176,24 @@ class Approve(_Named):
         return self.shown(client, record, parsed_args.formatter)
 
 
+class Pause(_Named):
+    """Start nothing more of a rearrangement for now; what is in flight is followed to its end."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, "pause")
+        return self.shown(client, record, parsed_args.formatter)
+
+
+class Resume(_Named):
+    """Let a paused rearrangement go on."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, "resume")
+        return self.shown(client, record, parsed_args.formatter)
+
+
 class Cancel(_Named):
     """Start nothing more of a rearrangement; what is in flight is followed to its end."""
 

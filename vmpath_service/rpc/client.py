@@ -43,6 +43,14 @@ class EngineClient:
         """Let a plan be carried out."""
         return _rearrangement(self._call(self._client, "approve", identity=identity))
 
+    def pause(self, identity: str) -> Rearrangement:
+        """Start nothing more of it for now."""
+        return _rearrangement(self._call(self._client, "pause", identity=identity))
+
+    def proceed(self, identity: str) -> Rearrangement:
+        """Undo ``pause``."""
+        return _rearrangement(self._call(self._client, "proceed", identity=identity))
+
     def cancel(self, identity: str) -> Rearrangement:
         """Start nothing more of it."""
         return _rearrangement(self._call(self._client, "cancel", identity=identity))

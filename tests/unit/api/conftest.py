@@ -87,6 +87,11 @@ class NotingEngine:
     def approve(self, identity: str) -> Rearrangement:
         return self._change(identity, RearrangementState.RUNNING)
 
+    def pause(self, identity: str) -> Rearrangement:
+        return self._change(identity, RearrangementState.PAUSED)
+
+    proceed = approve
+
     def cancel(self, identity: str) -> Rearrangement:
         return self._change(identity, RearrangementState.CANCELLED)
 

@@ -113,6 +113,16 @@ def test_a_command_for_an_old_version_does_nothing(client: Client, made: dict[st
     assert refusal(client.simulate_get(path), 404) == f"there is no rearrangement {made['id']}"
 
 
+def test_it_is_paused_and_goes_on(client: Client, made: dict[str, Any]) -> None:
+    path = f"/v1/rearrangements/{made['id']}"
+    paused = client.simulate_post(f"{path}/pause")
+    assert (paused.status_code, paused.json["state"]) == (202, "paused")
+    late = client.simulate_post(f"{path}/resume", headers={"If-Match": '"1"'})
+    assert "it is at version 2 now" in refusal(late, 412)
+    going = client.simulate_post(f"{path}/resume", headers={"If-Match": paused.headers["ETag"]})
+    assert (going.status_code, going.json["state"]) == (202, "running")
+
+
 def test_what_has_not_ended_cannot_be_deleted(client: Client, made: dict[str, Any]) -> None:
     refusal(client.simulate_delete(f"/v1/rearrangements/{made['id']}"), 409)
     assert client.simulate_get(f"/v1/rearrangements/{made['id']}").status_code == 200
@@ -127,6 +137,8 @@ def test_what_has_not_ended_cannot_be_deleted(client: Client, made: dict[str, An
         ("GET", "/migrations"),
         ("GET", "/events"),
         ("POST", "/approve"),
+        ("POST", "/pause"),
+        ("POST", "/resume"),
         ("POST", "/cancel"),
     ],
 )

@@ -51,7 +51,7 @@ class Engine:
         made: Rearrangement = self._answer(Rearrangement(identity, REQUEST, RearrangementState.RUNNING, 1.5, 2.5))
         return made
 
-    cancel = approve
+    pause = proceed = cancel = approve
 
     def delete(self, identity: str) -> None:
         self._answer(None)
@@ -91,7 +91,7 @@ def test_values_arrive_as_they_were(client: EngineClient) -> None:
     made = client.create(REQUEST)
     assert made.request == REQUEST
     assert (made.id, made.state, made.created_at) == ("r1", RearrangementState.PLANNING, 1.5)
-    assert client.approve("r7").id == "r7"
+    assert [call("r7").id for call in (client.approve, client.pause, client.proceed, client.cancel)] == ["r7"] * 4
     assert client.hosts() == [{"name": "a", "used": {"VCPU": 3}}]
     assert client.freeze("why", "who") == Freeze(1.0, "why", "who")
     assert client.delete("r1") is None
