@@ -37,12 +37,11 @@ def choose(world: World, server: Server, live: bool) -> Host | None:
     best: Host | None = None
     most = -1
     for host in world.hosts.values():
-        if refusal(world, server, host, live) is not None:
-            continue
         inventory = host.inventories.get("MEMORY_MB")
         used = world.ledger.providers[host.uuid].used.get("MEMORY_MB", 0)
         left = (inventory.capacity if inventory else 0) - used
-        if left > most:
+        # Whether it is admitted takes longer to find out than whether it would be better.
+        if left > most and refusal(world, server, host, live) is None:
             best, most = host, left
     return best
 

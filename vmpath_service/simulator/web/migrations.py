@@ -54,7 +54,9 @@ class Migrations:
                 page.append(migration)
         if not paged:
             page.reverse()
-        shown = [self._shown(req, migration) for migration in page]
+        # Nova's internal number of a flavor: here its place among them.
+        numbers = {flavor: number for number, flavor in enumerate(self._site.world.flavors, start=1)}
+        shown = [self._shown(req, migration, numbers) for migration in page]
         if not token_of(req).may("os_compute_api:os-migrations:index:host"):
             shown = [{**each, **dict.fromkeys(HOSTS)} for each in shown]
         body: dict[str, Any] = {"migrations": shown}
@@ -98,9 +100,9 @@ class Migrations:
             return False
         return not ("changes-before" in given and changed > moment_of(given["changes-before"], "changes-before"))
 
-    def _shown(self, req: falcon.Request, migration: Migration) -> dict[str, Any]:
+    def _shown(self, req: falcon.Request, migration: Migration, numbers: dict[str, int]) -> dict[str, Any]:
         before, after = migration.before, migration.after
-        old = self._flavor_number(before.flavor.id if before else migration.flavor)
+        old = numbers.get(before.flavor.id if before else migration.flavor, 0)
         updated = migration.updated_at
         shown: dict[str, Any] = {
             "id": migration.number,
@@ -112,7 +114,7 @@ class Migrations:
             "dest_node": migration.dest_node,
             "dest_host": migration.dest_host,
             "old_instance_type_id": old,
-            "new_instance_type_id": self._flavor_number(after.flavor.id) if after else old,
+            "new_instance_type_id": numbers.get(after.flavor.id, 0) if after else old,
             "instance_uuid": migration.server,
             "status": migration.status,
         }
@@ -130,8 +132,3 @@ class Migrations:
             shown["user_id"] = migration.user_id
             shown["project_id"] = migration.project_id
         return shown
-
-    def _flavor_number(self, flavor_id: str) -> int:
-        """Nova's internal number of a flavor: here its place among them."""
-        known = list(self._site.world.flavors)
-        return known.index(flavor_id) + 1 if flavor_id in known else 0
