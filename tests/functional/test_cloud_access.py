@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -134,3 +136,11 @@ def test_a_cloud_that_stopped_is_unreachable_and_nothing_was_sent(two_hosts: Sim
         vmpath.read()
     with pytest.raises(CloudUnreachable, match="the connection was refused"):
         vmpath.live_migrate(identity("x"), "b")
+
+
+def test_a_simulated_cloud_serves_from_a_process_with_many_open_files(simulated_cloud: Factory) -> None:
+    # select() takes no descriptor above 1023
+    with contextlib.ExitStack() as opened:
+        for _ in range(1030):
+            opened.enter_context(open(os.devnull))
+        assert len(reader(simulated_cloud(make_sample(2, 4))).read().hosts) == 2

@@ -120,7 +120,8 @@ class SimulatedCloud:
     def _serve(self, server: waitress.server.TcpWSGIServer) -> None:
         """waitress's own loop would go on while clients keep their connections open."""
         while not self._stopping.is_set():
-            wasyncore.loop(timeout=LONGEST_WAIT_S, map=server._map, count=1)
+            # select() dies of a file descriptor above 1023, which a busy process may well have
+            wasyncore.loop(timeout=LONGEST_WAIT_S, use_poll=True, map=server._map, count=1)
         server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_TIMEOUT_S)
         wasyncore.close_all(server._map, ignore_all=True)
 
