@@ -59,6 +59,9 @@ class Breaker:
             stop = rehearsal.next_stop(guest)
             waiting.setdefault(stop, []).append(guest)
             edges.setdefault(rehearsal.room.where[guest], set()).add(stop)
+        # where a hole may be filled by several, the biggest goes: what it leaves behind lets most others in
+        for guests in waiting.values():
+            guests.sort(key=lambda guest: (-self._problem.weights[guest], guest))
         cores = sinks(edges)
         for spare in (False, True):
             if spare and not self._problem.boots:

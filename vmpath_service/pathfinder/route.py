@@ -9,6 +9,7 @@ from vmpath_service.pathfinder.answer import Answer, least, price, tidy
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
+from vmpath_service.pathfinder.needless import straightened
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.schedule import best_schedule
@@ -31,17 +32,28 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     if not rehearsal.pending:
         if easy and settings.objective == "time":
             rehearsal = shortest(problem, settings, rehearsal, budget, progress)
-        found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
-        dear = settings.objective != "time" and price(problem, rehearsal.moves) > least(problem)
+        found = straight(problem, Answer("found", rehearsal.moves, ends=rehearsal.ends))
+        dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
         return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
     answer = core.settle(problem, rehearsal, settings, budget) if able else None
     if answer is None:
         blocked = sorted(rehearsal.pending)
         verdict = "no path was found within the limits of the search"
         answer = Answer("undecided", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
-    if answer.outcome != "found" and settings.best_effort:
+    if answer.outcome == "found":
+        return straight(problem, answer)
+    if settings.best_effort:
         return Answer("partial", tidy(problem, rehearsal.moves), answer.explanation)
     return answer
+
+
+def straight(problem: Problem, answer: Answer) -> Answer:
+    """The answer without the stops that prove needless."""
+    if len(answer.moves) == len(problem.movers):
+        return answer
+    ends = range(len(answer.moves)) if answer.ends is None else answer.ends
+    moves, kept = straightened(problem, answer.moves, ends)
+    return Answer(answer.outcome, moves, answer.explanation, None if answer.ends is None else kept)
 
 
 def shortest(
