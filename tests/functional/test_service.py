@@ -121,7 +121,7 @@ def test_nothing_moves_before_a_person_has_said_so(cloud: SimulatedCloud, servic
     assert "is succeeded, not awaiting approval" in again.stderr
 
 
-def test_a_freeze_holds_everything_back_until_the_thaw(cloud: SimulatedCloud, service: Service) -> None:
+def test_freeze_and_pause_hold_everything_back_until_they_are_lifted(cloud: SimulatedCloud, service: Service) -> None:
     service.answer("freeze", "--reason", "incident 42")
     made = service.answer("rearrangement", "create", "consolidate", "--approve")
 
@@ -131,8 +131,11 @@ def test_a_freeze_holds_everything_back_until_the_thaw(cloud: SimulatedCloud, se
     wait_until(running, "the rearrangement runs")
     polls = service.answer("rearrangement", "list")
     assert [row["state"] for row in polls] == ["running"]
-    assert not cloud.world.migrations
+    assert service.answer("rearrangement", "pause", made["id"])["state"] == "paused"
     service.answer("thaw")
+    assert "is paused" in service.command("rearrangement", "pause", made["id"]).stderr
+    assert not cloud.world.migrations
+    assert service.answer("rearrangement", "resume", made["id"])["state"] == "running"
     assert service.answer("rearrangement", "watch", made["id"])["state"] == "succeeded"
 
 
