@@ -27,6 +27,7 @@ def test_running_and_paused_servers_move(status: str) -> None:
         ({"status": "ERROR"}, "ERROR"),
         ({"status": "SUSPENDED"}, "resume"),
         ({"status": "VERIFY_RESIZE"}, "confirmed or reverted"),
+        ({"status": "SHELVED"}, "it is shelved; unshelve it first"),
         ({"status": "SHELVED_OFFLOADED", "host": None}, "shelved"),
         ({"status": "RESCUE"}, "unrescue"),
         ({"status": "WHATEVER"}, "WHATEVER"),
