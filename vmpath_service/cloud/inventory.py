@@ -52,7 +52,8 @@ class Inventory:
     """Reads the cloud as a snapshot.
 
     Requests: two for services, one each for aggregates, server groups, migrations, resource providers and changes,
-    one for every thousand servers and for every thousand hypervisors, one to three for what all hosts have and use.
+    one for every thousand servers and for every thousand hypervisors, one to three for what all hosts have and use
+    (and one for each host that Placement leaves out of these lists).
     One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
     flavors, one for each server that is being moved without a record among the newest thousand. A change during the
     reading adds four.
@@ -175,7 +176,13 @@ class Inventory:
             homes = {home for home, _ in accounts.strays(guests, under_way.flights, holdings).values()}
             strange = frozenset(homes - holdings.keys())
         settled = accounts.settle(guests, under_way.flights, under_way.moved_by, holdings)
-        reading = assemble(picture, under_way, settled, self._settings, self._nova.versions.notes())
+        notes = [*self._nova.versions.notes()]
+        if self._placement.cut_short:
+            notes.append(
+                "Placement cuts its lists of candidates short (max_allocation_candidates):"
+                f" {self._placement.cut_short} hosts were asked for one by one"
+            )
+        reading = assemble(picture, under_way, settled, self._settings, notes)
         return replace(
             reading,
             snapshot=_stamped(reading.snapshot, self._region, reading.notes),

@@ -40,6 +40,7 @@ class Placement:
         self._lock = threading.Lock()
         self._inventories: dict[str, Mapping[str, Inventory]] = {}
         self._trees: dict[str, tuple[str, ...]] = {}
+        self.cut_short = 0
 
     def providers(self) -> Mapping[str, wire.Provider]:
         """All providers by uuid: one request."""
@@ -54,8 +55,9 @@ class Placement:
     def trees(self, roots: Collection[str]) -> Mapping[str, Tree]:
         """The hosts with these providers (those of ``providers()``).
 
-        One request where every host has a MiB of memory left, up to three where some do not; then three for every
-        provider that no summary shows, and one for every provider whose inventory is not known or disagrees with
+        One request where every host has a MiB of memory left, up to three where some do not; then one for every host
+        that no list shows (``cut_short`` of them have memory left: the cloud cuts its lists short), three more for
+        every provider of the others, and one for every provider whose inventory is not known or disagrees with
         the summary. What changes in an inventory without changing the capacity (reserved against total, max_unit)
         is noticed only with the next change that does.
 
@@ -111,10 +113,31 @@ class Placement:
             answer = self._get("/allocation_candidates", wire.Candidates, {"resources": f"{name}:1"})
             # the first answer stays: summaries of one tree shall be of one moment
             found = {**answer.provider_summaries, **found}
-            missing = [uuid for root in roots for uuid in self._trees[root] if uuid not in found]
+            missing = self._missing(roots, found)
             if not missing:
+                self.cut_short = 0
                 return found
-        return {**found, **self._alone(missing)}
+        shown = self._one_by_one(missing)
+        self.cut_short = sum(root in shown for root in missing)
+        found = {**shown, **found}
+        full = [uuid for root in self._missing(missing, found) for uuid in self._trees[root] if uuid not in found]
+        return {**found, **self._alone(full)}
+
+    def _missing(self, roots: Iterable[str], found: Summaries) -> list[str]:
+        """The hosts of which not all providers were found."""
+        return [root for root in roots if any(uuid not in found for uuid in self._trees[root])]
+
+    def _one_by_one(self, roots: Iterable[str]) -> Summaries:
+        """Of those of these hosts that have some memory left: one request each."""
+        asked = list(roots)
+
+        def read(root: str) -> Summaries:
+            parameters = {"resources": "MEMORY_MB:1", "in_tree": root}
+            found = self._get("/allocation_candidates", wire.Candidates, parameters).provider_summaries
+            return {uuid: found[uuid] for uuid in self._trees[root] if uuid in found}
+
+        answers = for_each(self._settings.workers, read, asked)
+        return {uuid: summary for answer in answers for uuid, summary in answer.items()}
 
     def _alone(self, uuids: Iterable[str]) -> Summaries:
         """Summaries of providers that are no candidates, put together from what each says of itself."""

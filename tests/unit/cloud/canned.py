@@ -27,6 +27,8 @@ class Canned:
         may_be_missing: bool = False,
     ) -> Any:
         key = f"{path} {parameters['resources']}" if parameters and "resources" in parameters else path
+        if parameters and f"{key} in {parameters.get('in_tree')}" in self.answers:
+            key = f"{key} in {parameters['in_tree']}"
         if parameters and "marker" in parameters:
             key = f"{path} after {parameters['marker']}"
         self.asked.append(key)

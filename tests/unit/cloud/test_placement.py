@@ -104,9 +104,31 @@ def test_what_no_list_of_candidates_shows_is_read_alone() -> None:
     reader = placement(Canned(answers))
     reader.providers()
     trees = reader.trees(["a", "full", "cut"])
+    assert reader.cut_short == 0
     assert trees["full"].used == {"VCPU": 1, "MEMORY_MB": 9}
     assert (trees["cut"].used, trees["cut"].traits) == ({"MEMORY_MB": 6}, ("CUSTOM_CUT",))
     assert trees["cut"].inventories["MEMORY_MB"].limit() == 6
+
+
+def test_hosts_that_a_list_cut_short_leaves_out_are_asked_for_one_by_one() -> None:
+    answers = nested()
+    answers["/resource_providers"]["resource_providers"] += [{"uuid": "b", "name": "b", "root_provider_uuid": "b"}]
+    answers["/allocation_candidates VCPU:1"] = {"provider_summaries": {}}
+    answers["/allocation_candidates PCPU:1"] = {"provider_summaries": {}}
+    answers["/allocation_candidates MEMORY_MB:1 in b"] = {
+        "provider_summaries": {"b": summary(MEMORY_MB=(50, 20)), "disks": summary(DISK_GB=(9000, 500))}
+    }
+    answers["/resource_providers/b/inventories"] = {"inventories": {"MEMORY_MB": inventory(50)}}
+    canned = Canned(answers)
+    reader = placement(canned)
+    reader.providers()
+    assert reader.trees(["a", "b"])["b"].used == {"MEMORY_MB": 20}
+    assert reader.cut_short == 1
+    canned.asked.clear()
+    reader.trees(["a", "b"])
+    assert len(canned.asked) == 4
+    reader.trees(["a"])
+    assert reader.cut_short == 0
 
 
 def test_a_host_unknown_to_placement_stops_everything() -> None:
