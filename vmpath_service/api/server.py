@@ -67,6 +67,6 @@ class ApiServer:
     def _serve(self) -> None:
         # waitress's own loop would go on for as long as clients keep their connections open
         while not self._stopping.is_set():
-            wasyncore.loop(timeout=_LOOK_S, map=self._server._map, count=1)
+            wasyncore.loop(timeout=_LOOK_S, use_poll=True, map=self._server._map, count=1)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_STOP_S)
         wasyncore.close_all(self._server._map, ignore_all=True)
