@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tests.functional.conftest import Factory, connect
-from tests.functional.small_cloud import Operator, host, identity, instance, snapshot
 from tests.functional.reading import reader
+from tests.functional.small_cloud import Operator, host, identity, instance, snapshot
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.snapshot import Aggregate, Host, Instance, Inventory, Snapshot
 from vmpath_service.simulator.clock import SteppedClock
