@@ -74,6 +74,20 @@ class Find(DocumentLister):
             default="balanced",
             help="save memory moved, time until the last migration ends, or both (default: balanced)",
         )
+        parser.add_argument(
+            "--cost",
+            default="memory",
+            metavar="NAME",
+            help="what a migration costs: memory (default), dirty-memory, seconds, count, weighted, or a plug-in",
+        )
+        parser.add_argument(
+            "--cost-set",
+            action="append",
+            type=arguments.assignment,
+            default=[],
+            metavar="OPTION=VALUE",
+            help="an option of the cost (may be given several times)",
+        )
         add_limits(parser)
         parser.add_argument(
             "--time-limit", type=arguments.amount, metavar="SECONDS", help="end the search after this time"
@@ -103,9 +117,11 @@ class Find(DocumentLister):
     def _find(self, parsed: argparse.Namespace) -> Plan:
         from vmpath_service.model import files
         from vmpath_service.model.compiled import compile_cloud
+        from vmpath_service.model.costs import registry as costs
         from vmpath_service.pathfinder import find_path
         from vmpath_service.pathfinder.settings import PathSettings
 
+        cost = costs.make(parsed.cost, dict(parsed.cost_set))
         data = files.read_bytes(parsed.snapshot)
         snapshot = files.decode_snapshot(data, parsed.snapshot)
         target = files.load_placement(parsed.target)
@@ -115,6 +131,7 @@ class Find(DocumentLister):
             time_limit=parsed.time_limit,
             best_effort=parsed.best_effort,
             departures=parsed.allow_departures,
+            cost=cost,
         )
         with Ticker(self.app.stderr) as ticker:
             return find_path(

@@ -8,6 +8,13 @@ OPTIONS = (
     cfg.IntOpt(
         "processes", default=2, min=1, max=64, help="How many plans are made at a time, each in a process of its own."
     ),
+    cfg.StrOpt(
+        "cost",
+        default="memory",
+        help="What a migration costs, for the choice between ways: memory, dirty-memory, seconds, count, weighted, or"
+        " a plug-in of the entry point group vmpath.costs.",
+    ),
+    cfg.MultiStrOpt("cost_option", default=[], help="An option of the cost, as OPTION=VALUE; may be given again."),
     cfg.FloatOpt(
         "migration_mbps", default=8000.0, min=1, help="Rate at which a live migration copies memory, in Mbit/s."
     ),

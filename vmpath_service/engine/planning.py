@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -18,6 +18,8 @@ import msgspec
 from oslo_log import log as logging
 
 from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.costs.base import Cost
+from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.errors import PlanningFailed, VmpathError
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Limits, Plan
@@ -48,6 +50,7 @@ class Job:
     scope: Scope
     limits: Limits
     constraints: tuple[Constraint, ...]
+    cost: Cost = field(default_factory=MemoryCost)
     seconds: float = 600.0
 
 
@@ -83,6 +86,7 @@ def make_plan(job: Job) -> bytes:
         objective=policy.settings["objective"],  # type: ignore[arg-type]  # one of its choices: it was checked
         limits=job.limits,
         time_limit=job.seconds * SHARE_FOR_SEARCH,
+        cost=job.cost,
     )
     plan = find_path(
         cloud,

@@ -147,6 +147,7 @@ class Rearranging:
                     migration_mbps=settings.migration_mbps,
                 ),
                 constraints=settings.constraints,
+                cost=settings.cost,
                 seconds=settings.planning_timeout,
             )
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())

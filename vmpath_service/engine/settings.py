@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from vmpath_service.engine.executor.state import Settings
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.costs.base import Cost
+from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.options import OptionValue
 
 
@@ -29,7 +31,7 @@ class EngineSettings:
     ``planning_timeout``: planning that has taken so long is killed. ``planners``: how many plans are made at once,
     each in a process of its own. ``max_active``: how many rearrangements may be planned or walked at once.
     ``stop_seconds``: how long ``stop`` waits for the threads. ``migration_mbps``: what a live migration
-    is predicted to copy, in Mbit/s.
+    is predicted to copy, in Mbit/s. ``cost``: what a migration costs, for the choice between ways.
     """
 
     owner: str
@@ -42,3 +44,4 @@ class EngineSettings:
     stop_seconds: float = 30.0
     constraints: tuple[Constraint, ...] = field(default_factory=registry.make)
     migration_mbps: float = 8000.0
+    cost: Cost = field(default_factory=MemoryCost)

@@ -24,7 +24,7 @@ class Answer:
 
 
 def price(problem: Problem, moves: Sequence[Move]) -> int:
-    """What a sequence costs: memory moved."""
+    """What a sequence costs: what each of its moves costs, added up."""
     return sum(problem.weight(move.guest) for move in moves)
 
 

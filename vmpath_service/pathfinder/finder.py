@@ -46,7 +46,7 @@ def find_path(
     if settings.time_limit is not None and settings.time_limit <= 0:
         raise InvalidInput(f"the time limit must be above 0 seconds, found {settings.time_limit:g}")
     admission.check_target(cloud, target, departures=settings.departures)
-    problem = pose(cloud, target, settings.limits)
+    problem = pose(cloud, target, settings.limits, settings.cost)
     admission.check_sanity(problem)
     budget = Budget(WORK, deadline(settings.time_limit))
     reasons: Sequence[str] = [reason for _, reason in admission.obstacles(problem)]

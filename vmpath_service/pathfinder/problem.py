@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud
+from vmpath_service.model.costs.base import Cost
+from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Limits
+from vmpath_service.pathfinder.duration import forecast
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +34,7 @@ class Problem:
     limits: Limits
 
     def weight(self, guest: int) -> int:
-        """What moving the instance costs: its memory in MiB, 1 where it has none, so that no move is free."""
+        """What moving the instance costs, at least 1, so that no move is free."""
         return self.weights[guest]
 
 
@@ -44,8 +47,8 @@ class Move:
     dest: int
 
 
-def pose(cloud: CompiledCloud, target: Placement, limits: Limits) -> Problem:
-    """The problem of a target whose names are known to be the cloud's."""
+def pose(cloud: CompiledCloud, target: Placement, limits: Limits, cost: Cost | None = None) -> Problem:
+    """The problem of a target whose names are known to be the cloud's; ``cost``: by memory if not given."""
     goal = list(cloud.home)
     departures, arrivals, movers = [], [], []
     for uuid, name in target.placement.items():
@@ -69,7 +72,11 @@ def pose(cloud: CompiledCloud, target: Placement, limits: Limits) -> Problem:
         home != NOWHERE and guest not in cloud.pinned and hosts[home].state == "up" and goal[guest] != NOWHERE
         for guest, home in enumerate(cloud.home)
     ]
-    weights = [instance.memory_mb() or 1 for instance in cloud.snapshot.instances]
+    price, rate = cost or MemoryCost(), limits.migration_mbps
+    weights = [
+        max(1, price.of(instance, forecast(instance, rate).seconds if price.timed else 0.0))
+        for instance in cloud.snapshot.instances
+    ]
     return Problem(
         cloud,
         goal,

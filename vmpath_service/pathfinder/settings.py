@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from vmpath_service.model.costs.base import Cost
+from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.plan import Limits, Objective
 
 
 @dataclass(frozen=True, slots=True)
 class PathSettings:
     """``time_limit`` in seconds ends the search (the plan is then marked as time-limited); ``best_effort``
-    accepts a partial path; ``departures`` lets the target say that instances are gone."""
+    accepts a partial path; ``departures`` lets the target say that instances are gone; ``cost`` is what a migration
+    costs, for the choice between ways."""
 
     objective: Objective = "balanced"
     limits: Limits = field(default_factory=Limits)
     time_limit: float | None = None
     best_effort: bool = False
     departures: bool = False
+    cost: Cost = field(default_factory=MemoryCost)

@@ -225,3 +225,19 @@ def test_an_unknown_policy_or_host(vmpath: Run, tmp_path: pathlib.Path) -> None:
     lost = vmpath("policy", "apply", "drain", "--snapshot", snapshot, "--host", "z")
     assert lost.status == 2
     assert "'z'" in lost.err
+
+
+def test_the_cost_decides_who_steps_aside(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    dear = {"x": {"metadata": {"dear": "9"}}}
+    given = case(cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 6), "y": ("b", 8)}, of_instance=dear), SWAPPED)
+
+    def aside(*options: str) -> list[str]:
+        found = vmpath("path", "find", *given, "--objective", "cost", *options, "-f", "json")
+        assert found.status == 0
+        return [each["instance"] for each in json.loads(found.out)["migrations"] if each["bypass"]]
+
+    assert aside() == ["x"]
+    assert aside("--cost", "weighted", "--cost-set", "key=dear") == ["y"]
+    wrong = vmpath("path", "find", *given, "--cost", "memry")
+    assert (wrong.status, wrong.err.count("\n")) == (2, 1)
+    assert "there is no cost 'memry'; did you mean 'memory'?" in wrong.err

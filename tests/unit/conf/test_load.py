@@ -30,6 +30,7 @@ def test_with_nothing_configured_the_defaults_are_those_of_the_settings() -> Non
     for field in ("owner", "poll_seconds", "planning_timeout", "planners", "max_active", "stop_seconds"):
         assert getattr(found.engine, field) == getattr(expected, field)
     assert found.engine.migration_mbps == expected.migration_mbps
+    assert (found.engine.cost.name, found.engine.cost.settings) == ("memory", {})
     assert tuple(rule.name for rule in found.engine.constraints) == constraints.DEFAULT
     assert found.api == ApiSettings("127.0.0.1", 9817, 4)
     assert found.database.connection == "sqlite:////var/lib/vmpath/vmpath.sqlite"
@@ -267,3 +268,24 @@ def test_a_reload_gives_new_policies_or_raises(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput):
         reload_policies(before)
     assert "a" in before.engine.policies
+
+
+def test_the_cost_and_its_options(configured: Read) -> None:
+    cost = configured(
+        "[planner]\ncost = weighted\ncost_option = key=dear\ncost_option = projects=a=2,b=0.5\n"
+    ).engine.cost
+    assert (cost.name, cost.settings) == ("weighted", {"key": "dear", "projects": ("a=2", "b=0.5")})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cost = memry", "there is no cost 'memry'; did you mean 'memory'?"),
+        ("cost_option = key", "[planner] cost_option: found 'key', expected OPTION=VALUE"),
+        ("cost_option = key=x", "cost memory: there is no option 'key'"),
+    ],
+)
+def test_a_wrong_cost_is_named(configured: Read, text: str, words: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        configured(f"[planner]\n{text}\n")
+    assert words in str(caught.value)

@@ -15,6 +15,8 @@ from vmpath_service.engine.executor.state import Limits
 from vmpath_service.engine.executor.state import Settings as ExecutorSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.costs import registry as costs
+from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -144,7 +146,18 @@ def engine_settings(
         stop_seconds=values.get("executor", "stop_seconds"),
         constraints=constraints,
         migration_mbps=values.get("planner", "migration_mbps"),
+        cost=_cost(values),
     )
+
+
+def _cost(values: Values) -> Cost:
+    texts = {}
+    for entry in filter(None, values.get("planner", "cost_option")):
+        name, separator, value = entry.partition("=")
+        if not separator or not name.strip():
+            raise InvalidInput(f"[planner] cost_option: found {entry!r}, expected OPTION=VALUE")
+        texts[name.strip()] = value.strip()
+    return costs.make(values.get("planner", "cost"), texts)
 
 
 def _executor_settings(values: Values) -> ExecutorSettings:
@@ -162,4 +175,6 @@ def _executor_settings(values: Values) -> ExecutorSettings:
         start_wait_seconds=get("start_wait_seconds"),
         verify_seconds=get("verify_seconds"),
         stuck_seconds=get("stuck_seconds"),
+        retries=values.get("executor", "retries"),
+        retry_seconds=get("retry_seconds"),
     )
