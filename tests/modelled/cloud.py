@@ -163,6 +163,8 @@ class ModelCloud:
             fate = fates[turn] if turn < len(fates) else Fate()
             if self.frozen():
                 self.violations.append(f"{instance} was to move while everything is frozen")
+            if any(name == instance for name, _ in self.on_the_way):
+                self.violations.append(f"{instance} was to move while an earlier request was on its way")
             if fate.answer == "refused":
                 raise RequestRefused("409: the instance is not in a state for it", 409)
             if fate.answer == "lost and never arrives":

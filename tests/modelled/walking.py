@@ -19,7 +19,7 @@ from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
 
 POLL = 2.0
-SETTINGS = Settings(limits=Limits(2, 2, 10))
+SETTINGS = Settings(limits=Limits(2, 2, 10), retries=0)
 
 
 def plan_of(*steps: tuple[str, str, str] | tuple[str, str, str, Sequence[int]]) -> Plan:

@@ -43,6 +43,20 @@ OPTIONS = (
         min=1,
         help="A migration that shows no change for so long is reported.",
     ),
+    cfg.IntOpt(
+        "retries",
+        default=2,
+        min=0,
+        help="How often a migration is tried again that came to nothing in Nova, its instance being on its host as it "
+        "was before. One that was refused or cancelled is not tried again.",
+    ),
+    cfg.FloatOpt(
+        "retry_seconds",
+        default=30.0,
+        min=0,
+        help="How long after such a failure; twice as long each time after. A request without an answer is first "
+        "waited out for request_settle_seconds.",
+    ),
     cfg.FloatOpt(
         "stop_seconds", default=30.0, min=0, help="How long the service waits for its threads when it is told to end."
     ),

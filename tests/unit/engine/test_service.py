@@ -60,7 +60,7 @@ class Site:
         settings = EngineSettings(
             owner="engine-1",
             policies=POLICIES,
-            executor=Settings(limits=Limits(1, 1, 10)),
+            executor=Settings(limits=Limits(1, 1, 10), retries=0),
             stop_seconds=10,
             **changes,  # type: ignore[arg-type]
         )

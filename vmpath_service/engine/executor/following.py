@@ -10,7 +10,7 @@ import msgspec
 
 from vmpath_service.engine.executor.events import Tick
 from vmpath_service.engine.executor.instructions import Instruction, Record, Tell
-from vmpath_service.engine.executor.state import Look, Settings, Task
+from vmpath_service.engine.executor.state import LIVE_STATUSES, Look, Settings, Task
 from vmpath_service.model.readings import InstanceReading, MigrationOutcome, MigrationReading
 from vmpath_service.model.records import Migration, MigrationState
 
@@ -64,6 +64,13 @@ def settle(task: Task, state: MigrationState, reason: str | None, at: float) -> 
     return replace(task, record=record), (Record(record), Tell(f"migration.{state.value}", message, task.step.id))
 
 
+def leave(task: Task, reason: str, at: float) -> Followed:
+    """Give up what is not in flight: skipped if it was never asked for, failed if an attempt came to nothing."""
+    if task.record.attempt == 0:
+        return settle(task, MigrationState.SKIPPED, reason, at)
+    return settle(task, MigrationState.FAILED, f"{task.record.reason}; not tried again: {reason}", at)
+
+
 def name(task: Task) -> str:
     """How messages speak of a migration."""
     return f"migration of {task.step.instance} from {task.step.source} to {task.step.dest}"
@@ -83,9 +90,9 @@ def _unseen(task: Task, seen: InstanceReading | None, tick: Tick, settings: Sett
         return _watch(task, ("no record", seen.task_state if seen else None), tick, settings)
     if task.record.nova_migration is not None:
         reason = f"Nova does not show its migration {task.record.nova_migration} any more"
-    else:
-        reason = f"the request never arrived: Nova shows no migration after {settings.request_settle_seconds:g} s"
-    return settle(task, MigrationState.FAILED, f"{reason}; {whereabouts(seen)}", tick.at)
+        return settle(task, MigrationState.FAILED, f"{reason}; {whereabouts(seen)}", tick.at)
+    reason = f"the request never arrived: Nova shows no migration after {settings.request_settle_seconds:g} s"
+    return _came_to_nothing(task, f"{reason}; {whereabouts(seen)}", seen, tick, settings)
 
 
 def _under_way(
@@ -130,8 +137,34 @@ def _ended(
     if verdict is MigrationState.FAILED:
         before = f" (it was {task.record.was} before)" if nova.outcome is MigrationOutcome.COMPLETED else ""
         reason = f"Nova's migration {nova.id} ended as {nova.status}; {whereabouts(seen)}{before}"
-    task, ended = settle(task, verdict, reason, tick.at)
+    if reason is not None and nova.outcome is MigrationOutcome.FAILED:
+        task, ended = _came_to_nothing(task, reason, seen, tick, settings)
+    else:
+        task, ended = settle(task, verdict, reason, tick.at)
     return task, (*written, *ended)
+
+
+def _came_to_nothing(
+    task: Task, reason: str, seen: InstanceReading | None, tick: Tick, settings: Settings
+) -> Followed:
+    """The end of an attempt. Another follows if the instance is where it was and as it was, and attempts are left."""
+    record = task.record
+    unharmed = (
+        seen is not None
+        and seen.task_state is None
+        and (seen.host, seen.status) == (task.step.source, record.was)
+        and seen.status in LIVE_STATUSES
+    )
+    if not unharmed or record.attempt > settings.retries:
+        return settle(task, MigrationState.FAILED, reason, tick.at)
+    rest = settings.rest(record.attempt, task.answered)
+    record = msgspec.structs.replace(record, state=MigrationState.PENDING, reason=reason, progress=None)
+    message = (
+        f"{name(task)} came to nothing at attempt {record.attempt} of {settings.retries + 1} and is tried again after "
+        f"{rest:g} s: {reason}"
+    )
+    waiting = Task(task.step, record, rest=rest, rest_since=tick.now)
+    return waiting, (Record(record), Tell("migration.retrying", message, task.step.id))
 
 
 def _judge(task: Task, nova: MigrationReading, seen: InstanceReading | None) -> MigrationState | None:

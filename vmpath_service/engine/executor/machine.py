@@ -57,7 +57,8 @@ def advance(state: State, event: Event) -> Advanced:
             return state.with_task(replace(task, sent=True)), (told, send)
         case Accepted(step):
             task = state.tasks[step]
-            return state, (Tell("migration.accepted", f"{following.name(task)} accepted by Nova", step),)
+            told = Tell("migration.accepted", f"{following.name(task)} accepted by Nova", step)
+            return state.with_task(replace(task, answered=True)), (told,)
         case Refused(step, at, reason):
             return _refused(state, step, at, reason)
         case AnswerLost(step, reason):
@@ -76,10 +77,22 @@ def _refused(state: State, step: int, at: float, reason: str) -> Advanced:
 
 def _tick(state: State, tick: Tick) -> Advanced:
     instructions: list[Instruction] = []
-    for stage in (_follow, _leave_out, _start, _finish):
+    for stage in (_rest, _follow, _leave_out, _start, _finish):
         state, more = stage(state, tick)
         instructions += more
     return state, tuple(instructions)
+
+
+def _rest(state: State, tick: Tick) -> Advanced:
+    """Let what is to be tried again become ready when it has rested; after a crash the rest begins anew."""
+    changed: dict[int, Task] = {}
+    for number, task in state.tasks.items():
+        if task.rest is None:
+            continue
+        since = tick.now if task.rest_since is None else task.rest_since
+        rested = tick.now - since >= task.rest
+        changed[number] = replace(task, rest=None if rested else task.rest, rest_since=None if rested else since)
+    return state.with_tasks(changed), ()
 
 
 def _follow(state: State, tick: Tick) -> Advanced:
@@ -112,7 +125,7 @@ def _leave_out(state: State, tick: Tick) -> Advanced:
             reason = "the rearrangement was cancelled"
             cancelled = True
         if reason is not None:
-            changed[number], more = following.settle(task, MigrationState.SKIPPED, reason, tick.at)
+            changed[number], more = following.leave(task, reason, tick.at)
             instructions += more
     return replace(state.with_tasks(changed), cancelled=cancelled), tuple(instructions)
 
@@ -124,8 +137,10 @@ def _ended_how(state: MigrationState) -> str:
 def _ready(state: State) -> Iterator[Task]:
     """Tasks that only their hosts and limits may hold back."""
     for task in state.tasks.values():
-        if task.record.state is MigrationState.PENDING and all(
-            state.tasks[before].record.state is MigrationState.DONE for before in task.step.after
+        if (
+            task.record.state is MigrationState.PENDING
+            and task.rest is None
+            and all(state.tasks[before].record.state is MigrationState.DONE for before in task.step.after)
         ):
             yield task
 
@@ -169,7 +184,10 @@ def _start(state: State, tick: Tick) -> Advanced:
                 limited = limited and not load.touches(task.step.dest)
                 task, more = _wait(task, reason, limited, tick, state.settings.start_wait_seconds)
             case Drop(ending, reason):
-                task, more = following.settle(task, ending, reason, tick.at)
+                if ending is MigrationState.SKIPPED:
+                    task, more = following.leave(task, reason, tick.at)
+                else:
+                    task, more = following.settle(task, ending, reason, tick.at)
         changed[task.step.id] = task
         instructions += more
     return _stop_waiting(state.with_tasks(changed), changed), tuple(instructions)
@@ -194,6 +212,8 @@ def _intend(task: Task, tick: Tick, was: str) -> tuple[Task, tuple[Instruction, 
         baseline=following.newest(tick.migrations.get(task.step.instance, ())),
         was=was,
         intended_at=tick.at,
+        nova_migration=None,
+        reason=None,
     )
     return replace(task, record=record, waiting_since=None, waiting_for=None), (Intend(record),)
 
@@ -202,7 +222,10 @@ def _wait(task: Task, reason: str, limited: bool, tick: Tick, limit: float) -> t
     """Hold a start back; while something of ours may still change the host, the time does not count."""
     since = tick.now if task.waiting_since is None or not limited else task.waiting_since
     if limited and tick.now - since >= limit:
-        return following.settle(task, MigrationState.FAILED, f"not started within {limit:g} s: {reason}", tick.at)
+        late = f"not started within {limit:g} s: {reason}"
+        if task.record.attempt:
+            return following.leave(task, late, tick.at)
+        return following.settle(task, MigrationState.FAILED, late, tick.at)
     told: tuple[Instruction, ...] = ()
     if task.waiting_for is None:
         told = (Tell("migration.waiting", f"{following.name(task)} waits: {reason}", task.step.id),)

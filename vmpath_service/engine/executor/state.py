@@ -35,6 +35,8 @@ class Settings:
     or its instance to be idle.
     ``verify_seconds``: how long after Nova's record has ended the instance may take to show it.
     ``stuck_seconds``: without any change in Nova's record for so long, the operator is told.
+    ``retries``: how often a migration that came to nothing is tried again, ``retry_seconds``: how long after it the
+    first time, twice as long each time after.
     """
 
     limits: Limits = Limits()
@@ -43,6 +45,13 @@ class Settings:
     start_wait_seconds: float = 300.0
     verify_seconds: float = 120.0
     stuck_seconds: float = 600.0
+    retries: int = 2
+    retry_seconds: float = 30.0
+
+    def rest(self, attempt: int, answered: bool) -> float:
+        """How long after this attempt the next may come: a request without an answer has to be waited out."""
+        rest = self.retry_seconds * 2.0 ** (attempt - 1)
+        return rest if answered else max(rest, self.request_settle_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,8 @@ class Task:
     ``idle_since``: since when the instance shows no task though its request has not been seen to end.
     ``ended_look``: Nova's ended record with the instance as it was seen with it; ``ended_since``: since when there
     is an ended record. ``progress_look``: Nova's record under way. ``waiting_since``, ``waiting_for``: what holds
-    back the start, once everything in the plan would allow it.
+    back the start, once everything in the plan would allow it. ``answered``: Nova has accepted the request. ``rest``:
+    for how long it is not tried again, since ``rest_since``.
     """
 
     step: Step
@@ -88,6 +98,9 @@ class Task:
     stuck_told: bool = False
     waiting_since: float | None = None
     waiting_for: str | None = None
+    answered: bool = False
+    rest: float | None = None
+    rest_since: float | None = None
 
     def in_flight(self) -> bool:
         """Whether the migration counts at both ends: it was asked for and has not been seen to end."""
@@ -168,6 +181,12 @@ def begin(
             method=migration.method,
         )
         record = by_step[migration.id]
-        # what was journaled before a crash may have been sent: it is never sent again
-        tasks[step.id] = Task(step, record, sent=record.attempt > 0)
+        waits = record.state is MigrationState.PENDING
+        # what was journaled before a crash may have been sent: that attempt is never sent again
+        tasks[step.id] = Task(
+            step,
+            record,
+            sent=record.attempt > 0 and not waits,
+            rest=settings.rest(record.attempt, answered=False) if record.attempt > 0 and waits else None,
+        )
     return State(settings, MappingProxyType(tasks))
