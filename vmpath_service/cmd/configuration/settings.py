@@ -177,6 +177,4 @@ def _executor_settings(values: Values) -> ExecutorSettings:
         stuck_seconds=get("stuck_seconds"),
         retries=values.get("executor", "retries"),
         retry_seconds=get("retry_seconds"),
-        retries=values.get("executor", "retries"),
-        retry_seconds=get("retry_seconds"),
     )
