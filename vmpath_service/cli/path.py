@@ -75,6 +75,12 @@ class Find(DocumentLister):
             help="save memory moved, time until the last migration ends, or both (default: balanced)",
         )
         parser.add_argument(
+            "--strategy",
+            default="layered",
+            metavar="NAME",
+            help="how to search: layered (default), exact (for small clouds), greedy, or a plug-in",
+        )
+        parser.add_argument(
             "--cost",
             default="memory",
             metavar="NAME",
@@ -132,6 +138,7 @@ class Find(DocumentLister):
             best_effort=parsed.best_effort,
             departures=parsed.allow_departures,
             cost=cost,
+            strategy=parsed.strategy,
         )
         with Ticker(self.app.stderr) as ticker:
             return find_path(

@@ -15,6 +15,12 @@ OPTIONS = (
         " a plug-in of the entry point group vmpath.costs.",
     ),
     cfg.MultiStrOpt("cost_option", default=[], help="An option of the cost, as OPTION=VALUE; may be given again."),
+    cfg.StrOpt(
+        "strategy",
+        default="layered",
+        help="How to look for a path: layered, exact (for small clouds), greedy, or a plug-in of the entry point group"
+        " vmpath.pathfinders.",
+    ),
     cfg.FloatOpt(
         "migration_mbps", default=8000.0, min=1, help="Rate at which a live migration copies memory, in Mbit/s."
     ),

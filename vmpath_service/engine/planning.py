@@ -51,6 +51,7 @@ class Job:
     limits: Limits
     constraints: tuple[Constraint, ...]
     cost: Cost = field(default_factory=MemoryCost)
+    strategy: str = "layered"
     seconds: float = 600.0
 
 
@@ -87,6 +88,7 @@ def make_plan(job: Job) -> bytes:
         limits=job.limits,
         time_limit=job.seconds * SHARE_FOR_SEARCH,
         cost=job.cost,
+        strategy=job.strategy,
     )
     plan = find_path(
         cloud,

@@ -148,6 +148,7 @@ class Rearranging:
                 ),
                 constraints=settings.constraints,
                 cost=settings.cost,
+                strategy=settings.strategy,
                 seconds=settings.planning_timeout,
             )
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())

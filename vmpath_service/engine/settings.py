@@ -32,6 +32,7 @@ class EngineSettings:
     each in a process of its own. ``max_active``: how many rearrangements may be planned or walked at once.
     ``stop_seconds``: how long ``stop`` waits for the threads. ``migration_mbps``: what a live migration
     is predicted to copy, in Mbit/s. ``cost``: what a migration costs, for the choice between ways.
+    ``strategy``: how to look for a path.
     """
 
     owner: str
@@ -45,3 +46,4 @@ class EngineSettings:
     constraints: tuple[Constraint, ...] = field(default_factory=registry.make)
     migration_mbps: float = 8000.0
     cost: Cost = field(default_factory=MemoryCost)
+    strategy: str = "layered"

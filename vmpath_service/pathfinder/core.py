@@ -30,6 +30,7 @@ PROVING = 300_000
 SOLVING = 1_000_000
 POLISHING = 300_000
 WIDENING = 100_000
+EXHAUSTED = "no sequence of migrations exists (all that could lead to the target was searched)"
 # How much nearer to the goal counts against a cheaper way, when any way will do.
 HASTE = 5
 # How many hosts beside those of the stuck instances the first part searched has; it grows by this factor.
@@ -97,7 +98,7 @@ def _share(problem: Problem, room: Room, host: int) -> float:
 
 def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[int] = ()) -> Answer:
     """The cheapest path of a small cloud, if the budget lets it be found."""
-    result = _whole(problem, fixed).forward(budget.share(POLISHING))
+    result = whole(problem, fixed).forward(budget.share(POLISHING))
     if result.verdict == "found" and price(problem, result.moves) < price(problem, found.moves):
         return Answer("found", result.moves)
     return found
@@ -105,18 +106,18 @@ def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[in
 
 def exhaust(problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget) -> Answer | None:
     """Search the whole of a small cloud: a path, a proof that there is none, or None where the budget ends."""
-    search = _whole(problem, fixed)
+    search = whole(problem, fixed)
     if search.backward(budget.share(PROVING)) != "exhausted":
         result = search.forward(budget.share(SOLVING), HASTE)
         if result.verdict == "found":
             return cheaper(problem, Answer("found", result.moves), budget, fixed)
         if result.verdict == "given up" or problem.cloud.vetoes:
             return None  # what a veto says holds for one placement: it proves nothing
-    verdict = "no sequence of migrations exists (all that could lead to the target was searched)"
     blocked = sorted(rehearsal.pending)
-    return Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+    return Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, EXHAUSTED))
 
 
-def _whole(problem: Problem, fixed: Container[int]) -> Search:
+def whole(problem: Problem, fixed: Container[int]) -> Search:
+    """A search through all placements of a cloud; ``fixed``: who is known to stay."""
     room = Room(problem.cloud, problem.departures)
     return Search(problem, room, problem.goal, range(len(problem.receives)), fixed)

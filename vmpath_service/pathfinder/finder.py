@@ -9,11 +9,12 @@ from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
-from vmpath_service.pathfinder import admission, assembly, explanation, route
+from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.budget import Budget, deadline
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.settings import PathSettings
+from vmpath_service.pathfinder.strategies import registry as strategies
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,9 +39,11 @@ def find_path(
     ``summary.seconds`` and where ``settings.time_limit`` cut the search short.
 
     Raises NotFound for names that the snapshot does not have, InvalidTarget for a target that asks for what is
-    worse than the start or names departures that were not allowed, InvalidInput for limits that admit nothing.
+    worse than the start or names departures that were not allowed,
+    InvalidInput for limits that admit nothing and for an unknown strategy.
     """
     began = time.perf_counter()
+    strategy = strategies.make(settings.strategy)
     if settings.limits.migration_mbps <= 0:
         raise InvalidInput(f"the rate of migrations must be above 0 Mbit/s, found {settings.limits.migration_mbps:g}")
     if settings.time_limit is not None and settings.time_limit <= 0:
@@ -53,7 +56,7 @@ def find_path(
     if reasons and not settings.best_effort:
         answer = Answer("infeasible", [], explanation.proved(reasons))
     else:
-        answer = route.find(problem, settings, budget, progress)
+        answer = strategy.find(problem, settings, budget, progress)
         if reasons:
             answer = Answer("partial", answer.moves, explanation.proved(reasons))
     return assembly.assemble(

@@ -37,14 +37,23 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
         return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
     answer = core.settle(problem, rehearsal, settings, budget) if able else None
     if answer is None:
-        blocked = sorted(rehearsal.pending)
-        verdict = "no path was found within the limits of the search"
-        answer = Answer("undecided", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+        return given_up(problem, rehearsal, settings)
     if answer.outcome == "found":
         return straight(problem, answer)
-    if settings.best_effort:
-        return Answer("partial", tidy(problem, rehearsal.moves), answer.explanation)
-    return answer
+    return as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
+
+
+def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> Answer:
+    """The answer where the limits of the search ran out, with who is stuck in the rehearsal."""
+    blocked = sorted(rehearsal.pending)
+    verdict = "no path was found within the limits of the search"
+    answer = Answer("undecided", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+    return as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
+
+
+def as_far_as_it_goes(problem: Problem, rehearsal: Rehearsal, answer: Answer) -> Answer:
+    """With best effort: what the rehearsal brings about before it gets stuck, with the explanation of the answer."""
+    return Answer("partial", tidy(problem, rehearsal.moves), answer.explanation)
 
 
 def straight(problem: Problem, answer: Answer) -> Answer:

@@ -13,7 +13,7 @@ from vmpath_service.model.plan import Limits, Objective
 class PathSettings:
     """``time_limit`` in seconds ends the search (the plan is then marked as time-limited); ``best_effort``
     accepts a partial path; ``departures`` lets the target say that instances are gone; ``cost`` is what a migration
-    costs, for the choice between ways."""
+    costs, for the choice between ways; ``strategy`` names the way to search."""
 
     objective: Objective = "balanced"
     limits: Limits = field(default_factory=Limits)
@@ -21,3 +21,4 @@ class PathSettings:
     best_effort: bool = False
     departures: bool = False
     cost: Cost = field(default_factory=MemoryCost)
+    strategy: str = "layered"

@@ -241,3 +241,13 @@ def test_the_cost_decides_who_steps_aside(vmpath: Run, case: Callable[..., list[
     wrong = vmpath("path", "find", *given, "--cost", "memry")
     assert (wrong.status, wrong.err.count("\n")) == (2, 1)
     assert "there is no cost 'memry'; did you mean 'memory'?" in wrong.err
+
+
+def test_a_strategy_is_chosen_by_name(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 8), "y": ("b", 8)}), SWAPPED)
+    status = {
+        name: vmpath("path", "find", *given, "--strategy", name).status for name in ("layered", "exact", "greedy")
+    }
+    assert status == {"layered": 3, "exact": 3, "greedy": 4}
+    wrong = vmpath("path", "find", *given, "--strategy", "exakt")
+    assert (wrong.status, wrong.err.count("\n")) == (2, 1)

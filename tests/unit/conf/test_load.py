@@ -282,6 +282,7 @@ def test_the_cost_and_its_options(configured: Read) -> None:
     [
         ("cost = memry", "there is no cost 'memry'; did you mean 'memory'?"),
         ("cost_option = key", "[planner] cost_option: found 'key', expected OPTION=VALUE"),
+        ("strategy = exakt", "there is no strategy 'exakt'; did you mean 'exact'?"),
         ("cost_option = key=x", "cost memory: there is no option 'key'"),
     ],
 )

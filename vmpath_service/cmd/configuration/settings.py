@@ -18,6 +18,7 @@ from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs import registry as costs
 from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.errors import InvalidInput
+from vmpath_service.pathfinder.strategies import registry as strategies
 
 if TYPE_CHECKING:
     from vmpath_service.store import Database
@@ -147,6 +148,7 @@ def engine_settings(
         constraints=constraints,
         migration_mbps=values.get("planner", "migration_mbps"),
         cost=_cost(values),
+        strategy=_strategy(values),
     )
 
 
@@ -158,6 +160,11 @@ def _cost(values: Values) -> Cost:
             raise InvalidInput(f"[planner] cost_option: found {entry!r}, expected OPTION=VALUE")
         texts[name.strip()] = value.strip()
     return costs.make(values.get("planner", "cost"), texts)
+
+
+def _strategy(values: Values) -> str:
+    name: str = strategies.make(values.get("planner", "strategy")).name
+    return name
 
 
 def _executor_settings(values: Values) -> ExecutorSettings:

@@ -1,0 +1,1 @@
+"""Ways to look for a path: plug-ins (``vmpath.pathfinders``)."""
