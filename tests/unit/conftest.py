@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,14 @@ def empty_database(_database_template: Path, tmp_path: Path) -> Path:
     for file in _database_template.parent.glob("vmpath.sqlite*"):
         shutil.copy(file, tmp_path)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A program run in this process logs to the streams of its test, which are closed when the test has ended."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [each for each in root.handlers if each not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
