@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from vmpath_service.pathfinder import admission
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.deadlock import Breaker
+from vmpath_service.pathfinder.deadlock import APPETITE, Breaker
 from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.ranking import ranks
@@ -20,11 +20,17 @@ REPORT = 1000
 
 
 def rehearse(
-    problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None = None, shuffle: int = 0
+    problem: Problem,
+    settings: PathSettings,
+    budget: Budget,
+    progress: Progress | None = None,
+    shuffle: int = 0,
+    appetite: float = APPETITE,
 ) -> Rehearsal:
     """Layers 1 and 2: run the greedy, and break deadlocks until everything has moved or nothing helps.
 
     ``shuffle``: the seed of a random order in which instances go first, 0 for the one that is best as a rule.
+    ``appetite``: what the breaker of deadlocks likes better, one big step or several small ones.
     """
 
     def report(done: int) -> None:
@@ -47,7 +53,7 @@ def rehearse(
             rehearsal.detour(guest, stops[:-1])
         fresh.append(guest)
     rehearsal.run(fresh)
-    breaker = Breaker(problem, rehearsal)
+    breaker = Breaker(problem, rehearsal, appetite)
     while rehearsal.pending and budget.spend():
         woken = breaker.break_deadlock(budget)
         if not woken:

@@ -19,6 +19,8 @@ from vmpath_service.pathfinder.settings import PathSettings
 REHEARSED_AGAIN = 20_000
 # ... provided that breaking its deadlocks took no more steps than this.
 EASY = 50_000
+# What the breaker of deadlocks is to like better in the other rehearsals.
+APPETITES = (1.0, 2.0)
 # Steps of the budget for breaking the deadlocks of one rehearsal.
 BREAKING = 2_000_000
 
@@ -33,6 +35,8 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
         if easy and settings.objective == "time":
             rehearsal = shortest(problem, settings, rehearsal, budget, progress)
         found = straight(problem, Answer("found", rehearsal.moves, ends=rehearsal.ends))
+        if easy and settings.objective == "cost" and price(problem, found.moves) > least(problem):
+            found = cheapest(problem, settings, found, budget, progress)
         dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
         return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
     answer = core.settle(problem, rehearsal, settings, budget) if able else None
@@ -63,6 +67,23 @@ def straight(problem: Problem, answer: Answer) -> Answer:
     ends = range(len(answer.moves)) if answer.ends is None else answer.ends
     moves, kept = straightened(problem, answer.moves, ends)
     return Answer(answer.outcome, moves, answer.explanation, None if answer.ends is None else kept)
+
+
+def cheapest(
+    problem: Problem, settings: PathSettings, found: Answer, budget: Budget, progress: Progress | None
+) -> Answer:
+    """With the objective ``cost``, and where there are not too many moves, the cheapest of several rehearsals."""
+    if len(found.moves) > REHEARSED_AGAIN:
+        return found
+    best = found
+    for appetite in APPETITES:
+        again = rehearse(problem, settings, budget.share(BREAKING), progress, appetite=appetite)
+        if again.pending:
+            continue
+        other = straight(problem, Answer("found", again.moves, ends=again.ends))
+        if price(problem, other.moves) < price(problem, best.moves):
+            best = other
+    return best
 
 
 def shortest(
