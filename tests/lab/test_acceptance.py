@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call
@@ -126,9 +127,12 @@ def test_a_freeze_holds_back_what_was_approved(clean_lab: NovaLab, service: Serv
     scenario.build_acceptance(clean_lab, {"lab_seconds": "2"})
     service.answer("freeze", "--reason", "incident 42")
     identity = service.answer("rearrangement", "create", "balance", "--approve")["id"]
-    wait_until(
-        lambda: service.answer("rearrangement", "show", identity)["state"] == "running", "the rearrangement runs"
-    )
+
+    def held() -> bool:
+        events = requests.get(f"{service.url}/v1/rearrangements/{identity}/events", timeout=10).json()["events"]
+        return any(event["kind"] == "rearrangement.frozen" for event in events)
+
+    wait_until(held, "the rearrangement is planned and held back", 120)
     assert observe.migrations(clean_lab) == []
     service.answer("thaw")
     assert service.answer("rearrangement", "watch", identity)["state"] == "succeeded"

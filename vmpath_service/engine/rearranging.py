@@ -17,7 +17,7 @@ from vmpath_service.engine.hosts import HostSwitch
 from vmpath_service.engine.planning import Job, Planned, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Store
 from vmpath_service.engine.settings import EngineSettings
-from vmpath_service.engine.walk import Walk, stored
+from vmpath_service.engine.walk import FROZEN, Walk, stored
 from vmpath_service.model import files
 from vmpath_service.model.errors import (
     CloudDenied,
@@ -231,15 +231,19 @@ class Rearranging:
     def _may_begin(self) -> bool:
         """Wait while everything is frozen or this one paused; False if it was cancelled meanwhile."""
 
-        def look() -> tuple[bool, bool]:
+        def look() -> tuple[bool, bool, bool]:
             record = self._store.get(self._identity)
-            held = self._store.frozen() is not None or record.state is RearrangementState.PAUSED
-            return record.cancel_requested, held
+            frozen = self._store.frozen() is not None
+            return record.cancel_requested, frozen, record.state is RearrangementState.PAUSED
 
+        told = False
         while True:
-            cancelled, held = self._stored(look)
-            if cancelled or not held:
+            cancelled, frozen, paused = self._stored(look)
+            if cancelled or not (frozen or paused):
                 return not cancelled
+            if frozen and not told:
+                self._around.tell("rearrangement.frozen", FROZEN, self._identity, None)
+                told = True
             self._around.clock.wait(self._around.settings.poll_seconds)
             if self._around.stopping():
                 raise _Abandoned

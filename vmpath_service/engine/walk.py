@@ -28,6 +28,8 @@ STORE_ATTEMPTS = 5
 LONGEST_BACK_OFF = 30.0
 """Seconds between two looks at a cloud that does not answer, at most."""
 
+FROZEN = "everything is frozen: nothing new starts before the thaw"
+
 Answer = TypeVar("Answer")
 Teller = Callable[[str, str, int | None], None]
 
@@ -86,6 +88,7 @@ class Walk:
         self._finish: Finish | None = None
         self._something_ended = False
         self._out_of_reach = False
+        self._frozen = False
         self._trouble: StoreError | None = None
 
     def run(self) -> Finish | None:
@@ -122,7 +125,9 @@ class Walk:
         if self._stopping():
             raise _Stopped
         self._something_ended = False
-        wanted = machine.wanted(self._state, self._orders())
+        orders = self._orders()
+        self._tell_frozen(orders.frozen)
+        wanted = machine.wanted(self._state, orders)
         if wanted.candidates:
             with self._turn():
                 sends = self._apply(self._read())
@@ -132,6 +137,14 @@ class Walk:
             self._apply(answer)
         if self._trouble is not None:
             raise self._trouble
+
+    def _tell_frozen(self, frozen: bool) -> None:
+        """Whoever watches is to know why nothing new starts, and since when it may again."""
+        if frozen and not self._frozen:
+            self._tell("rearrangement.frozen", FROZEN, None)
+        elif self._frozen and not frozen:
+            self._tell("rearrangement.thawed", "the freeze is lifted: what is left may start", None)
+        self._frozen = frozen
 
     def _orders(self) -> Orders:
         def read() -> Orders:

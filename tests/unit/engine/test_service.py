@@ -278,8 +278,8 @@ def test_cancelled_while_planning(site: Site) -> None:
 def test_frozen_nothing_begins_not_even_a_host_is_disabled(site: Site) -> None:
     site.engine.freeze("fire", "me")
     identity = site.engine.create(DRAIN_A).id
-    site.reaches(identity, RearrangementState.RUNNING)
-    threading.Event().wait(0.2)
+    site.wait(identity, lambda _: "rearrangement.frozen" in site.kinds(identity))
+    assert site.store.get(identity).state is RearrangementState.RUNNING
     assert site.cloud.requests == []
     assert site.cloud.hosts["a"].enabled
     site.engine.thaw()

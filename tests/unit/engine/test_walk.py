@@ -344,6 +344,7 @@ def test_frozen_nothing_starts_and_what_is_in_flight_is_followed() -> None:
     world.cloud.later(3, lambda: world.store.freeze("fire", "me"))
     assert world.run_for(500) is None
     assert world.states() == ["done", "pending"]
+    assert [each.kind for each in world.store.events()].count("rearrangement.frozen") == 1
     world.store.thaw()
     assert world.run().outcome == "succeeded"
     assert world.cloud.violations == []
