@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
-from vmpath_service.model import plugins
-from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.options import read_options
+from vmpath_service.model.plugins import Registry
 from vmpath_service.policies.balance import BalancePolicy
 from vmpath_service.policies.base import Policy
 from vmpath_service.policies.consolidate import ConsolidatePolicy
 from vmpath_service.policies.drain import DrainPolicy
 from vmpath_service.policies.target import TargetPolicy
 
-GROUP = "vmpath.policies"
-
-# Our own are found without a scan of all installed packages: offline commands start in a blink.
-OWN: Mapping[str, type[Policy]] = {
-    own.name: own for own in (DrainPolicy, ConsolidatePolicy, BalancePolicy, TargetPolicy)
-}
+_REGISTRY: Registry[Policy] = Registry(
+    "vmpath.policies", "policy", Policy, (DrainPolicy, ConsolidatePolicy, BalancePolicy, TargetPolicy)
+)
+OWN = _REGISTRY.own
 
 
 def find(name: str) -> type[Policy]:
     """The class of the policy with this name; raises InvalidInput with a hint if there is none."""
-    own = OWN.get(name)
-    if own is not None:
-        return own
-    there_are = available()
-    if name not in there_are:
-        close = difflib.get_close_matches(name, there_are, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(there_are)}"
-        raise InvalidInput(f"there is no policy {name!r}; {hint}")
-    found: type[Policy] = plugins.load(GROUP, name, Policy)
-    return found
+    return _REGISTRY.find(name)
 
 
 def available() -> tuple[str, ...]:
     """Names of all policies, our own and installed ones, sorted."""
-    return tuple(sorted({*OWN, *plugins.available(GROUP)}))
+    return _REGISTRY.available()
 
 
 def make(

@@ -182,5 +182,5 @@ def test_a_constraint_of_a_third_party_compiles_into_the_same_arrays():
 
 def test_constraints_are_found_by_name():
     assert [each.name for each in registry.make(("traits", "capacity"))] == ["traits", "capacity"]
-    with pytest.raises(InvalidInput, match=r"no plug-in 'trait' in vmpath\.constraints; did you mean 'traits'"):
+    with pytest.raises(InvalidInput, match="there is no constraint 'trait'; did you mean 'traits'"):
         registry.make(("trait",))

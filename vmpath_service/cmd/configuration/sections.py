@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from vmpath_service.cmd.configuration.files import Assignment, Written
 from vmpath_service.cmd.configuration.values import Values, hint
 from vmpath_service.engine.settings import PolicySection
-from vmpath_service.model import plugins
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.errors import InvalidFile, InvalidInput
@@ -51,9 +50,9 @@ def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]
     for name in enabled:
         if enabled.count(name) > 1:
             raise values.error("constraints", "enabled", f"found {name!r} twice")
-        if name not in constraints.DEFAULT and name not in plugins.available(constraints.GROUP):
-            known = {*constraints.DEFAULT, *plugins.available(constraints.GROUP)}
-            raise values.error("constraints", "enabled", f"there is no constraint {name!r}{hint(name, known)}")
+        if name not in constraints.DEFAULT and name not in constraints.available():
+            sentence = f"there is no constraint {name!r}{hint(name, constraints.available())}"
+            raise values.error("constraints", "enabled", sentence)
         (bare,) = constraints.make([name])
         lines = sections[name].assignments if name in sections else ()
         settings = _options(type(bare).options, lines, f"[constraint:{name}]")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vmpath_service.model import plugins
 from vmpath_service.model.constraints.aggregates import AggregatesConstraint
 from vmpath_service.model.constraints.availability_zones import AvailabilityZonesConstraint
 from vmpath_service.model.constraints.base import Constraint
@@ -14,13 +13,13 @@ from vmpath_service.model.constraints.isolation import IsolationConstraint
 from vmpath_service.model.constraints.server_groups import ServerGroupsConstraint
 from vmpath_service.model.constraints.traits import TraitsConstraint
 from vmpath_service.model.options import OptionValue
+from vmpath_service.model.plugins import Registry
 
-GROUP = "vmpath.constraints"
-
-# Our own are found without a scan of all installed packages: offline commands start in a blink.
-_OWN: dict[str, type[Constraint]] = {
-    own.name: own
-    for own in (
+_REGISTRY: Registry[Constraint] = Registry(
+    "vmpath.constraints",
+    "constraint",
+    Constraint,
+    (
         CapacityConstraint,
         ServerGroupsConstraint,
         AvailabilityZonesConstraint,
@@ -28,9 +27,19 @@ _OWN: dict[str, type[Constraint]] = {
         TraitsConstraint,
         HypervisorConstraint,
         IsolationConstraint,
-    )
-}
-DEFAULT = tuple(_OWN)
+    ),
+)
+DEFAULT = tuple(_REGISTRY.own)
+
+
+def find(name: str) -> type[Constraint]:
+    """The class of the constraint with this name; raises InvalidInput with a hint if there is none."""
+    return _REGISTRY.find(name)
+
+
+def available() -> tuple[str, ...]:
+    """Names of all constraints, our own and installed ones, sorted."""
+    return _REGISTRY.available()
 
 
 def make(
@@ -38,4 +47,4 @@ def make(
 ) -> tuple[Constraint, ...]:
     """The constraints with these names; ``settings`` by name. Raises InvalidInput for an unknown name."""
     given = settings or {}
-    return tuple((_OWN.get(name) or plugins.load(GROUP, name, Constraint))(given.get(name)) for name in names)
+    return tuple(find(name)(given.get(name)) for name in names)
