@@ -22,6 +22,8 @@ def service(clean_lab: NovaLab, tmp_path: pathlib.Path) -> Iterator[Service]:
         "policy:drain": {"driver": "drain"},
         "policy:consolidate": {"driver": "consolidate", "headroom": "MEMORY_MB:5%"},
         "policy:balance": {"driver": "balance"},
+        # the driver of the lab ends a migration at once: it needs no second look after many seconds
+        "executor": {"poll_seconds": 0.5, "settle_seconds": 1.5},
     }
     with Service(tmp_path, clean_lab.clouds_file, "novalab", sections) as running:
         yield running
