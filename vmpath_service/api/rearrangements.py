@@ -5,6 +5,7 @@ Read from the database, told to the engine: what a command answers is the engine
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 import falcon
@@ -120,61 +121,17 @@ class Events:
         response.media = {"events": [views.event(each) for each in found], "links": paging.links(request, None)}
 
 
-class Approve:
-    """``/v1/rearrangements/{id}/approve``"""
+class Order:
+    """``/v1/rearrangements/{id}/approve``, ``pause``, ``resume`` and ``cancel``: one word to the engine each."""
 
-    def __init__(self, engine: Commands, store: Reading) -> None:
-        self._engine = engine
+    def __init__(self, tell: Callable[[str], Rearrangement], store: Reading) -> None:
+        """``tell`` takes the identity and answers with the rearrangement as it then is."""
+        self._tell = tell
         self._store = store
 
     def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
         check_version(request, self._store, identity)
-        show(request, response, self._engine.approve(identity))
-        response.status = HTTPStatus.ACCEPTED
-
-
-class Pause:
-    """``/v1/rearrangements/{id}/pause``"""
-
-    def __init__(self, engine: Commands, store: Reading) -> None:
-        self._engine = engine
-        self._store = store
-
-    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
-        bodies.only(request)
-        bodies.no_body(request)
-        check_version(request, self._store, identity)
-        show(request, response, self._engine.pause(identity))
-        response.status = HTTPStatus.ACCEPTED
-
-
-class Resume:
-    """``/v1/rearrangements/{id}/resume``"""
-
-    def __init__(self, engine: Commands, store: Reading) -> None:
-        self._engine = engine
-        self._store = store
-
-    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
-        bodies.only(request)
-        bodies.no_body(request)
-        check_version(request, self._store, identity)
-        show(request, response, self._engine.proceed(identity))
-        response.status = HTTPStatus.ACCEPTED
-
-
-class Cancel:
-    """``/v1/rearrangements/{id}/cancel``"""
-
-    def __init__(self, engine: Commands, store: Reading) -> None:
-        self._engine = engine
-        self._store = store
-
-    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
-        bodies.only(request)
-        bodies.no_body(request)
-        check_version(request, self._store, identity)
-        show(request, response, self._engine.cancel(identity))
+        show(request, response, self._tell(identity))
         response.status = HTTPStatus.ACCEPTED
