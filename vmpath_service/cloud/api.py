@@ -123,7 +123,9 @@ class Api:
         """Set something to a value; repeated like a reading, since doing it twice changes nothing."""
         self._repeated(lambda: self._attempt("PUT", path, microversion, None, body))
 
-    def post_once(self, path: str, body: Mapping[str, Any], *, microversion: str | None = None) -> None:
+    def ask_once(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, microversion: str | None = None
+    ) -> None:
         """Ask for an action, once.
 
         Raises CloudUnreachable when it was surely not sent, CloudDenied or RequestRefused when it was refused,
@@ -137,18 +139,19 @@ class Api:
             adapter.get_endpoint()
         except keystone.ClientException as error:
             raise self._translated(error) from error
+        given: dict[str, Any] = {} if body is None else {"json": dict(body)}
         self.sent += 1
         try:
             response = adapter.request(
                 path,
-                "POST",
-                json=dict(body),
+                method,
                 microversion=microversion,
                 timeout=self._timeout,
                 redirect=False,
                 connect_retries=0,
                 status_code_retries=0,
                 raise_exc=False,
+                **given,
             )
         except keystone.Unauthorized as error:
             # the first answer was 401, and no new token was to be had
@@ -162,14 +165,13 @@ class Api:
         if response.status_code < 300:
             return
         said = _said(response)
-        if response.status_code in (401, 403):
+        status = response.status_code
+        if status in (401, 403):
             user = self._session.identity().user
-            raise CloudDenied(f"{self._asked} does not allow {user} to POST {path} ({response.status_code}): {said}")
-        if 400 <= response.status_code < 500:
-            raise RequestRefused(f"{self._asked} refused ({response.status_code}): {said}", response.status_code)
-        raise AnswerLost(
-            f"{self._asked} answered {response.status_code} to {path}: it may or may not have been done ({said})"
-        )
+            raise CloudDenied(f"{self._asked} does not allow {user} to {method} {path} ({status}): {said}")
+        if 400 <= status < 500:
+            raise RequestRefused(f"{self._asked} refused ({status}): {said}", status)
+        raise AnswerLost(f"{self._asked} answered {status} to {path}: it may or may not have been done ({said})")
 
     def endpoint(self) -> str | None:
         """Where the catalogue, or the configuration, says the API is; authenticates on the way.

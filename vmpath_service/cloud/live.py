@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
+from vmpath_service.cloud.actions import Actions
 from vmpath_service.cloud.api import Api, for_each
 from vmpath_service.cloud.inventory import Inventory, Reading
 from vmpath_service.cloud.looks import Looks
@@ -26,12 +27,12 @@ _SINGLY_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """``nova`` and ``placement`` for looks, at their pace; what ``inventory`` and ``unpaced`` ask is not held back."""
+    """``nova`` and ``placement`` for looks, at their pace; what ``inventory`` and ``actions`` ask is not held back."""
 
     nova: Nova
     placement: Placement
     inventory: Inventory
-    unpaced: Nova
+    actions: Actions
     versions: microversions.Microversions
 
 
@@ -138,7 +139,43 @@ class NovaCloud:
         Raises RequestRefused or CloudDenied when Nova said no, CloudUnreachable when the request surely never left,
         AnswerLost when it may have been carried out.
         """
-        self._connected().unpaced.live_migrate(instance, dest)
+        self._connected().actions.live_migrate(instance, dest)
+
+    def abort(self, instance: str, migration: int) -> None:
+        """Ask Nova to call a live migration off, once; raises as ``live_migrate`` does.
+
+        What is accepted may come too late, and an aborted migration may yet end in ERROR some seconds later. Nova
+        refuses what has ended (409), and below 2.65 what is only queued (400).
+        """
+        self._connected().actions.abort(instance, migration)
+
+    def force_complete(self, instance: str, migration: int) -> None:
+        """Ask Nova to bring a running live migration to its end, once; raises as ``live_migrate`` does.
+
+        Nova goes on by post-copy where its configuration permits that, and pauses the guest otherwise; nobody can
+        choose. It refuses what is queued or prepared (400), and what has ended (409).
+        """
+        self._connected().actions.force_complete(instance, migration)
+
+    def cold_migrate(self, instance: str, dest: str) -> None:
+        """Ask Nova to migrate a stopped instance, once, by the scheduler's leave; raises as ``live_migrate`` does.
+
+        It ends as VERIFY_RESIZE, and waits there for ``confirm_resize`` or ``revert_resize``.
+        """
+        self._connected().actions.cold_migrate(instance, dest)
+
+    def confirm_resize(self, instance: str) -> None:
+        """Ask Nova to give up what a cold migration left at its source, once; raises as ``live_migrate`` does."""
+        self._connected().actions.confirm_resize(instance)
+
+    def revert_resize(self, instance: str) -> None:
+        """Ask Nova to take a cold migration back, once; raises as ``live_migrate`` does."""
+        self._connected().actions.revert_resize(instance)
+
+    def reset_state(self, instance: str) -> None:
+        """Ask Nova to call an instance ACTIVE, once; raises as ``live_migrate`` does. Only for a guest that is known
+        to run on exactly one host."""
+        self._connected().actions.reset_state(instance)
 
     def disable_host(self, name: str, reason: str) -> None:
         """Disable the host's compute service: two requests. Raises NotFound."""
@@ -161,14 +198,15 @@ class NovaCloud:
                 versions = microversions.negotiate(
                     self._compute.newest_version(), self._placement.newest_version()
                 )
-                unpaced = Nova(self._compute, versions, settings)
                 placement = Placement(self._placement, versions, settings)
-                inventory = Inventory(unpaced, placement, settings, self._session.identity().region)
+                inventory = Inventory(
+                    Nova(self._compute, versions, settings), placement, settings, self._session.identity().region
+                )
                 self._connection = _Connection(
                     Nova(self._looks_at_compute, versions, settings),
                     Placement(self._looks_at_placement, versions, settings),
                     inventory,
-                    unpaced,
+                    Actions(self._compute, versions),
                     versions,
                 )
             return self._connection

@@ -192,14 +192,6 @@ class Nova:
         change = {"status": "enabled"} if enabled else {"status": "disabled", "disabled_reason": reason or ""}
         self._api.put(f"/os-services/{identity}", change, microversion=self._newest)
 
-    def live_migrate(self, instance: str, dest: str) -> None:
-        """Ask once; see ``Api.post_once`` for what is raised. Never with ``force``, which 2.30 to 2.67 admit."""
-        self._api.post_once(
-            f"/servers/{instance}/action",
-            {"os-migrateLive": {"host": dest, "block_migration": "auto"}},
-            microversion=self._newest,
-        )
-
     def _pages(self, path: str, answer: type[Page], parameters: Parameters, version: str) -> Iterator[Page]:
         """The pages of a list, as long as each has a link to the next."""
         marker: str | None = None
