@@ -177,6 +177,75 @@ class PortContract:
         assert [each.id for each in records] == [each["id"] for each in reversed(server.records())]
         assert used(cloud) == taken(vmpath.read())
 
+    def test_aborting_what_waits_what_runs_and_what_has_ended(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
+        servers = [cloud.take("compute1", **ENDLESS) for _ in range(3)]
+        for server in servers:
+            vmpath.live_migrate(server.id, "compute2")
+        cloud.until(
+            lambda: collections.Counter(self.newest(vmpath, each).status for each in servers if each.records())
+            == {"running": 2, "queued": 1},
+            "two are running and one is queued",
+        )
+        newest = {server: self.newest(vmpath, server) for server in servers}
+        [queued] = [server for server, record in newest.items() if record.status == "queued"]
+        [running, forced] = [server for server, record in newest.items() if record.status == "running"]
+        with pytest.raises(RequestRefused) as refusal:
+            vmpath.force_complete(queued.id, newest[queued].id)
+        assert refusal.value.status == 400
+        for server in (queued, running):
+            vmpath.abort(server.id, newest[server].id)
+            server.settles("ACTIVE", "compute1", "cancelled")
+            assert self.newest(vmpath, server).outcome is MigrationOutcome.CANCELLED
+        vmpath.force_complete(forced.id, newest[forced].id)
+        forced.settles("ACTIVE", "compute2", "completed")
+        for server in (running, forced):
+            for action in (vmpath.abort, vmpath.force_complete):
+                with pytest.raises(RequestRefused) as refusal:
+                    action(server.id, newest[server].id)
+                assert refusal.value.status == 409
+        with pytest.raises(RequestRefused) as refusal:
+            vmpath.abort(NOWHERE, newest[forced].id)
+        assert refusal.value.status == 404
+
+    def test_a_paused_one_moves_live_and_stays_paused(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
+        server = cloud.take("compute1")
+        assert server.act("pause").status_code == 202
+        cloud.becomes(server.state, ("PAUSED", "compute1", None))
+        vmpath.live_migrate(server.id, "compute2")
+        server.settles("PAUSED", "compute2", "completed")
+        assert vmpath.read_instances([server.id])[server.id].status == "PAUSED"
+
+    @pytest.mark.parametrize(
+        ("confirmed", "at", "status"), [(True, "compute4", "confirmed"), (False, "compute1", "reverted")]
+    )
+    def test_a_stopped_one_moves_cold(
+        self, cloud: CloudUnderTest, vmpath: NovaCloud, confirmed: bool, at: str, status: str
+    ) -> None:
+        server = cloud.take("compute1")
+        for ending in (vmpath.confirm_resize, vmpath.revert_resize):
+            with pytest.raises(RequestRefused) as refusal:
+                ending(server.id)
+            assert refusal.value.status == 409
+        server.stop()
+        with pytest.raises(RequestRefused, match="nowhere") as refusal:
+            vmpath.cold_migrate(server.id, "nowhere")
+        assert refusal.value.status == 400
+        vmpath.cold_migrate(server.id, "compute4")
+        server.settles("VERIFY_RESIZE", "compute4", "finished", source_held=["compute1"])
+        assert (self.newest(vmpath, server).source, self.newest(vmpath, server).dest) == ("compute1", "compute4")
+        (vmpath.confirm_resize if confirmed else vmpath.revert_resize)(server.id)
+        server.settles("SHUTOFF", at, status)
+
+    def test_a_broken_one_is_called_active_again(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
+        server = cloud.take("compute1", lab_fail="raise")
+        vmpath.live_migrate(server.id, "compute2")
+        server.settles("ERROR", "compute1", "error", ["compute2"], ["compute1"])
+        vmpath.reset_state(server.id)
+        cloud.becomes(server.state, ("ACTIVE", "compute1", None))
+        with pytest.raises(RequestRefused) as refusal:
+            vmpath.reset_state(NOWHERE)
+        assert refusal.value.status == 404
+
     def test_a_host_is_disabled_and_enabled(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
         assert vmpath.disabled_reason("compute4") is None
         vmpath.disable_host("compute4", DRAIN)
