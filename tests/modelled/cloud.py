@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vmpath_service.engine.ports import Clock
@@ -338,9 +338,10 @@ class ModelCloud:
             outcome = MigrationOutcome.FAILED
         else:
             outcome = MigrationOutcome.UNDER_WAY
-        remaining = None
-        if move.status == "running" and move.fate.copying:
-            remaining = max(0.0, 1 - (self.clock.monotonic() - move.began) / move.fate.copying)
-        return MigrationReading(
-            move.id, None, move.instance, move.source, move.known_dest, move.status, outcome, remaining
-        )
+        reading = MigrationReading(move.id, None, move.instance, move.source, move.known_dest, move.status, outcome)
+        server = self.servers.get(move.instance)
+        if move.status != "running" or not move.fate.copying or server is None:
+            return reading
+        total = server.resources.get("MEMORY_MB", 1) << 20
+        done = int(total * min(1.0, (self.clock.monotonic() - move.began) / move.fate.copying))
+        return replace(reading, memory_total=total, memory_processed=done, memory_remaining=total - done)

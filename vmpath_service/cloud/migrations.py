@@ -27,16 +27,6 @@ def outcome_of(status: str) -> MigrationOutcome:
     return MigrationOutcome.UNDER_WAY
 
 
-def remaining_of(progress: Migration | None) -> float | None:
-    """The fraction of memory still to be copied.
-
-    None while nothing is known: Nova shows null, then zeros, before the first figures come.
-    """
-    if progress is None or not progress.memory_total_bytes or progress.memory_remaining_bytes is None:
-        return None
-    return min(1.0, progress.memory_remaining_bytes / progress.memory_total_bytes)
-
-
 def reading(record: Migration, progress: Migration | None) -> MigrationReading:
     """A record as the engine sees it; ``progress`` is its entry among the server's migrations under way."""
     return MigrationReading(
@@ -47,7 +37,10 @@ def reading(record: Migration, progress: Migration | None) -> MigrationReading:
         dest=record.dest_compute,
         status=record.status,
         outcome=outcome_of(record.status),
-        remaining=remaining_of(progress),
+        kind=record.migration_type or "live-migration",
+        memory_total=None if progress is None else progress.memory_total_bytes,
+        memory_processed=None if progress is None else progress.memory_processed_bytes,
+        memory_remaining=None if progress is None else progress.memory_remaining_bytes,
     )
 
 

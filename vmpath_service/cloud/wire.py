@@ -149,6 +149,7 @@ class Migration(_Part, frozen=True):
     migration_type: str | None = None
     created_at: str | None = None
     memory_total_bytes: int | None = None
+    memory_processed_bytes: int | None = None
     memory_remaining_bytes: int | None = None
 
 

@@ -12,13 +12,21 @@ from vmpath_service.model.snapshot import Snapshot
 
 
 class Cloud(Protocol):
-    """The live cloud. Every call has a time-out and raises CloudUnreachable, CloudDenied or NoDecision."""
+    """The live cloud. Every call has a time-out and raises CloudUnreachable, CloudDenied or NoDecision.
+
+    What reads, and what asks for an action, raises CloudBusy when Nova or Placement wants fewer requests (429, 503
+    that was surely not carried out): every rearrangement of the engine then slows down.
+
+    What asks for an action asks once, never forced, never repeated, and returns when Nova has said 202 ("asked", no
+    more). It raises RequestRefused if Nova surely did nothing, AnswerLost if that is not known.
+    """
 
     def read(self) -> Snapshot:
         """The whole cloud; raises NoDecision rather than returning a partial picture."""
 
     def read_hosts(self, names: Collection[str]) -> Mapping[str, HostReading]:
-        """These hosts as they are now; a host that Nova does not have is missing in the answer."""
+        """These hosts as they are now, in few requests however many they are; a host that Nova does not have is
+        missing in the answer."""
 
     def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
         """These instances as they are now; one that is missing in the answer does not exist any more."""
@@ -27,10 +35,36 @@ class Cloud(Protocol):
         """All migration records of these instances, oldest first, with progress for those under way."""
 
     def live_migrate(self, instance: str, dest: str) -> None:
-        """Ask Nova, once, never forced, never retried. Returns when Nova has said 202 ("asked", no more).
+        """Ask for a live migration to a named host, by the scheduler's leave."""
 
-        Raises RequestRefused if Nova surely did nothing, AnswerLost if that is not known.
+    def abort(self, instance: str, migration: int) -> None:
+        """Ask for the end of a live migration that is queued or running, its Nova id being ``migration``.
+
+        Refused when it has ended (409), or is queued and Nova too old (400).
         """
+
+    def force_complete(self, instance: str, migration: int) -> None:
+        """Ask for the end of a running live migration by all means: by post-copy where nova.conf permits it, else by
+        pausing the guest. Refused when it has ended (409) or does not run yet (400)."""
+
+    def cold_migrate(self, instance: str, dest: str) -> None:
+        """Ask for a cold migration of a stopped instance to a named host; it ends as VERIFY_RESIZE."""
+
+    def confirm_resize(self, instance: str) -> None:
+        """Ask to keep what is VERIFY_RESIZE where it is now. Refused when it is not VERIFY_RESIZE (409)."""
+
+    def revert_resize(self, instance: str) -> None:
+        """Ask to bring what is VERIFY_RESIZE back to where it was. Refused when it is not VERIFY_RESIZE (409)."""
+
+    def reset_state(self, instance: str) -> None:
+        """Ask to call an instance active that Nova calls ERROR; nothing happens to the guest."""
+
+    def evacuate(self, instance: str) -> None:
+        """Ask to rebuild an instance of a dead host on another, which the scheduler chooses."""
+
+    def read_allocations(self, instances: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """What each instance itself holds in Placement: host, resource class, amount. One that holds nothing has no
+        hosts; what its migrations hold is not among it."""
 
     def disable_host(self, name: str, reason: str) -> None:
         """Let the host's compute service take nothing in any more."""

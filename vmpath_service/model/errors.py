@@ -48,6 +48,20 @@ class CloudUnreachable(CloudError):
     """No answer, or none that can be trusted (down, time-out, 5xx)."""
 
 
+class CloudBusy(CloudUnreachable):
+    """Too many requests, or overloaded (429, 503): surely nothing was done, and whoever asks is to slow down.
+
+    ``retry_after``: after how many seconds Nova wants to be asked again, if it said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type["CloudBusy"], tuple[str, float | None]]:
+        return (CloudBusy, (str(self), self.retry_after))
+
+
 class CloudDenied(CloudError):
     """Wrong credentials or missing rights."""
 

@@ -38,8 +38,13 @@ class MigrationOutcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MigrationReading:
-    """A Nova migration record. ``id`` is Nova's own ascending number; ``remaining`` a fraction of the memory
-    that is still to be copied, None while unknown."""
+    """A Nova migration record. ``id`` is Nova's own ascending number; ``kind`` is Nova's migration_type:
+    live-migration, migration (cold), resize or evacuation.
+
+    What Nova says of the memory of one under way, in bytes, None while it says nothing: ``memory_total`` of the
+    instance, ``memory_processed`` so far (more than all of it once pages had to be sent again), ``memory_remaining``
+    to be sent. Nova shows None, then zeros, then figures that are some seconds old.
+    """
 
     id: int
     uuid: str | None
@@ -48,4 +53,19 @@ class MigrationReading:
     dest: str | None
     status: str
     outcome: MigrationOutcome
-    remaining: float | None = None
+    kind: str = "live-migration"
+    memory_total: int | None = None
+    memory_processed: int | None = None
+    memory_remaining: int | None = None
+
+    @property
+    def remaining(self) -> float | None:
+        """The fraction of the memory that is still to be sent, None while nothing is known."""
+        if not self.memory_total or self.memory_remaining is None:
+            return None
+        return min(1.0, self.memory_remaining / self.memory_total)
+
+    @property
+    def passed_once(self) -> bool:
+        """Whether all of the memory has been sent at least once."""
+        return bool(self.memory_total) and (self.memory_processed or 0) >= (self.memory_total or 0)
