@@ -13,8 +13,8 @@ from tests.functional.reading import essence, reader
 from tests.functional.small_cloud import group, host, identity, instance, snapshot
 from vmpath_service.model.errors import (
     AnswerLost,
+    CloudBusy,
     CloudUnreachable,
-    RequestRefused,
 )
 from vmpath_service.model.semantics import snapshot_problems
 from vmpath_service.model.snapshot import Aggregate, InFlight, Rules, Snapshot
@@ -169,9 +169,13 @@ def test_an_action_is_not_repeated_and_a_reading_is(two_hosts: SimulatedCloud) -
     with pytest.raises(AnswerLost):
         vmpath.live_migrate(identity("x"), "b")
     two_hosts.add_fault(HttpFault("429", "POST", "/action", count=1))
-    with pytest.raises(RequestRefused) as refusal:
+    with pytest.raises(CloudBusy, match="wants fewer requests") as busy:
         vmpath.live_migrate(identity("x"), "b")
-    assert refusal.value.status == 429
+    assert busy.value.retry_after is None
+    two_hosts.add_fault(HttpFault("503", "POST", "/action", count=1, retry_after_s=2))
+    with pytest.raises(CloudBusy) as busy:
+        vmpath.live_migrate(identity("x"), "b")
+    assert busy.value.retry_after == 2
     assert vmpath.read_migrations([identity("x")]) == {identity("x"): ()}
 
 

@@ -55,7 +55,7 @@ class Actions:
         """Have Nova call the instance ACTIVE, whatever it is: only for one that is known to run on one host."""
         self._act(instance, {"os-resetState": {"state": "active"}})
 
-    def rebuild_elsewhere(self, instance: str) -> None:
+    def evacuate(self, instance: str) -> None:
         """Nova's evacuate: rebuild an instance of a dead host on a host of the scheduler's choice, running or not as
         it was (which from 2.95 on Nova does not do: an older version is spoken). Nova refuses (400) while the
         host's service is up, and (409) in a state that it cannot rebuild."""

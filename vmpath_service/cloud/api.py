@@ -21,6 +21,7 @@ from vmpath_service.cloud.session import NAMES, CloudSession
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import (
     AnswerLost,
+    CloudBusy,
     CloudDenied,
     CloudError,
     CloudUnreachable,
@@ -36,6 +37,7 @@ Result = TypeVar("Result")
 Parameters = Mapping[str, str | int]
 
 _TRY_AGAIN = frozenset((429, 500, 502, 503, 504))
+_BUSY = frozenset((429, 503))
 
 
 class _Unanswered(Exception):
@@ -110,8 +112,8 @@ class Api:
         """Read; repeated after transport errors, 429 and 5xx: up to ``attempts`` times, none of them begun later than
         ``read_timeout_s`` after the first.
 
-        Raises CloudUnreachable, CloudDenied (401, 403), NotFound (404, where something ``may_be_missing``), CloudError
-        (other refusals), NoDecision when the answer cannot be understood.
+        Raises CloudUnreachable (CloudBusy after 429 and 503), CloudDenied (401, 403), NotFound (404, where something
+        ``may_be_missing``), CloudError (other refusals), NoDecision when the answer cannot be understood.
         """
         try:
             response = self._repeated(lambda: self._attempt("GET", path, microversion, parameters, None))
@@ -128,8 +130,9 @@ class Api:
     ) -> None:
         """Ask for an action, once.
 
-        Raises CloudUnreachable when it was surely not sent, CloudDenied or RequestRefused when it was refused,
-        AnswerLost when nobody knows.
+        Raises CloudUnreachable when it was surely not sent, CloudBusy when it is to be asked for later (429, and 503
+        that says when), CloudDenied or RequestRefused when it was refused, AnswerLost when nobody knows: of a 503
+        without a word of when to come again, a proxy may be the author that has passed the request on.
         """
         try:
             adapter = self._connected()
@@ -169,6 +172,10 @@ class Api:
         if status in (401, 403):
             user = self._session.identity().user
             raise CloudDenied(f"{self._asked} does not allow {user} to {method} {path} ({status}): {said}")
+        wait_s = _retry_after(response)
+        if status == 429 or (status == 503 and wait_s is not None):
+            self._pace.brake.pull(wait_s)
+            raise CloudBusy(f"{self._asked} wants fewer requests ({status}): {said}", wait_s)
         if 400 <= status < 500:
             raise RequestRefused(f"{self._asked} refused ({status}): {said}", status)
         raise AnswerLost(f"{self._asked} answered {status} to {path}: it may or may not have been done ({said})")
@@ -301,7 +308,11 @@ class Api:
         what = f"{self._asked} answered {status} to {method} {path}: {_said(response)}"
         if status in _TRY_AGAIN:
             LOG.debug("%s", what)
-            raise _Unanswered(CloudUnreachable(what), _retry_after(response))
+            wait_s = _retry_after(response)
+            if status not in _BUSY:
+                raise _Unanswered(CloudUnreachable(what), wait_s)
+            self._pace.brake.pull(wait_s)
+            raise _Unanswered(CloudBusy(what, wait_s), wait_s)
         if status in (401, 403):
             user = self._session.identity().user
             raise CloudDenied(f"{self._asked} does not allow {user} to {method} {path} ({status}): {_said(response)}")

@@ -12,7 +12,7 @@ from vmpath_service.cloud.api import Api, for_each
 from vmpath_service.cloud.inventory import Inventory, Reading
 from vmpath_service.cloud.looks import Looks
 from vmpath_service.cloud.nova import Nova
-from vmpath_service.cloud.pace import Pace
+from vmpath_service.cloud.pace import Brake, Pace
 from vmpath_service.cloud.placement import Placement
 from vmpath_service.cloud.session import CloudSession
 from vmpath_service.cloud.settings import CloudSettings
@@ -39,17 +39,19 @@ class _Connection:
 class NovaCloud:
     """Fulfils the engine's port ``Cloud``. Connects when first used; may be shared by threads.
 
-    Every call raises CloudUnreachable, CloudDenied, NoDecision or CloudError with one sentence; InvalidInput when
-    the cloud is not configured rightly. Every request has a time-out. What ``read_migrations`` and then
+    Every call raises CloudUnreachable (CloudBusy, when the cloud wants fewer requests: all that is sent afterwards
+    goes slowly for a while), CloudDenied, NoDecision or CloudError with one sentence; InvalidInput when the cloud is
+    not configured rightly. Every request has a time-out. What ``read_migrations`` and then
     ``read_instances`` show is remembered for each thread, so that the next look is a few lists.
     """
 
     def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
         self._session = CloudSession(settings)
-        self._compute = Api(self._session, "compute", settings)
-        self._placement = Api(self._session, "placement", settings)
-        pace = Pace(settings.looks_per_second)
+        brake = Brake()
+        self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake))
+        self._placement = Api(self._session, "placement", settings, Pace(0, brake=brake))
+        pace = Pace(settings.looks_per_second, brake=brake)
         self._looks_at_compute = Api(self._session, "compute", settings, pace)
         self._looks_at_placement = Api(self._session, "placement", settings, pace)
         self._seen = threading.local()
@@ -108,7 +110,9 @@ class NovaCloud:
             return {}
         found = self._looks().servers(wanted, self._servers)
         return {
-            uuid: instances.reading(server) for uuid, server in found.items() if server.status not in instances.GONE
+            uuid: instances.reading(server, self._settings)
+            for uuid, server in found.items()
+            if server.status not in instances.GONE
         }
 
     def _servers(self, wanted: Sequence[str]) -> Mapping[str, wire.Server]:
@@ -177,6 +181,30 @@ class NovaCloud:
         to run on exactly one host."""
         self._connected().actions.reset_state(instance)
 
+    def evacuate(self, instance: str) -> None:
+        """Ask Nova to rebuild an instance of a dead host on another, which the scheduler chooses, once; raises as
+        ``live_migrate`` does. Nova refuses while the host is up (400)."""
+        self._connected().actions.evacuate(instance)
+
+    def read_allocations(self, instances: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """What each of these instances itself holds in Placement: host, resource class, amount. One request each.
+
+        What a provider gives that is no host's (a disk that several share) stands under the provider's own name.
+        """
+        wanted = sorted(set(instances))
+        if not wanted:
+            return {}
+        connection = self._connected()
+        held = for_each(self._settings.workers, connection.placement.held_by, wanted)
+        names = self._names_of(connection, {provider for each in held for provider in each})
+        found: dict[str, dict[str, dict[str, int]]] = {uuid: {} for uuid in wanted}
+        for uuid, parts in zip(wanted, held, strict=True):
+            for provider, amounts in parts.items():
+                there = found[uuid].setdefault(names[provider], {})
+                for name, amount in amounts.items():
+                    there[name] = there.get(name, 0) + amount
+        return found
+
     def disable_host(self, name: str, reason: str) -> None:
         """Disable the host's compute service: two requests. Raises NotFound."""
         self._connected().nova.set_service(name, enabled=False, reason=reason)
@@ -217,14 +245,26 @@ class NovaCloud:
             looks = self._seen.looks = Looks(self._connected().nova, self._settings.workers)
         return looks
 
+    def _names_of(self, connection: _Connection, providers: Collection[str]) -> Mapping[str, str]:
+        """The service hosts whose providers these are; providers that are no host's have their own names."""
+        placement, known = connection.placement, self._providers.values()
+        if any(placement.root_of(provider) not in known for provider in providers):
+            self._learn_providers(connection)
+        hosts_by_root = {root: name for name, root in self._providers.items()}
+        return {
+            provider: hosts_by_root.get(placement.root_of(provider) or "") or placement.name_of(provider)
+            for provider in providers
+        }
+
+    def _learn_providers(self, connection: _Connection) -> None:
+        """Two requests."""
+        hypervisors = connection.nova.hypervisors()
+        services = [wire.Service(hosts.COMPUTE, each.service.host, "enabled") for each in hypervisors]
+        found = hosts.nodes(services, hypervisors, connection.placement.providers())
+        self._providers = {name: node.provider for name, node in found.usable.items()}
+
     def _providers_of(self, connection: _Connection, names: Collection[str]) -> Mapping[str, str]:
         """The resource providers of these hosts; two requests when one is not known yet."""
         if any(name not in self._providers for name in names):
-            hypervisors = connection.nova.hypervisors()
-            services = [
-                wire.Service(hosts.COMPUTE, each.service.host, "enabled")
-                for each in hypervisors
-            ]
-            found = hosts.nodes(services, hypervisors, connection.placement.providers())
-            self._providers = {name: node.provider for name, node in found.usable.items()}
+            self._learn_providers(connection)
         return {name: self._providers[name] for name in names if name in self._providers}

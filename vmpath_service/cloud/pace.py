@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
+_LONGEST_S = 30.0
+# Between two requests while the brake is pulled.
+_SLOWLY_S = 0.25
+
+
+class Brake:
+    """Slows everything down that goes by it, when the cloud wants fewer requests."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._slow_until = -math.inf
+
+    def pull(self, seconds: float | None) -> None:
+        """For so long (1 s, if the cloud does not say, and 30 s at most)."""
+        wanted = 1.0 if seconds is None else min(seconds, _LONGEST_S)
+        self._slow_until = max(self._slow_until, self._clock() + wanted)
+
+    def pulled(self) -> bool:
+        """Whether to go slowly now."""
+        return self._clock() < self._slow_until
+
 
 class Pace:
-    """Lets at most ``per_second`` pass in any second, whichever threads they come from; 0: without a limit."""
+    """Lets at most ``per_second`` pass in any second, whichever threads they come from; 0: without a limit.
+
+    While ``brake`` is pulled, only four pass in a second.
+    """
 
     def __init__(
         self,
         per_second: int,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        brake: Brake | None = None,
     ) -> None:
+        self.brake = brake or Brake(clock)
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
         self._passed: deque[float] | None = deque(maxlen=per_second) if per_second else None
+        self._last = -math.inf
 
     def wait(self) -> None:
         """Return when it is the caller's turn: first come, first served."""
-        if self._passed is None:
-            return
         with self._lock:
             now = turn = self._clock()
-            if len(self._passed) == self._passed.maxlen:
-                turn = max(now, self._passed[0] + 1.0)
-            self._passed.append(turn)
+            if self.brake.pulled():
+                turn = max(turn, self._last + _SLOWLY_S)
+            if self._passed is not None:
+                if len(self._passed) == self._passed.maxlen:
+                    turn = max(turn, self._passed[0] + 1.0)
+                self._passed.append(turn)
+            self._last = turn
         if turn > now:
             self._sleep(turn - now)

@@ -40,6 +40,7 @@ class Placement:
         self._lock = threading.Lock()
         self._inventories: dict[str, Mapping[str, Inventory]] = {}
         self._trees: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, wire.Provider] = {}
         self.cut_short = 0
 
     def providers(self) -> Mapping[str, wire.Provider]:
@@ -50,6 +51,7 @@ class Placement:
             trees.setdefault(provider.root_provider_uuid or provider.uuid, []).append(provider.uuid)
         with self._lock:
             self._trees = {root: tuple(uuids) for root, uuids in trees.items()}
+            self._known = {provider.uuid: provider for provider in found}
         return {provider.uuid: provider for provider in found}
 
     def trees(self, roots: Collection[str]) -> Mapping[str, Tree]:
@@ -84,6 +86,21 @@ class Placement:
             for consumer, allocation in answer.allocations.items():
                 _add(found[root].setdefault(consumer, {}), allocation.resources)
         return found
+
+    def held_by(self, consumer: str) -> Mapping[str, Mapping[str, int]]:
+        """What a consumer holds, by provider: one request."""
+        held = self._get(f"/allocations/{consumer}", wire.ConsumerAllocations).allocations
+        return {provider: part.resources for provider, part in held.items()}
+
+    def root_of(self, provider: str) -> str | None:
+        """The provider of the host that this one is nested in, or itself; None for one that is not known."""
+        known = self._known.get(provider)
+        return None if known is None else known.root_provider_uuid or known.uuid
+
+    def name_of(self, provider: str) -> str:
+        """What Placement calls it; its uuid, where it is not known."""
+        known = self._known.get(provider)
+        return provider if known is None else known.name
 
     def free(self, root: str) -> Mapping[str, int]:
         """Capacity less use per class of one host, both as they are now: one request, where the host has some

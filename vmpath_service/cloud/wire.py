@@ -209,3 +209,13 @@ class Allocation(_Part, frozen=True):
 
 class ProviderAllocations(_Part, frozen=True):
     allocations: dict[str, Allocation]
+
+
+class ConsumerAllocations(_Part, frozen=True):
+    """What a consumer holds, by provider; nothing where Placement does not know it."""
+
+    allocations: dict[str, Allocation] = {}
+    consumer_generation: int | None = None
+    project_id: str | None = None
+    user_id: str | None = None
+    consumer_type: str | None = None

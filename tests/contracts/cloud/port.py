@@ -240,11 +240,40 @@ class PortContract:
         server = cloud.take("compute1", lab_fail="raise")
         vmpath.live_migrate(server.id, "compute2")
         server.settles("ERROR", "compute1", "error", ["compute2"], ["compute1"])
+        sound = cloud.take("compute1")
+        assert vmpath.read_allocations([server.id, sound.id, NOWHERE]) == {
+            server.id: {"compute2": SMALL},
+            sound.id: {"compute1": SMALL},
+            NOWHERE: {},
+        }
         vmpath.reset_state(server.id)
         cloud.becomes(server.state, ("ACTIVE", "compute1", None))
         with pytest.raises(RequestRefused) as refusal:
             vmpath.reset_state(NOWHERE)
         assert refusal.value.status == 404
+
+    def test_a_guest_of_a_dead_host_is_built_anew(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
+        server = cloud.take("compute4")
+        with pytest.raises(RequestRefused, match="still in use") as refusal:
+            vmpath.evacuate(server.id)
+        assert refusal.value.status == 400
+        cloud.kill_compute("compute4")
+        try:
+            cloud.change_service("compute4", forced_down=True)
+            vmpath.evacuate(server.id)
+            cloud.until(lambda: server.state()[::2] == ("ACTIVE", None), "the server is built anew")
+            host = server.state()[1]
+            assert host != "compute4"
+            record = self.newest(vmpath, server)
+            assert (record.kind, record.source, record.dest) == ("evacuation", "compute4", host)
+            assert record.outcome is MigrationOutcome.COMPLETED
+            # its share of the dead host stays until that is back
+            assert vmpath.read_allocations([server.id]) == {server.id: {"compute4": SMALL, host: SMALL}}
+        finally:
+            cloud.change_service("compute4", forced_down=False)
+            cloud.start_compute("compute4")
+        cloud.becomes(lambda: vmpath.read_allocations([server.id]), {server.id: {host: SMALL}})
+        cloud.until(lambda: vmpath.read_hosts(["compute4"])["compute4"].up, "the host is up")
 
     def test_a_host_is_disabled_and_enabled(self, cloud: CloudUnderTest, vmpath: NovaCloud) -> None:
         assert vmpath.disabled_reason("compute4") is None

@@ -3,7 +3,9 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from vmpath_service.cloud.pace import Pace
+import pytest
+
+from vmpath_service.cloud.pace import Brake, Pace
 
 
 class FakeTime:
@@ -58,3 +60,26 @@ def test_without_a_limit_nobody_waits() -> None:
     time = FakeTime()
     pace = Pace(0, time.clock, time.sleep)
     assert turns(pace, time, 1000) == [100.0] * 1000
+
+
+def test_a_pulled_brake_lets_four_through_each_second() -> None:
+    time = FakeTime()
+    brake = Brake(time.clock)
+    looks, others = Pace(15, time.clock, time.sleep, brake), Pace(0, time.clock, time.sleep, brake)
+    assert turns(others, time, 2) == [100.0] * 2
+    brake.pull(3)
+    assert turns(looks, time, 2) == [100.0, 100.25]
+    assert turns(others, time, 2) == [100.25, 100.5]
+    time.now += 3
+    assert turns(others, time, 5) == [103.0] * 5
+
+
+@pytest.mark.parametrize(("asked", "held"), [(None, 1.0), (0.5, 0.5), (7.0, 7.0), (3600.0, 30.0)])
+def test_a_brake_is_held_as_long_as_is_sensible(asked: float | None, held: float) -> None:
+    time = FakeTime()
+    brake = Brake(time.clock)
+    brake.pull(asked)
+    time.now += held - 0.01
+    assert brake.pulled()
+    time.now += 0.01
+    assert not brake.pulled()
