@@ -97,7 +97,7 @@ def reachable(compiled: CompiledCloud, target: Placement) -> bool:
                 accounts.move(guest, host)
         if all(host == goal[guest] or guest in arrivals for guest, host in enumerate(state)):
             return _all_arrive(compiled, accounts, arrivals, goal)
-        for guest, host in _moves(compiled, accounts, state):
+        for guest, host in legal_moves(compiled, accounts, state):
             following = (*state[:guest], host, *state[guest + 1 :])
             if following not in seen:
                 seen.add(following)
@@ -105,7 +105,8 @@ def reachable(compiled: CompiledCloud, target: Placement) -> bool:
     return False
 
 
-def _moves(compiled: CompiledCloud, accounts: Occupancy, state: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def legal_moves(compiled: CompiledCloud, accounts: Occupancy, state: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Single migrations that are legal in a state, as (instance, destination)."""
     hosts = compiled.snapshot.hosts
     for guest, source in enumerate(state):
         if source == NOWHERE or guest in compiled.pinned:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
+
+# What the file formats can hold (the whole numbers that a double holds).
+LARGEST = 2**53
 
 
 def positive(text: str) -> int:
@@ -12,8 +14,9 @@ def positive(text: str) -> int:
         value = int(text)
     except ValueError:
         value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1")
+    if not 1 <= value <= LARGEST:
+        most = f" and at most {LARGEST}" if value > LARGEST else ""
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number of at least 1{most}")
     return value
 
 
@@ -23,8 +26,9 @@ def amount(text: str) -> float:
         value = float(text)
     except ValueError:
         value = 0.0
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+    if not (0 < value <= LARGEST):
+        most = f" and at most {LARGEST}" if value > LARGEST else ""
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0{most}")
     return value
 
 

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from vmpath_service.cli import arguments
 from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.command import DocumentLister, ShowOne
+from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.ticker import Ticker
 
 if TYPE_CHECKING:
+    from vmpath_service.model.compiled import CompiledCloud
     from vmpath_service.model.plan import Limits, Plan
     from vmpath_service.model.snapshot import Snapshot
+    from vmpath_service.pathfinder.partial import Score
 
 _STATUS = {"found": 0, "infeasible": 3, "partial": 4, "undecided": 4}
 
@@ -56,6 +59,8 @@ def read_limits(parsed: argparse.Namespace, snapshot: Snapshot) -> Limits:
 class Find(DocumentLister):
     """Find a path from a snapshot to a target placement.
 
+    An interrupt (Ctrl-C) ends the search with the best so far, a second one at once and without a plan.
+
     Exit status: 0 a path was found, 2 bad input, 3 it is proved that there is none, 4 partial or undecided.
     """
 
@@ -96,13 +101,38 @@ class Find(DocumentLister):
         )
         add_limits(parser)
         parser.add_argument(
-            "--time-limit", type=arguments.amount, metavar="SECONDS", help="end the search after this time"
+            "--max-migrations",
+            type=arguments.positive,
+            metavar="N",
+            help="at most N migrations in all: where the whole way takes more, the best part of it",
+        )
+        parser.add_argument(
+            "--max-memory",
+            type=arguments.positive,
+            metavar="MIB",
+            help="move at most this much memory in all: where the whole way takes more, the best part of it",
+        )
+        parser.add_argument(
+            "--time-limit",
+            type=arguments.amount,
+            metavar="SECONDS",
+            help="end the search after this time, with the best so far",
+        )
+        parser.add_argument(
+            "--policy",
+            metavar="NAME",
+            help="whose score says which part of a way is the best: a configured policy, or a driver such as "
+            "consolidate (default: the least misplaced memory)",
         )
         parser.add_argument("--best-effort", action="store_true", help="accept a path that goes part of the way")
         parser.add_argument(
             "--allow-departures", action="store_true", help="the target may say that instances are gone (null)"
         )
         return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        with FirstInterrupt(self.tell) as self._interrupt:
+            return super().take_action(parsed_args)
 
     def make(self, parsed_args: argparse.Namespace) -> Plan:
         plan = self._find(parsed_args)
@@ -139,15 +169,29 @@ class Find(DocumentLister):
             departures=parsed.allow_departures,
             cost=cost,
             strategy=parsed.strategy,
+            max_migrations=parsed.max_migrations,
+            max_memory_mb=parsed.max_memory,
         )
+        cloud = compile_cloud(snapshot)
+        score = self._score(parsed.policy, cloud) if parsed.policy else None
         with Ticker(self.app.stderr) as ticker:
             return find_path(
-                compile_cloud(snapshot),
+                cloud,
                 target,
                 settings,
                 snapshot_identity=files.identity(data),
+                policy=parsed.policy,
+                score=score,
                 progress=ticker.show,
+                stop=self._interrupt.asked,
             )
+
+    def _score(self, name: str, cloud: CompiledCloud) -> Score:
+        from vmpath_service.cli.policies import chosen
+        from vmpath_service.policies.base import Scope
+
+        policy = chosen(self.app, name, {})
+        return lambda where: policy.score(cloud, where, Scope()).value
 
 
 def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
@@ -180,6 +224,8 @@ def _in_words(plan: Plan) -> Iterator[str]:
         )
     if plan.time_limited:
         yield "the time limit ended the search"
+    if plan.extra.get("interrupted"):
+        yield "an interrupt ended the search"
 
 
 class Check(ShowOne):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from vmpath_service.cli import scope
 from vmpath_service.cli.abridged import MOST, in_line, lines
 from vmpath_service.cli.command import DocumentLister
+from vmpath_service.cli.policies import chosen
 
 if TYPE_CHECKING:
     from vmpath_service.model.compiled import CompiledCloud
     from vmpath_service.model.placement import Placement
-    from vmpath_service.policies.base import Decision, Policy, Score
+    from vmpath_service.policies.base import Decision, Score
 
 
 PARTIAL = 4
@@ -43,7 +44,7 @@ class Apply(DocumentLister):
         from vmpath_service.model.placement import Placement
         from vmpath_service.policies.base import Scope
 
-        policy = self._policy(parsed_args.policy, dict(parsed_args.settings))
+        policy = chosen(self.app, parsed_args.policy, dict(parsed_args.settings))
         self._cloud: CompiledCloud = compile_cloud(files.load_snapshot(parsed_args.snapshot))
         reach = Scope(tuple(parsed_args.zone), tuple(parsed_args.aggregate), tuple(parsed_args.host))
         decision = policy.decide(self._cloud, reach)
@@ -58,16 +59,6 @@ class Apply(DocumentLister):
         for uuid, dest in document.placement.items():
             instance = snapshot.instances[self._cloud.instance_index[uuid]]
             yield (uuid, instance.name or "", instance.host, dest)
-
-    def _policy(self, name: str, given: Mapping[str, str]) -> Policy:
-        from vmpath_service.model.options import read_options
-        from vmpath_service.policies import registry
-
-        options = self.app.options
-        configured = self.app.wiring.policy(name, options.config_file, options.config_dir)
-        driver, settings = configured if configured else (name, {})
-        complete = read_options(registry.find(driver).declared(), given, texts=True, where="--set")
-        return registry.make(driver, dict(settings) | {option: complete[option] for option in given})
 
 
 def in_words(decision: Decision, *, in_full: bool) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.plan import Outcome
 from vmpath_service.pathfinder.problem import Move, Problem
 
@@ -14,7 +13,7 @@ from vmpath_service.pathfinder.problem import Move, Problem
 class Answer:
     """``moves`` is a legal sequence, ``ends`` when each was over in rehearsal, if it was rehearsed.
 
-    For all outcomes but ``found`` there is an explanation.
+    For all outcomes but ``found`` there is an explanation; with ``undecided``, ``moves`` is how far the search came.
     """
 
     outcome: Outcome
@@ -31,18 +30,3 @@ def price(problem: Problem, moves: Sequence[Move]) -> int:
 def least(problem: Problem) -> int:
     """What any path costs at least."""
     return sum(problem.weight(guest) for guest in problem.movers)
-
-
-def tidy(problem: Problem, moves: Sequence[Move]) -> list[Move]:
-    """The longest beginning of a sequence after which every instance is at home or where it is to be."""
-    away: set[int] = set()
-    best = 0
-    for position, move in enumerate(moves):
-        at_rest = (problem.goal[move.guest], problem.cloud.home[move.guest])
-        if move.dest in at_rest and move.dest != NOWHERE:
-            away.discard(move.guest)
-        else:
-            away.add(move.guest)
-        if not away:
-            best = position + 1
-    return list(moves[:best])

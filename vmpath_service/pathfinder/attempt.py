@@ -19,6 +19,10 @@ Progress = Callable[[str, int, int], None]
 REPORT = 1000
 
 
+class _Enough(Exception):
+    """The rehearsal is to end in the middle."""
+
+
 def rehearse(
     problem: Problem,
     settings: PathSettings,
@@ -34,6 +38,8 @@ def rehearse(
     """
 
     def report(done: int) -> None:
+        if budget.ended():
+            raise _Enough
         if progress is not None and done % REPORT == 0:
             progress("finding the path", min(done, len(problem.movers)), len(problem.movers))
 
@@ -52,11 +58,14 @@ def rehearse(
         if len(stops) > 1:
             rehearsal.detour(guest, stops[:-1])
         fresh.append(guest)
-    rehearsal.run(fresh)
     breaker = Breaker(problem, rehearsal, appetite)
-    while rehearsal.pending and budget.spend():
-        woken = breaker.break_deadlock(budget)
-        if not woken:
-            break
-        rehearsal.run(woken)
+    try:
+        rehearsal.run(fresh)
+        while rehearsal.pending and budget.spend():
+            woken = breaker.break_deadlock(budget)
+            if not woken:
+                break
+            rehearsal.run(woken)
+    except _Enough:
+        pass  # what has moved so far is a legal sequence
     return rehearsal

@@ -3,42 +3,58 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 # How many steps go by between looks at the clock.
 _GLANCE = 256
 
 
 class Budget:
-    """``steps`` of work, and at most ``seconds`` of time where the operator set a limit.
+    """``steps`` of work, at most until ``deadline`` where the operator set a limit, and until ``stop`` says so.
 
-    ``timed_out`` tells whether it was the clock that ended the search.
+    ``timed_out`` tells whether it was the clock that ended the search, ``stopped`` whether it was ``stop``.
     """
 
-    def __init__(self, steps: int, deadline: float | None = None, whole: Budget | None = None) -> None:
+    def __init__(
+        self,
+        steps: int,
+        deadline: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        whole: Budget | None = None,
+    ) -> None:
         self.left = steps
         self.timed_out = False
+        self.stopped = False
         self._whole = whole
         self._deadline = deadline
+        self._stop = stop
         self._glance = 0
 
     def spend(self, steps: int = 1) -> bool:
         """Take this many steps; False when there is nothing left."""
         self.left -= steps
+        going = self._whole.spend(steps) if self._whole is not None else not self.ended(steps)
+        return going and self.left > 0
+
+    def ended(self, steps: int = 1) -> bool:
+        """Whether time is up or somebody said to stop, however many steps are left: a look now and then.
+
+        For work that counts no steps of its own; ``steps``: how much of it was done since the last call.
+        """
         if self._whole is not None:
-            in_time = self._whole.spend(steps)
-            self.timed_out = self._whole.timed_out
-            return in_time and self.left > 0
-        if self._deadline is not None:
-            self._glance -= steps
-            if self._glance <= 0:
-                self._glance = _GLANCE
-                if time.monotonic() > self._deadline:
-                    self.timed_out = True
-        return self.left > 0 and not self.timed_out
+            return self._whole.ended(steps)
+        if self._deadline is None and self._stop is None:
+            return False
+        self._glance -= steps
+        if self._glance <= 0:
+            self._glance = _GLANCE
+            self.timed_out = self.timed_out or (self._deadline is not None and time.monotonic() > self._deadline)
+            self.stopped = self.stopped or (self._stop is not None and self._stop())
+        return self.timed_out or self.stopped
 
     def share(self, steps: int) -> Budget:
         """A part of this budget: what is spent of it is spent of the whole."""
-        return Budget(min(steps, self.left), None, self)
+        return Budget(min(steps, self.left), whole=self)
 
 
 def deadline(seconds: float | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 
 SHOWN = 5
@@ -46,6 +46,33 @@ def stuck(problem: Problem, room: Room, blocked: Sequence[int], verdict: str) ->
     elif smallest is not None:
         text += ". It would help to add a host that admits one of them, or to change the target"
     return text
+
+
+def held_back(problem: Problem, moves: Sequence[Move], most: int | None, memory_mb: int | None) -> str:
+    """What stays misplaced after a sequence that limits on what is moved in all cut short."""
+    limits = [f"{most} migrations"] if most is not None else []
+    limits += [f"{memory_mb} MiB"] if memory_mb is not None else []
+    return f"at most {' and '.join(limits)} were allowed: {_left(problem, moves)}"
+
+
+def broken_off(problem: Problem, moves: Sequence[Move], why: str) -> str:
+    """What stays misplaced after the best that was found until the search was ended."""
+    return f"{why} before a whole path was found: {_left(problem, moves)}"
+
+
+def _left(problem: Problem, moves: Sequence[Move]) -> str:
+    """Who stays where, in a few words."""
+    where = list(problem.cloud.home)
+    for move in moves:
+        where[move.guest] = move.dest
+    hosts, instances = problem.cloud.snapshot.hosts, problem.cloud.snapshot.instances
+    left = [guest for guest in problem.movers if where[guest] != problem.goal[guest]]
+    left.sort(key=lambda guest: (-instances[guest].memory_mb(), guest))
+    memory = sum(instances[guest].memory_mb() for guest in left)
+    shown = ", ".join(f"{instances[guest].label()} on {hosts[where[guest]].name}" for guest in left[:SHOWN])
+    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    of = f"{len(left)} of {len(problem.movers)} misplaced instances ({memory} MiB) stay where they are"
+    return f"{of}: {shown}{more}" if left else "nothing stays misplaced"
 
 
 def _shortage(problem: Problem, room: Room, guest: int, missing: Sequence[int]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.placement import Placement
@@ -12,9 +14,11 @@ from vmpath_service.model.plan import Plan
 from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.budget import Budget, deadline
-from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.partial import Ceiling, Score, best_part, misplaced, within
+from vmpath_service.pathfinder.problem import Problem, pose
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.strategies import registry as strategies
+from vmpath_service.pathfinder.strategies.base import Strategy
 
 Progress = Callable[[str, int, int], None]
 
@@ -29,14 +33,22 @@ def find_path(
     *,
     snapshot_identity: str,
     policy: str | None = None,
+    score: Score | None = None,
     progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> Plan:
     """A plan that takes the cloud to the target, or the most honest answer there is.
 
     ``snapshot_identity``: the hash of the snapshot file's bytes (``files.identity``); ``policy``: who chose the
-    target; ``progress`` is told (what, done, of how many). Outcomes: ``found``; ``infeasible`` only with a proof;
-    ``partial`` where ``settings.best_effort`` accepts it; else ``undecided``. Deterministic, but for
-    ``summary.seconds`` and where ``settings.time_limit`` cut the search short.
+    target; ``score``: how good it finds a placement, by which parts of a way are compared (without it, the least
+    misplaced memory is the best); ``progress`` is told (what, done, of how many); ``stop`` is asked now and then
+    whether to end the search.
+
+    Outcomes: ``found``; ``infeasible`` only with a proof; ``partial``, the best part of a way that was found, where
+    ``settings.best_effort`` accepts it, ``settings.max_migrations`` or ``settings.max_memory_mb`` ask for it, or
+    ``settings.time_limit`` or ``stop`` ended the search; else ``undecided``. Deterministic, but for
+    ``summary.seconds`` and where ``settings.time_limit`` (``time_limited``) or ``stop`` (``extra.interrupted``) cut
+    the search short.
 
     Raises NotFound for names that the snapshot does not have, InvalidTarget for a target that asks for what is
     worse than the start or names departures that were not allowed,
@@ -44,22 +56,14 @@ def find_path(
     """
     began = time.perf_counter()
     strategy = strategies.make(settings.strategy)
-    if settings.limits.migration_mbps <= 0:
-        raise InvalidInput(f"the rate of migrations must be above 0 Mbit/s, found {settings.limits.migration_mbps:g}")
-    if settings.time_limit is not None and settings.time_limit <= 0:
-        raise InvalidInput(f"the time limit must be above 0 seconds, found {settings.time_limit:g}")
+    _check_limits(settings)
     admission.check_target(cloud, target, departures=settings.departures)
     problem = pose(cloud, target, settings.limits, settings.cost)
     admission.check_sanity(problem)
-    budget = Budget(WORK, deadline(settings.time_limit))
-    reasons: Sequence[str] = [reason for _, reason in admission.obstacles(problem)]
-    if reasons and not settings.best_effort:
-        answer = Answer("infeasible", [], explanation.proved(reasons))
-    else:
-        answer = strategy.find(problem, settings, budget, progress)
-        if reasons:
-            answer = Answer("partial", answer.moves, explanation.proved(reasons))
-    return assembly.assemble(
+    budget = Budget(WORK, deadline(settings.time_limit), stop)
+    answer = _answer(problem, strategy, settings, budget, progress)
+    answer = _as_allowed(problem, answer, settings, budget, score)
+    plan = assembly.assemble(
         problem,
         answer,
         settings,
@@ -69,3 +73,52 @@ def find_path(
         time_limited=budget.timed_out,
         began=began,
     )
+    return msgspec.structs.replace(plan, extra={**plan.extra, "interrupted": True}) if budget.stopped else plan
+
+
+def _check_limits(settings: PathSettings) -> None:
+    given = (
+        ("rate of migrations", settings.limits.migration_mbps, "Mbit/s"),
+        ("time limit", settings.time_limit, "seconds"),
+        ("number of migrations", settings.max_migrations, ""),
+        ("memory moved", settings.max_memory_mb, "MiB"),
+    )
+    for what, value, unit in given:
+        if value is not None and not value > 0:
+            raise InvalidInput(f"the limit on the {what} must be above 0 {unit}".rstrip() + f", found {value:g}")
+
+
+def _answer(
+    problem: Problem, strategy: Strategy, settings: PathSettings, budget: Budget, progress: Progress | None
+) -> Answer:
+    reasons: Sequence[str] = [reason for _, reason in admission.obstacles(problem)]
+    if not reasons:
+        return strategy.find(problem, settings, budget, progress)
+    if not settings.best_effort:
+        return Answer("infeasible", [], explanation.proved(reasons))
+    return Answer("partial", strategy.find(problem, settings, budget, progress).moves, explanation.proved(reasons))
+
+
+def _as_allowed(
+    problem: Problem, answer: Answer, settings: PathSettings, budget: Budget, score: Score | None
+) -> Answer:
+    """The answer, or the best part of the way where the whole is beyond the limits or was not found."""
+    ceiling = Ceiling(settings.max_migrations, settings.max_memory_mb)
+    limited = ceiling != Ceiling()
+    if answer.outcome == "infeasible" or (answer.outcome == "found" and within(problem, answer.moves, ceiling)):
+        return answer
+    ended = "it was interrupted" if budget.stopped else "the time limit was reached" if budget.timed_out else None
+    if answer.outcome == "undecided" and not (limited or ended):
+        return answer
+    moves = best_part(problem, answer.moves, ceiling, budget, score)
+    asked_for = limited or settings.best_effort or budget.stopped
+    if not moves and not asked_for:
+        return answer
+    if misplaced(problem, moves)[1] == 0 and not list(admission.obstacles(problem)):
+        return Answer("found", moves)
+    text = answer.explanation
+    if answer.outcome == "found":
+        text = explanation.held_back(problem, moves, settings.max_migrations, settings.max_memory_mb)
+    elif ended:
+        text = explanation.broken_off(problem, moves, ended)
+    return Answer("partial", moves, text)

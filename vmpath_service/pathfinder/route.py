@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from vmpath_service.pathfinder import core, explanation
-from vmpath_service.pathfinder.answer import Answer, least, price, tidy
+from vmpath_service.pathfinder.answer import Answer, least, price
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.needless import straightened
 from vmpath_service.pathfinder.ordering import order
+from vmpath_service.pathfinder.partial import settled
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.settings import PathSettings
@@ -51,13 +52,14 @@ def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> 
     """The answer where the limits of the search ran out, with who is stuck in the rehearsal."""
     blocked = sorted(rehearsal.pending)
     verdict = "no path was found within the limits of the search"
-    answer = Answer("undecided", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+    so_far = settled(problem, rehearsal.moves)
+    answer = Answer("undecided", so_far, explanation.stuck(problem, rehearsal.room, blocked, verdict))
     return as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
 
 
 def as_far_as_it_goes(problem: Problem, rehearsal: Rehearsal, answer: Answer) -> Answer:
     """With best effort: what the rehearsal brings about before it gets stuck, with the explanation of the answer."""
-    return Answer("partial", tidy(problem, rehearsal.moves), answer.explanation)
+    return Answer("partial", settled(problem, rehearsal.moves), answer.explanation)
 
 
 def straight(problem: Problem, answer: Answer) -> Answer:

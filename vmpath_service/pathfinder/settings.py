@@ -13,7 +13,8 @@ from vmpath_service.model.plan import Limits, Objective
 class PathSettings:
     """``time_limit`` in seconds ends the search (the plan is then marked as time-limited); ``best_effort``
     accepts a partial path; ``departures`` lets the target say that instances are gone; ``cost`` is what a migration
-    costs, for the choice between ways; ``strategy`` names the way to search."""
+    costs, for the choice between ways; ``strategy`` names the way to search. ``max_migrations`` and ``max_memory_mb``
+    bound what the plan does in all: where the whole way takes more, the plan is the best part of it."""
 
     objective: Objective = "balanced"
     limits: Limits = field(default_factory=Limits)
@@ -22,3 +23,5 @@ class PathSettings:
     departures: bool = False
     cost: Cost = field(default_factory=MemoryCost)
     strategy: str = "layered"
+    max_migrations: int | None = None
+    max_memory_mb: int | None = None

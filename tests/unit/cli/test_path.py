@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,137 @@ def test_an_insane_target_is_refused(
     assert not plan.exists()
 
 
+def test_limits_on_the_whole_give_the_best_part(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    sizes = {"x": ("a", 2), "y": ("a", 5), "z": ("a", 4)}
+    files_given = case(cloud({"a": 12, "b": 12}, sizes), target(x="b", y="b", z="b"))
+
+    def part(*options: str) -> tuple[int, str, set[str]]:
+        found = vmpath("path", "find", *files_given, *options, "-f", "json")
+        plan = json.loads(found.out)
+        return found.status, plan["outcome"], {each["instance"] for each in plan["migrations"]}
+
+    assert part("--max-migrations", "3", "--max-memory", "11") == (0, "found", {"x", "y", "z"})
+    assert part("--max-migrations", "2") == (4, "partial", {"y", "z"})
+    assert part("--max-memory", "7") == (4, "partial", {"x", "y"})
+    assert part("--max-memory", "1") == (4, "partial", set())
+    told = vmpath("path", "find", *files_given, "--max-migrations", "2").err
+    assert "at most 2 migrations were allowed: 1 of 3 misplaced instances (2 MiB) stay where they are: x on a" in told
+
+
+def test_a_policy_says_which_part_is_the_best(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    # one big instance leaves a half full; two small ones empty b
+    sizes = {"big": ("a", 6), "rest": ("a", 1), "small": ("b", 2), "home": ("c", 1)}
+    files_given = case(cloud({"a": 12, "b": 12, "c": 12}, sizes), target(big="c", small="c"))
+    chosen = {}
+    for policy in ((), ("--policy", "consolidate")):
+        found = vmpath("path", "find", *files_given, "--max-migrations", "1", *policy, "-f", "json")
+        plan = json.loads(found.out)
+        chosen[plan["policy"]] = [each["instance"] for each in plan["migrations"]]
+    assert chosen == {None: ["big"], "consolidate": ["small"]}
+    assert "did you mean 'consolidate'?" in vmpath("path", "find", *files_given, "--policy", "consolidte").err
+
+
+GOOD = {"a": 10, "b": 10}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--max-migrations", "0"),
+        ("--max-memory", "-5"),
+        ("--per-host", "0"),
+        ("--per-host", "123456789012345678901234567890"),
+        ("--in-total", "two"),
+        ("--migration-mbps", "0"),
+        ("--migration-mbps", "nan"),
+        ("--migration-mbps", "1e300"),
+        ("--time-limit", "-1"),
+        ("--objective", "beauty"),
+        ("--constraint", "nosuch"),
+    ],
+)
+def test_limits_that_admit_nothing_are_refused(
+    vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path, options: tuple[str, str]
+) -> None:
+    files_given = case(cloud(GOOD, {"x": ("a", 6)}), target(x="b"))
+    refused = vmpath("path", "find", *files_given, *options, "-o", str(tmp_path / "plan.json"))
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith("vmpath: ")
+    assert refused.err.count("\n") == 1
+    assert not (tmp_path / "plan.json").exists()
+
+
+HOST = {"name": "a", "inventories": {"MEMORY_MB": {"capacity": 10}}}
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"hosts": [], "instances": []}, "at /hosts: there is no host in the cloud, expected at least one"),
+        ({"hosts": [HOST]}, "the key 'instances' is missing"),
+        ({"hosts": [HOST, HOST], "instances": []}, "at /hosts/1/name: host 'a' stands twice"),
+        (
+            {"hosts": [{**HOST, "inventories": {"MEMORY_MB": {"total": 2**70}}}], "instances": []},
+            "at /hosts/0/inventories/MEMORY_MB/total: ",
+        ),
+        (
+            {"hosts": [HOST], "instances": [{"uuid": "x", "host": "a", "resources": {"MEMORY_MB": -1}}]},
+            "at /instances/0/resources/MEMORY_MB: ",
+        ),
+        (
+            {"hosts": [HOST], "instances": [{"uuid": "x", "host": "b", "resources": {}}]},
+            "at /instances/0/host: there is no host 'b' in /hosts",
+        ),
+        ({"hosts": [HOST], "instances": [], "colour": 1}, "at /colour: unknown key"),
+    ],
+)
+def test_an_odd_cloud_is_refused(
+    vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path, document: dict[str, Any], sentence: str
+) -> None:
+    files_given = case(cloud(GOOD, {"x": ("a", 6)}), target(x="b"))
+    pathlib.Path(files_given[1]).write_text(json.dumps({"format": "vmpath-snapshot/1", **document}))
+    refused = vmpath("path", "find", *files_given, "-o", str(tmp_path / "plan.json"))
+    assert (refused.status, refused.out) == (2, "")
+    assert sentence in refused.err
+    assert refused.err.count("\n") == 1
+
+
+def test_files_that_stand_in_each_others_place(vmpath: Run, case: Callable[..., list[str]]) -> None:
+    first = case(cloud(GOOD, {"x": ("a", 6)}), target(x="b"))
+    swapped = vmpath("path", "find", "--snapshot", first[3], "--target", first[1])
+    assert (swapped.status, swapped.out) == (2, "")
+    assert 'found "vmpath-placement/1", expected "vmpath-snapshot/1"' in swapped.err
+    strangers = Placement({f"other-{number}": "elsewhere" for number in range(5)})
+    other = case(cloud(GOOD, {"x": ("a", 6)}), strangers)
+    apart = vmpath("path", "find", *other)
+    assert (apart.status, apart.out) == (2, "")
+    assert "'other-0', 'other-1', 'other-2' and 2 more that the snapshot does not have" in apart.err
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (target(x="b", y="b"), "the target asks for 12 MEMORY_MB on b, which has 10"),
+        (target(x="off"), "the target puts x on off, which is down and takes nothing in"),
+        (target(u="b"), "the target splits the strict affinity server group pair over a, b"),
+        (target(s="b", t="b"), "the target puts 2 members of server group apart on b, where at most 1 may be"),
+    ],
+)
+def test_a_target_worse_than_the_start_is_refused(
+    vmpath: Run, case: Callable[..., list[str]], wanted: Placement, sentence: str
+) -> None:
+    snapshot = cloud(
+        {"a": 20, "b": 10, "off": 10},
+        {"x": ("a", 6), "y": ("a", 6), "u": ("a", 1), "v": ("a", 1), "s": ("a", 1), "t": ("off", 1)},
+        apart={"apart": ["s", "t"]},
+        together={"pair": ["u", "v"]},
+        down=["off"],
+    )
+    refused = vmpath("path", "find", *case(snapshot, wanted))
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err == f"vmpath: {sentence}\n"
+
+
 def test_a_directory_that_is_not_there_shows_before_the_search(
     vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path
 ) -> None:
@@ -132,19 +264,46 @@ def test_a_directory_that_is_not_there_shows_before_the_search(
     assert found.err == f"vmpath: {plan}: cannot be written: there is no directory {plan.parent}\n"
 
 
-def test_an_interrupt_leaves_the_old_plan(case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
-    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
-    plan = tmp_path / "plan.json"
-    plan.write_text("the old one")
+def interrupted(words: list[str], times: int) -> subprocess.CompletedProcess[str]:
+    """The program, interrupted so many times when the search is about to begin."""
     program = (
         "import os, signal, sys\n"
         "from vmpath_service import pathfinder\n"
-        "pathfinder.find_path = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "find = pathfinder.find_path\n"
+        "def interrupted(*given, **more):\n"
+        f"    for _ in range({times}):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return find(*given, **more)\n"
+        "pathfinder.find_path = interrupted\n"
         "from vmpath_service.cmd.vmpath import main\n"
-        f"sys.exit(main({['path', 'find', *files_given, '-o', str(plan)]!r}))\n"
+        f"sys.exit(main({words!r}))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "vmpath: interrupted\n")
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_an_interrupt_gives_the_best_so_far(case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
+    many = {f"x{number}": ("a", 2) for number in range(9)}
+    files_given = case(cloud({"a": 18, "b": 18}, many), Placement(dict.fromkeys(many, "b")))
+    plan = tmp_path / "plan.json"
+    done = interrupted(["path", "find", *files_given, "-o", str(plan)], 1)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("interrupted: the best so far follows; once more ends at once\n")
+    found = files.load_plan(str(plan))
+    assert (found.outcome, found.extra) == ("found", {"interrupted": True})  # all of it is seen at a glance
+    stuck = case(cloud({"a": 18, "b": 18, "c": 6}, {"x": ("a", 6), "y": ("b", 14)}), target(x="b", y="a"))
+    done = interrupted(["path", "find", *stuck, "-o", str(plan)], 1)
+    assert done.returncode == 4
+    assert files.load_plan(str(plan)).outcome == "partial"
+    assert "it was interrupted before a whole path was found" in done.stderr
+
+
+def test_a_second_interrupt_leaves_the_old_plan(case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}), target(x="b"))
+    plan = tmp_path / "plan.json"
+    plan.write_text("the old one")
+    done = interrupted(["path", "find", *files_given, "-o", str(plan)], 2)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.endswith("vmpath: interrupted\n")
     assert plan.read_text() == "the old one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cloud.json", "plan.json", "target.json"]
 
