@@ -42,9 +42,15 @@ def resources_of(server: Server) -> dict[str, int] | None:
     if not amounts.keys() & {"VCPU", "PCPU"}:
         amounts |= _processors(server, flavor.vcpus)
     amounts.setdefault("MEMORY_MB", flavor.ram)
-    root = 0 if server.volume_backed() else flavor.disk
-    amounts.setdefault("DISK_GB", root + flavor.ephemeral + math.ceil(int(flavor.swap or 0) / _MIB_PER_GIB))
+    amounts.setdefault("DISK_GB", disks_gb(server))
     return {name: amount for name, amount in amounts.items() if amount}
+
+
+def disks_gb(server: Server) -> int:
+    """GiB of disks that are no volumes, by the flavor."""
+    flavor = server.flavor
+    root = 0 if server.volume_backed() else flavor.disk
+    return root + flavor.ephemeral + math.ceil(int(flavor.swap or 0) / _MIB_PER_GIB)
 
 
 def _processors(server: Server, count: int) -> dict[str, int]:

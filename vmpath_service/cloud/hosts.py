@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from vmpath_service.cloud import wire
+from vmpath_service.cloud.declared import cell_of
 from vmpath_service.cloud.placement import Tree
+from vmpath_service.model.declarations import UNDECLARED, Declaration, extra_of
 from vmpath_service.model.errors import NoDecision
 from vmpath_service.model.snapshot import Aggregate, Host
 
@@ -112,9 +114,17 @@ def aggregates_of(aggregates: Iterable[wire.Aggregate]) -> Mapping[str, tuple[Ag
 
 
 def host(
-    node: Node, tree: Tree, aggregates: tuple[Aggregate, ...], others: Mapping[str, int], cell_key: str
+    node: Node,
+    tree: Tree,
+    aggregates: tuple[Aggregate, ...],
+    others: Mapping[str, int],
+    cell_key: str,
+    declared: Declaration = UNDECLARED,
 ) -> Host:
-    """The snapshot's value of one host; ``others`` is what no listed server explains."""
+    """The snapshot's value of one host; ``others`` is what no listed server explains.
+
+    Raises NoDecision where it would be in two cells.
+    """
     service = node.service
     disabled = service.status == "disabled"
     return Host(
@@ -126,11 +136,12 @@ def host(
         disabled_reason=service.disabled_reason if disabled else None,
         used_by_others=dict(sorted(others.items())),
         availability_zone=service.zone,
-        cell=next((each.metadata[cell_key] for each in aggregates if each.metadata.get(cell_key)), None),
+        cell=cell_of(service.host, aggregates, cell_key, declared),
         aggregates=aggregates,
         traits=tree.traits,
         hypervisor_type=node.hypervisor.hypervisor_type,
         hypervisor_version=node.hypervisor.hypervisor_version,
+        extra=extra_of(declared),
     )
 
 

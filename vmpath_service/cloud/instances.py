@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping
 
 from vmpath_service.cloud import flavors, movability, scheduling, wire
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.cloud.storage import storage_of
+from vmpath_service.model.declarations import StorageKind
 from vmpath_service.model.readings import InstanceReading
-from vmpath_service.model.snapshot import Instance, Storage
+from vmpath_service.model.snapshot import Instance
 
 # Deleted ones are listed only when one asks for changes; they hold place, if any, as others do.
 GONE = frozenset(("DELETED", "SOFT_DELETED"))
@@ -20,10 +22,11 @@ def instance(
     settings: CloudSettings,
     aggregate_keys: Collection[str] = (),
     shared: Collection[str] = (),
+    disks: StorageKind = "unknown",
 ) -> Instance:
     """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot; ``aggregate_keys``
     is what aggregates say anything about, ``shared`` the resource classes that it has from a provider that several
-    hosts share."""
+    hosts share, ``disks`` where its host is declared to have its disks."""
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
     return Instance(
@@ -45,15 +48,16 @@ def instance(
         forbidden_traits=forbidden,
         movable="live" if obstacle is None else "no",
         why_not=obstacle,
-        post_copy="allowed" if movability.post_copy(server, settings) else "forbidden",
-        storage=Storage("volume" if server.volume_backed() else "shared" if "DISK_GB" in shared else "unknown"),
+        post_copy=movability.post_copy(server, settings),
+        storage=storage_of(server, shared, disks),
         extra=scheduling.extra(server, aggregate_keys, shared),
     )
 
 
-def reading(server: wire.Server) -> InstanceReading:
+def reading(server: wire.Server, settings: CloudSettings) -> InstanceReading:
     """A server as it is now."""
-    return InstanceReading(server.id, server.host, server.status, server.task_state)
+    way = movability.post_copy(server, settings)
+    return InstanceReading(server.id, server.host, server.status, server.task_state, way)
 
 
 def face(server: wire.Server) -> tuple[object, ...]:

@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from vmpath_service.cloud import accounts, flavors, groups, hosts, instances, migrations, movability, scheduling, wire
+from vmpath_service.cloud import (
+    accounts,
+    declared,
+    flavors,
+    groups,
+    hosts,
+    instances,
+    migrations,
+    movability,
+    scheduling,
+    wire,
+)
 from vmpath_service.cloud.api import side_by_side
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
@@ -237,12 +248,17 @@ def assemble(
     """
     said = list(notes)
     aggregates = hosts.aggregates_of(picture.aggregates)
+    names = frozenset(each.name for each in picture.aggregates)
+    facts = declared.declared(settings.declarations, aggregates, picture.nodes.usable, names)
+    said += facts.notes
     found: dict[str, Host] = {}
     for name, node in picture.nodes.usable.items():
         tree = picture.trees[node.provider]
         found[name] = hosts.host(
-            node, tree, aggregates.get(name, ()), settled.others.get(name, {}), settings.cell_key
+            node, tree, aggregates.get(name, ()), settled.others.get(name, {}), settings.cell_key, facts.of(name)
         )
+    if some_without := declared.cells_left_out(found.values()):
+        said.append(some_without)
     bare = {server.host for server in picture.servers.values()} & picture.nodes.bare
     for service in picture.services:
         if service.binary == hosts.COMPUTE and service.host in bare:
@@ -273,7 +289,8 @@ def assemble(
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
         )
         shared = _shared(server, place.inventories) if place is not None and place.inventories else ()
-        values.append(instances.instance(server, resources, obstacle, settings, keys, shared))
+        disks = facts.of(server.host or "").storage
+        values.append(instances.instance(server, resources, obstacle, settings, keys, shared, disks))
     undecided = [
         each.label() for each in values if each.movable == "live" and scheduling.SCHEDULER_DECIDES in each.extra
     ]
@@ -282,6 +299,13 @@ def assemble(
             f"{len(undecided)} servers need what Placement's figures do not prove (pinned CPUs, huge pages, NUMA"
             f" nodes, devices, shared storage), the first is {undecided[0]}: whether they fit a host, Nova's"
             " scheduler decides"
+        )
+    misspelt = {uuid: mode for uuid in listed if (mode := movability.misspelt_mode(listed[uuid], settings))}
+    if misspelt:
+        uuid, mode = next(iter(misspelt.items()))
+        said.append(
+            f"{len(misspelt)} servers say something else than pre-copy, post-copy or auto under {settings.mode_key},"
+            f" the first is {uuid} ({mode}): it counts as pre-copy"
         )
     if settled.unbacked:
         said.append(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from vmpath_service.cloud import flavors
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cloud.wire import Server
+from vmpath_service.model.declarations import PostCopy, declaration_of, departure_obstacle
 from vmpath_service.model.snapshot import Host, ServerGroup
 
 _STATUSES = {
@@ -21,6 +22,7 @@ _STATUSES = {
     "SOFT_DELETED": "it is deleted (SOFT_DELETED) and waits to be reclaimed",
 }
 _LIVE = ("ACTIVE", "PAUSED")
+_MODES = ("post-copy", "auto")
 
 
 def obstacle(
@@ -40,6 +42,7 @@ def obstacle(
         or _by_lock(server)
         or _by_group(group)
         or _by_device(server, resources, settings)
+        or _by_time_out(server, host, settings)
     )
 
 
@@ -104,11 +107,30 @@ def _by_device(server: Server, resources: Mapping[str, int], settings: CloudSett
     return None
 
 
+def _by_time_out(server: Server, host: Host | None, settings: CloudSettings) -> str | None:
+    way = post_copy(server, settings)
+    if host is None or way == "allowed":
+        return None
+    return departure_obstacle(way, host.name, declaration_of(host))
+
+
 def _true(value: object) -> bool:
     return str(value).strip().lower() in ("true", "1", "yes", "on")
 
 
-def post_copy(server: Server, settings: CloudSettings) -> bool:
-    """Whether post-copy is allowed: forbidden by ``vmpath:mode`` = pre-copy in metadata or flavor."""
-    mode = server.metadata.get(settings.mode_key, server.flavor.extra_specs.get(settings.mode_key))
-    return mode != "pre-copy"
+def post_copy(server: Server, settings: CloudSettings) -> PostCopy:
+    """Whether post-copy is allowed: forbidden by ``vmpath:mode`` = pre-copy in metadata or flavor.
+
+    What is neither this nor post-copy or auto forbids it, too: nobody knows what was meant.
+    """
+    return "allowed" if all(mode in _MODES for mode in _modes(server, settings)) else "forbidden"
+
+
+def misspelt_mode(server: Server, settings: CloudSettings) -> str | None:
+    """What metadata or flavor say of the mode that means nothing."""
+    return next((mode for mode in _modes(server, settings) if mode not in (*_MODES, "pre-copy")), None)
+
+
+def _modes(server: Server, settings: CloudSettings) -> tuple[str, ...]:
+    places = (server.metadata, server.flavor.extra_specs)
+    return tuple(place[settings.mode_key] for place in places if settings.mode_key in place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vmpath_service.model.declarations import Declarations
+
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
@@ -23,8 +25,9 @@ class CloudSettings:
     ``workers`` is how many requests are under way at a time, ``page`` how many servers one answer lists at most,
     ``rounds`` how often the cloud is read again when it changed while being read.
 
-    ``movable_key`` and ``mode_key`` are read from a server's metadata, then from its flavor's extra specs;
-    ``cell_key`` from the metadata of aggregates: the cell their hosts are in.
+    ``movable_key`` and ``mode_key`` are read from a server's metadata and from its flavor's extra specs, and the
+    more cautious counts; ``cell_key`` from the metadata of aggregates: the cell their hosts are in.
+    ``declarations``: what no API shows.
     """
 
     cloud: str | None = None
@@ -48,3 +51,4 @@ class CloudSettings:
     movable_key: str = "vmpath:movable"
     mode_key: str = "vmpath:mode"
     cell_key: str = "vmpath:cell"
+    declarations: Declarations = field(default_factory=Declarations)

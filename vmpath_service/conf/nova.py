@@ -62,13 +62,14 @@ OPTIONS = (
     cfg.StrOpt(
         "movable_key",
         default="vmpath:movable",
-        help="Metadata key (else flavor extra spec) by which an instance says how it may be moved: live, cold or no.",
+        help="Key in the metadata of an instance and in the extra specs of its flavor that says how it may be moved: "
+        "live, cold or no. Where both say something, either may forbid it.",
     ),
     cfg.StrOpt(
         "mode_key",
         default="vmpath:mode",
-        help="Metadata key (else flavor extra spec) by which an instance says how its memory may be copied: "
-        "pre-copy, post-copy or auto.",
+        help="Key in the metadata of an instance and in the extra specs of its flavor that says how its memory may be "
+        "copied: pre-copy, post-copy or auto. Where either says pre-copy, post-copy is forbidden.",
     ),
     cfg.StrOpt(
         "cell_key",

@@ -6,15 +6,21 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from vmpath_service.model.declarations import PostCopy
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceReading:
-    """A server as Nova shows it. ``status`` is ACTIVE, PAUSED, SHUTOFF, ERROR, MIGRATING, ..."""
+    """A server as Nova shows it. ``status`` is ACTIVE, PAUSED, SHUTOFF, ERROR, MIGRATING, ...
+
+    ``post_copy``: whether it may be switched to post-copy, as its metadata and its flavor say now.
+    """
 
     uuid: str
     host: str | None
     status: str
     task_state: str | None
+    post_copy: PostCopy = "allowed"
 
 
 @dataclass(frozen=True, slots=True)

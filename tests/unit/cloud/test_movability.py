@@ -1,10 +1,12 @@
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.cloud.shapes import server
 from vmpath_service.cloud import movability
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.declarations import Declaration, extra_of
 from vmpath_service.model.snapshot import Host, ServerGroup
 
 SETTINGS = CloudSettings()
@@ -69,13 +71,37 @@ def test_only_strict_affinity_holds_a_server_even_alone() -> None:
         assert why(group=ServerGroup("g", policy, ("x",))) is None
 
 
-def test_post_copy_is_forbidden_by_mode() -> None:
-    assert movability.post_copy(server(), SETTINGS)
-    assert not movability.post_copy(server(metadata={"vmpath:mode": "pre-copy"}), SETTINGS)
-    assert not movability.post_copy(server(extra_specs={"vmpath:mode": "pre-copy"}), SETTINGS)
-    assert movability.post_copy(
-        server(metadata={"vmpath:mode": "auto"}, extra_specs={"vmpath:mode": "pre-copy"}), SETTINGS
+@pytest.mark.parametrize(
+    ("of_server", "of_flavor", "expected"),
+    [
+        (None, None, "allowed"),
+        ("auto", None, "allowed"),
+        ("post-copy", "auto", "allowed"),
+        ("pre-copy", None, "forbidden"),
+        (None, "pre-copy", "forbidden"),
+        ("auto", "pre-copy", "forbidden"),
+        ("pre-copy", "auto", "forbidden"),
+        ("precopy", None, "forbidden"),
+    ],
+)
+def test_post_copy_is_forbidden_by_mode(of_server: str | None, of_flavor: str | None, expected: str) -> None:
+    given = server(
+        metadata={} if of_server is None else {"vmpath:mode": of_server},
+        extra_specs={} if of_flavor is None else {"vmpath:mode": of_flavor},
     )
+    assert movability.post_copy(given, SETTINGS) == expected
+    assert movability.misspelt_mode(given, SETTINGS) == ("precopy" if of_server == "precopy" else None)
+
+
+def test_what_forbids_post_copy_leaves_only_hosts_that_are_declared_safe() -> None:
+    pre_copy = {"metadata": {"vmpath:mode": "pre-copy"}}
+    assert "Nova may switch what leaves compute3" in (why(**pre_copy) or "")
+    safe = msgspec.structs.replace(UP, extra=extra_of(Declaration(post_copy_permitted="no")))
+    assert why(host=safe, **pre_copy) is None
+    switching = Declaration(post_copy_permitted="yes", timeout_action="force_complete")
+    dangerous = msgspec.structs.replace(UP, extra=extra_of(switching))
+    assert "Nova switches what leaves compute3 to post-copy" in (why(host=dangerous, **pre_copy) or "")
+    assert why(host=dangerous) is None
 
 
 def test_a_device_travels_where_the_flavor_says_so_and_not_where_the_server_does() -> None:

@@ -13,7 +13,7 @@ from oslo_config import cfg
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration import files as texts
 from vmpath_service.cmd.configuration import settings
-from vmpath_service.cmd.configuration.sections import read_constraints, read_policies
+from vmpath_service.cmd.configuration.sections import read_constraints, read_declarations, read_policies
 from vmpath_service.cmd.configuration.values import Values
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 
@@ -52,7 +52,7 @@ def load(
         state_path=settings.state_path(values),
         database=settings.database_settings(values),
         api=settings.api_settings(values),
-        cloud=settings.cloud_settings(values, values.credentials()),
+        cloud=settings.cloud_settings(values, values.credentials(), read_declarations(written)),
         engine=settings.engine_settings(
             values,
             owner or f"{socket.gethostname()}:{os.getpid()}",

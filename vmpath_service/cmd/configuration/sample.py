@@ -1,4 +1,4 @@
-"""Options of policies for oslo-config-generator."""
+"""Options of policies and of what is declared of aggregates, for oslo-config-generator."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Mapping
 
 from oslo_config import cfg
 
+from vmpath_service.model.declarations import EVERY_HOST, OPTIONS
 from vmpath_service.model.options import Option
 from vmpath_service.policies import registry
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """A section for each driver there is, as a policy of the same name."""
+    """A section for each driver there is, as a policy of the same name, and one for the aggregate of all hosts."""
     sections: list[tuple[str, list[cfg.Opt]]] = []
     for name in registry.available():
         kind = registry.find(name)
         driver = cfg.StrOpt("driver", default=name, help=f"{kind.summary} Several policies may use one driver.")
         sections.append((f"policy:{name}", [driver, *map(_option, kind.declared())]))
-    return sections
+    return [*sections, (f"aggregate:{EVERY_HOST}", list(map(_option, OPTIONS)))]
 
 
 def _option(option: Option) -> cfg.Opt:

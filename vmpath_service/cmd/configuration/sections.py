@@ -1,4 +1,4 @@
-"""Sections whose options a plug-in declares: ``[policy:NAME]`` and ``[constraint:NAME]``."""
+"""Sections with a name: ``[policy:NAME]``, ``[constraint:NAME]``, ``[aggregate:NAME]``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from vmpath_service.cmd.configuration.values import Values, hint
 from vmpath_service.engine.settings import PolicySection
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.constraints.base import Constraint
+from vmpath_service.model.declarations import EVERY_HOST, OPTIONS, UNDECLARED, Declarations, declare
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 from vmpath_service.model.options import Option, OptionValue, read_options
 from vmpath_service.policies import registry as policies
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ANYTHING = re.compile(r".*\S.*")
 _DRIVER = "driver"
 
 
@@ -65,6 +67,17 @@ def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]
     return tuple(made)
 
 
+def read_declarations(written: Written) -> Declarations:
+    """What is declared of aggregates, whatever they are called; raises InvalidInput."""
+    sections = _named(written, "aggregate", _ANYTHING)
+    found = {
+        name: declare(_options(OPTIONS, each.assignments, f"[aggregate:{name}]")) for name, each in sections.items()
+    }
+    if found.get(EVERY_HOST) == UNDECLARED:
+        del found[EVERY_HOST]
+    return Declarations(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Section:
     """What is written under one heading, in however many files; ``file`` is the first of them."""
@@ -73,13 +86,13 @@ class _Section:
     assignments: tuple[Assignment, ...]
 
 
-def _named(written: Written, kind: str) -> dict[str, _Section]:
+def _named(written: Written, kind: str, names: re.Pattern[str] = _NAME) -> dict[str, _Section]:
     found: dict[str, _Section] = {}
     for file, section in written.headings:
         if not section.startswith(f"{kind}:"):
             continue
         name = section.removeprefix(f"{kind}:")
-        if not _NAME.fullmatch(name):
+        if not names.fullmatch(name):
             raise InvalidFile(
                 file, f"[{section}]", f"found the name {name!r}, expected letters, digits, '-', '_' and '.' only"
             )

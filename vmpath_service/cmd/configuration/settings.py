@@ -17,6 +17,7 @@ from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs import registry as costs
 from vmpath_service.model.costs.base import Cost
+from vmpath_service.model.declarations import Declarations
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.pathfinder.strategies import registry as strategies
 
@@ -88,7 +89,7 @@ def database_settings(values: Values) -> DatabaseSettings:
     )
 
 
-def cloud_settings(values: Values, credentials: tuple[str, ...]) -> CloudSettings:
+def cloud_settings(values: Values, credentials: tuple[str, ...], declarations: Declarations) -> CloudSettings:
     """``credentials``: names of the options of [nova] that the kind of authentication takes.
 
     Raises InvalidInput where two descriptions of a cloud exclude each other or one is not whole.
@@ -130,6 +131,7 @@ def cloud_settings(values: Values, credentials: tuple[str, ...]) -> CloudSetting
         movable_key=values.get(nova.GROUP, "movable_key"),
         mode_key=values.get(nova.GROUP, "mode_key"),
         cell_key=values.get(nova.GROUP, "cell_key"),
+        declarations=declarations,
     )
 
 

@@ -14,8 +14,8 @@ from vmpath_service.conf import nova
 from vmpath_service.conf.opts import list_opts
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 
-PLUGIN_SECTIONS = ("policy", "constraint")
-"""Kinds of sections that have a name after a colon, and whose options a plug-in declares."""
+NAMED_SECTIONS = ("policy", "constraint", "aggregate")
+"""Kinds of sections that have a name after a colon, and whose options are declared elsewhere."""
 
 
 class Values:
@@ -77,10 +77,10 @@ class Values:
     def _check_names(self) -> None:
         for file, section in self._written.headings:
             kind, separator, name = section.partition(":")
-            if separator and kind in PLUGIN_SECTIONS and name:
+            if separator and kind in NAMED_SECTIONS and name:
                 continue
             if section not in self._known:
-                kinds = [f"{kind}:NAME" for kind in PLUGIN_SECTIONS]
+                kinds = [f"{kind}:NAME" for kind in NAMED_SECTIONS]
                 meant = hint(section, [*self._known, *kinds])
                 raise InvalidFile(file, f"[{section}]", f"there is no such section{meant}")
         for written in self._written.assignments:
