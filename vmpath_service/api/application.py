@@ -1,8 +1,10 @@
-"""The WSGI application: all routes in one table."""
+"""The WSGI application: all routes of the table with the resources behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import falcon
@@ -16,19 +18,60 @@ from vmpath_service.api import (
     hosts,
     instances,
     middleware,
+    openapi,
     policies,
     rearrangements,
+    routes,
     versions,
+    waiting,
 )
+from vmpath_service.api.access import Access
+from vmpath_service.api.callers import Authentication
 from vmpath_service.api.ports import Commands, Reading
+from vmpath_service.model.records import Rearrangement
 
 
-def make(engine: Commands, store: Reading, checks: Mapping[str, healthcheck.Check]) -> falcon.App[Any, Any]:
-    """The API over an engine that takes commands and a store to read from; for clients on this machine."""
-    routes: dict[str, object] = {
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the API is put together of: an engine that takes commands, a store to read from, what the health check
+    looks at, who calls and what they may, and what is set when the service is to end."""
+
+    engine: Commands
+    store: Reading
+    checks: Mapping[str, healthcheck.Check]
+    authentication: Authentication
+    access: Access
+    stopping: threading.Event
+
+
+def make(parts: Parts) -> Callable[..., Any]:
+    """The WSGI application."""
+    around: list[Any] = [middleware.RequestIdentity(), middleware.Guard(parts.authentication, parts.access)]
+    app: falcon.App[Any, Any] = falcon.App(middleware=around)
+    json = falcon.media.JSONHandler(dumps=_text, loads=msgspec.json.decode)
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = json
+    failures.install(app)
+    behind = resources(parts)
+    for path in routes.OPERATIONS:
+        app.add_route(path, behind[path])
+    return parts.authentication.around(app)
+
+
+def resources(parts: Parts) -> Mapping[str, object]:
+    """What answers at each path of the table."""
+    engine, store = parts.engine, parts.store
+    one = "/v1/rearrangements/{identity}"
+    orders: Mapping[str, Callable[[str], Rearrangement]] = {
+        "approve": engine.approve,
+        "pause": engine.pause,
+        "resume": engine.proceed,
+        "cancel": engine.cancel,
+    }
+    return {
         "/": versions.Versions(),
-        "/healthcheck": healthcheck.Healthcheck(checks),
-        "/v1/freeze": freeze.Freeze(engine, store),
+        "/healthcheck": healthcheck.Healthcheck(parts.checks),
+        "/v1/openapi.json": openapi.OpenApi(),
+        "/v1/freeze": freeze.Freeze(engine, store, parts.authentication),
         "/v1/hosts": hosts.Hosts(engine),
         "/v1/hosts/{name}": hosts.Host(engine),
         "/v1/instances": instances.Instances(engine),
@@ -36,23 +79,12 @@ def make(engine: Commands, store: Reading, checks: Mapping[str, healthcheck.Chec
         "/v1/policies": policies.Policies(engine),
         "/v1/policies/{name}": policies.Policy(engine),
         "/v1/rearrangements": rearrangements.Rearrangements(engine, store),
-        "/v1/rearrangements/{identity}": rearrangements.One(engine, store),
-        "/v1/rearrangements/{identity}/approve": rearrangements.Order(engine.approve, store),
-        "/v1/rearrangements/{identity}/pause": rearrangements.Order(engine.pause, store),
-        "/v1/rearrangements/{identity}/resume": rearrangements.Order(engine.proceed, store),
-        "/v1/rearrangements/{identity}/cancel": rearrangements.Order(engine.cancel, store),
-        "/v1/rearrangements/{identity}/events": rearrangements.Events(store),
-        "/v1/rearrangements/{identity}/migrations": rearrangements.Migrations(store),
-        "/v1/rearrangements/{identity}/plan": rearrangements.Plan(store),
+        one: rearrangements.One(engine, store),
+        f"{one}/events": rearrangements.Events(store, waiting.Patience(parts.stopping)),
+        f"{one}/migrations": rearrangements.Migrations(store),
+        f"{one}/plan": rearrangements.Plan(store),
+        **{f"{one}/{word}": rearrangements.Order(tell, store) for word, tell in orders.items()},
     }
-    around: list[Any] = [middleware.RequestIdentity(), middleware.LoopbackOnly()]
-    app: falcon.App[Any, Any] = falcon.App(middleware=around)
-    json = falcon.media.JSONHandler(dumps=_text, loads=msgspec.json.decode)
-    app.resp_options.media_handlers[falcon.MEDIA_JSON] = json
-    failures.install(app)
-    for path, resource in routes.items():
-        app.add_route(path, resource)
-    return app
 
 
 def _text(value: object) -> bytes:

@@ -8,20 +8,22 @@ import falcon
 import msgspec
 
 from vmpath_service.api import bodies, views
+from vmpath_service.api.callers import Authentication
 from vmpath_service.api.ports import Commands, Reading
 
 
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``by``: who wants it, as far as a client without a login can say."""
+    """``by``: who wants it; only where callers have no names, else it is whoever calls."""
 
     reason: str = ""
     by: str = "operator"
 
 
 class Freeze:
-    def __init__(self, engine: Commands, store: Reading) -> None:
+    def __init__(self, engine: Commands, store: Reading, authentication: Authentication) -> None:
         self._engine = engine
         self._store = store
+        self._names_callers = authentication.names_callers
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request)
@@ -30,7 +32,8 @@ class Freeze:
     def on_put(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request)
         wish = bodies.read(request, Wish)
-        response.media = views.freeze(self._engine.freeze(wish.reason, wish.by))
+        by = request.context.caller.name if self._names_callers else wish.by
+        response.media = views.freeze(self._engine.freeze(wish.reason, by))
 
     def on_delete(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import falcon
 
 from vmpath_service.api.bodies import LARGEST_PAGE, number
-from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.errors import NotFound
 
 Item = TypeVar("Item")
 
@@ -22,16 +22,17 @@ def limit(request: falcon.Request) -> int:
 
 
 def cut(request: falcon.Request, items: Sequence[Item], key: Callable[[Item], str]) -> tuple[Sequence[Item], bool]:
-    """The page of ``items`` that the query asks for, and whether there are more; raises InvalidInput.
+    """The page of ``items`` that the query asks for, and whether there are more.
 
-    The items are in the order of the list; ``key`` is what a marker names.
+    The items are in the order of the list; ``key`` is what a marker names. Raises InvalidInput, and NotFound
+    for a marker that is not in the list.
     """
     start = 0
     marker = request.get_param("marker")
     if marker is not None:
         found = next((position for position, item in enumerate(items) if key(item) == marker), None)
         if found is None:
-            raise InvalidInput(f"query parameter marker: there is no {marker!r} in this list")
+            raise NotFound(f"query parameter marker: there is no {marker!r} in this list")
         start = found + 1
     end = start + limit(request)
     return items[start:end], end < len(items)

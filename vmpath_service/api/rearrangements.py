@@ -11,7 +11,7 @@ from http import HTTPStatus
 import falcon
 import msgspec
 
-from vmpath_service.api import bodies, paging, views
+from vmpath_service.api import access, bodies, paging, views, waiting
 from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import Commands, Reading
 from vmpath_service.model.records import Rearrangement, Request
@@ -53,7 +53,10 @@ class Rearrangements:
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request)
-        record = self._engine.create(bodies.read(request, Request))
+        wanted = bodies.read(request, Request)
+        if wanted.approve:
+            access.demand(request, "rearrangements:approve")
+        record = self._engine.create(wanted)
         show(request, response, record)
         response.location = f"{request.prefix}/v1/rearrangements/{record.id}"
         response.status = HTTPStatus.ACCEPTED
@@ -107,17 +110,20 @@ class Migrations:
 
 
 class Events:
-    """``/v1/rearrangements/{id}/events``: what happened after event number ``after``."""
+    """``/v1/rearrangements/{id}/events``: what happened after event number ``after``; with ``wait``, the answer may
+    wait for it."""
 
-    def __init__(self, store: Reading) -> None:
+    def __init__(self, store: Reading, patience: waiting.Patience) -> None:
         self._store = store
+        self._patience = patience
 
     def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
-        bodies.only(request, "after", "limit")
+        bodies.only(request, "after", "limit", "wait")
         after = bodies.number(request, "after", default=0, minimum=0, maximum=2**53)
+        seconds = bodies.number(request, "wait", default=0, minimum=0, maximum=waiting.LONGEST)
         limit = paging.limit(request)
         self._store.get(identity)
-        found = self._store.events(identity, after=after, limit=limit)
+        found = self._patience.until(lambda: self._store.events(identity, after=after, limit=limit), seconds)
         response.media = {"events": [views.event(each) for each in found], "links": paging.links(request, None)}
 
 

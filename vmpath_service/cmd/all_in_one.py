@@ -86,18 +86,29 @@ class AllInOne:
         def database_answers() -> None:
             store.frozen()
 
-        app = application.make(client, store, {"database": database_answers})
-        server = ApiServer(app, loopback_address(api.bind_host), api.bind_port, threads=api.threads)
-        self._undo.append(server.stop)
+        stopping = threading.Event()
+        app = application.make(
+            application.Parts(
+                client, store, {"database": database_answers}, api.authentication(), api.access(), stopping
+            )
+        )
+        address = loopback_address(api.bind_host) if api.auth_strategy == "none" else api.bind_host
+        server = ApiServer(app, address, api.bind_port, threads=api.threads)
+
+        def stop_api() -> None:
+            stopping.set()
+            server.stop()
+
+        self._undo.append(stop_api)
 
         # stopped in this order: the API, the calls, the engine
-        self._undo[-1:] = [self._engine.stop, server.stop]
+        self._undo[-1:] = [self._engine.stop, stop_api]
         resumed = self._engine.resume()
         if resumed:
             LOG.warning("%d rearrangements are taken up again", resumed)
         calls = EngineServer(transport, self._engine, socket.gethostname())
         calls.start()
-        self._undo[-1:] = [calls.stop, server.stop]
+        self._undo[-1:] = [calls.stop, stop_api]
         server.start()
         return server.port
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import falcon.testing
 import msgspec
 import pytest
+from oslo_config import cfg
 
 from vmpath_service.api import application
+from vmpath_service.api.access import Access, FullAccess
+from vmpath_service.api.callers import Authentication, NoAuthentication
+from vmpath_service.api.healthcheck import Check
 from vmpath_service.model.errors import StoreError, VmpathError
 from vmpath_service.model.options import Option
 from vmpath_service.model.records import Freeze, Rearrangement, RearrangementState, Request
@@ -29,7 +35,9 @@ class NotingEngine:
                 "name": f"compute-{number:03}",
                 "state": "up",
                 "status": "enabled",
+                "disabled_reason": None,
                 "availability_zone": None,
+                "aggregates": [],
                 "instances": 1,
                 "capacity": {"MEMORY_MB": 4096},
                 "used": {"MEMORY_MB": 1024},
@@ -43,6 +51,10 @@ class NotingEngine:
                 "name": "twin" if number > 3 else f"web-{number}",
                 "host": "compute-001",
                 "status": "ACTIVE",
+                "task_state": None,
+                "project_id": None,
+                "flavor": None,
+                "locked": False,
                 "resources": {"MEMORY_MB": 1024},
                 "movable": "live",
                 "why_not": None,
@@ -116,10 +128,31 @@ def engine(empty_database: Path) -> Iterator[NotingEngine]:
 
 
 @pytest.fixture
+def oslo(tmp_path: Path) -> Iterator[cfg.ConfigOpts]:
+    options = cfg.ConfigOpts()
+    options(["--config-dir", str(tmp_path)], project="vmpath", default_config_files=[])
+    yield options
+    options.clear()
+
+
+@pytest.fixture
 def client(engine: NotingEngine) -> falcon.testing.TestClient:
     def check() -> None:
         if isinstance(engine.failure, VmpathError):
             raise StoreError(str(engine.failure))
 
-    app = application.make(engine, engine.store, {"database": check})
-    return falcon.testing.TestClient(app, headers={"Host": "127.0.0.1:9817"})
+    return falcon.testing.TestClient(
+        application.make(parts(engine, {"database": check})), headers={"Host": "127.0.0.1:9817"}
+    )
+
+
+def parts(
+    engine: NotingEngine,
+    checks: Mapping[str, Check] = MappingProxyType({}),
+    authentication: Authentication | None = None,
+    access: Access | None = None,
+) -> application.Parts:
+    """An API over the engine; with nothing said, for programs on this machine."""
+    return application.Parts(
+        engine, engine.store, checks, authentication or NoAuthentication(), access or FullAccess(), threading.Event()
+    )

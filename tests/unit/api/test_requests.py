@@ -92,12 +92,16 @@ def test_an_accident_leaks_nothing(client: Client, engine: NotingEngine, caplog:
         ("limit=0", "query parameter limit: found '0', expected a number from 1 to 1000"),
         ("limit=ten", "query parameter limit: found 'ten', expected a number from 1 to 1000"),
         ("limit=-1", "query parameter limit: found '-1', expected a number from 1 to 1000"),
-        ("marker=nowhere", "query parameter marker: there is no 'nowhere' in this list"),
         ("colour=red", "unknown query parameter 'colour'; known ones: limit, marker"),
     ],
 )
 def test_a_wrong_query(client: Client, query: str, sentence: str) -> None:
     assert refusal(client.simulate_get("/v1/hosts", query_string=query), 400) == sentence
+
+
+def test_a_marker_that_is_not_there(client: Client) -> None:
+    answer = client.simulate_get("/v1/hosts", query_string="marker=nowhere")
+    assert refusal(answer, 404) == "query parameter marker: there is no 'nowhere' in this list"
 
 
 @pytest.mark.parametrize(

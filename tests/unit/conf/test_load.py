@@ -32,7 +32,7 @@ def test_with_nothing_configured_the_defaults_are_those_of_the_settings() -> Non
     assert found.engine.migration_mbps == expected.migration_mbps
     assert (found.engine.cost.name, found.engine.cost.settings) == ("memory", {})
     assert tuple(rule.name for rule in found.engine.constraints) == constraints.DEFAULT
-    assert found.api == ApiSettings("127.0.0.1", 9817, 4)
+    assert found.api == ApiSettings("127.0.0.1", 9817, 4, oslo=found.oslo)
     assert found.database.connection == "sqlite:////var/lib/vmpath/vmpath.sqlite"
     assert list(found.engine.policies) == ["drain", "consolidate", "balance", "target"]
     for name, section in found.engine.policies.items():
@@ -96,7 +96,7 @@ stuck_seconds = 12
 stop_seconds = 13
 """)
     assert found.state_path == tmp_path / "state"
-    assert found.api == ApiSettings("localhost", 1234, 7)
+    assert found.api == ApiSettings("localhost", 1234, 7, oslo=found.oslo)
     database = found.database
     assert (database.busy_seconds, database.pool_size, database.tries, database.pause_seconds) == (7.5, 9, 2, 0.5)
     assert database.connection == f"sqlite:///{tmp_path}/state/other.sqlite"

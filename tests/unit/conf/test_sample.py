@@ -30,6 +30,16 @@ def test_the_sample_is_up_to_date(tmp_path: Path) -> None:
     )
 
 
+def test_the_sample_of_rules_is_up_to_date(tmp_path: Path) -> None:
+    words = ["--namespace", "vmpath", "--output-file", str(tmp_path / "sample")]
+    generator = GENERATOR.with_name("oslopolicy-sample-generator")
+    done = subprocess.run([generator, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "sample").read_text() == (ETC / "policy.yaml.sample").read_text(), (
+        "run oslopolicy-sample-generator --namespace vmpath --output-file etc/vmpath/policy.yaml.sample"
+    )
+
+
 def test_every_option_is_in_the_sample_with_its_section() -> None:
     text = (ETC / "vmpath.conf.sample").read_text()
     sections = dict(re.findall(r"^\[([^]]+)\]\n(.*?)(?=^\[|\Z)", text, flags=re.MULTILINE | re.DOTALL))

@@ -45,8 +45,21 @@ WRONG = {
         "at [nova] interface: found 'privat', expected one of public, internal, admin",
     ),
     "authentication": (
-        "[api]\nauth_strategy = keystone\n",
-        "at [api] auth_strategy: found 'keystone', expected one of none",
+        "[api]\nauth_strategy = kerberos\n",
+        "at [api] auth_strategy: found 'kerberos', expected one of none, http_basic, keystone",
+    ),
+    "option of another kind of authentication": (
+        "[api]\nauth_strategy = keystone\nhttp_basic_readers = ann\n"
+        "[keystone_authtoken]\nauth_type = password\nauth_url = http://k\n",
+        "at [api] http_basic_readers: means nothing with auth_strategy = keystone",
+    ),
+    "tokens without anybody to ask": (
+        "[api]\nauth_strategy = keystone\n[keystone_authtoken]\nregion_name = north\n",
+        "at [keystone_authtoken] auth_type: is missing; auth_strategy = keystone needs it",
+    ),
+    "option of tokens": (
+        "[keystone_authtoken]\nauth_urll = http://k\n",
+        "at [keystone_authtoken] auth_urll: there is no such option",
     ),
     "interpolation": ("[database]\nconnection = sqlite:///$stat_path/x\n", "at [database] connection: found a secret"),
     "logging": ("[DEFAULT]\ndebug = perhaps\n", "at [DEFAULT] debug: found 'perhaps'"),

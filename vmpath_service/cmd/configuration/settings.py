@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oslo_config import cfg
+
 from vmpath_service.cloud.settings import CloudSettings
-from vmpath_service.cmd.configuration.values import Values
+from vmpath_service.cmd.configuration.values import TOKENS, Values
 from vmpath_service.conf import nova
 from vmpath_service.engine.executor.state import Limits
 from vmpath_service.engine.executor.state import Settings as ExecutorSettings
@@ -22,16 +24,48 @@ from vmpath_service.model.errors import InvalidInput
 from vmpath_service.pathfinder.strategies import registry as strategies
 
 if TYPE_CHECKING:
+    from vmpath_service.api.access import Access
+    from vmpath_service.api.callers import Authentication
     from vmpath_service.store import Database
+
+_AUTHENTICATION: Mapping[str, tuple[str, ...]] = {
+    "http_basic": ("http_basic_auth_user_file", "http_basic_readers"),
+    "keystone": ("operator_projects",),
+}
+"""Options of [api] that only one strategy reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """Where the API listens, and how many threads answer."""
+    """Where the API listens, how many threads answer, and how callers prove who they are.
+
+    ``oslo``: for oslo.policy and keystonemiddleware, which read their own options.
+    """
 
     bind_host: str
     bind_port: int
     threads: int
+    auth_strategy: str = "none"
+    user_file: Path = Path("/etc/vmpath/htpasswd")
+    readers: tuple[str, ...] = ()
+    operator_projects: tuple[str, ...] = ()
+    oslo: cfg.ConfigOpts = field(repr=False, compare=False, kw_only=True)
+
+    def authentication(self) -> Authentication:
+        """Raises InvalidInput where its file or its options are wrong."""
+        from vmpath_service.api import callers
+
+        if self.auth_strategy == "http_basic":
+            return callers.BasicAuthentication(self.user_file, self.readers)
+        if self.auth_strategy == "keystone":
+            return callers.KeystoneAuthentication(self.oslo, self.operator_projects)
+        return callers.NoAuthentication()
+
+    def access(self) -> Access:
+        """Raises InvalidFile where the operator's rules cannot be used."""
+        from vmpath_service.api.access import FullAccess, PolicyAccess
+
+        return FullAccess() if self.auth_strategy == "none" else PolicyAccess(self.oslo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +97,33 @@ def api_settings(values: Values) -> ApiSettings:
     from vmpath_service.api.server import loopback_address
 
     host = values.get("api", "bind_host")
-    if values.get("api", "auth_strategy") == "none":
+    strategy = values.get("api", "auth_strategy")
+    for name in _AUTHENTICATION.keys() - {strategy}:
+        for option in _AUTHENTICATION[name]:
+            if values.changed("api", option):
+                raise values.error("api", option, f"means nothing with auth_strategy = {strategy}")
+    if strategy == "keystone" and not values.has(TOKENS, "auth_type"):
+        raise values.missing(
+            TOKENS,
+            "auth_type",
+            "auth_strategy = keystone needs it and what goes with it (auth_url, username, password, ...): as whom to "
+            "ask Keystone about tokens",
+        )
+    if strategy == "none":
         try:
             loopback_address(host)
         except InvalidInput as error:
             raise values.error("api", "bind_host", str(error).removeprefix("[api] bind_host: ")) from error
-    return ApiSettings(host, values.get("api", "bind_port"), values.get("api", "threads"))
+    return ApiSettings(
+        bind_host=host,
+        bind_port=values.get("api", "bind_port"),
+        threads=values.get("api", "threads"),
+        auth_strategy=strategy,
+        user_file=Path(values.get("api", "http_basic_auth_user_file")),
+        readers=tuple(values.get("api", "http_basic_readers")),
+        operator_projects=tuple(values.get("api", "operator_projects")),
+        oslo=values.oslo,
+    )
 
 
 def state_path(values: Values) -> Path:

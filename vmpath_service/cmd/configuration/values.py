@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from vmpath_service.conf import nova
 from vmpath_service.conf.opts import list_opts
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 
+TOKENS = "keystone_authtoken"
 NAMED_SECTIONS = ("policy", "constraint", "aggregate")
 """Kinds of sections that have a name after a colon, and whose options are declared elsewhere."""
 
@@ -32,8 +34,11 @@ class Values:
         self._register("DEFAULT", _log_options())
         for group, options in list_opts():
             self._register(group, options)
-        kinds_own = _credentials(written)
+        kinds_own = _credentials(written, nova.GROUP)
         self._register(nova.GROUP, kinds_own)
+        self._register("oslo_policy", _rule_options())
+        if any(section == TOKENS for _, section in written.headings):
+            self._register(TOKENS, [*_token_options(), *_credentials(written, TOKENS)])
         self._credentials = tuple(dict.fromkeys(option.dest for option in (*nova.CREDENTIALS, *kinds_own)))
         self._check_names()
         arguments = [part for file in written.files for part in ("--config-file", file)]
@@ -57,6 +62,20 @@ class Values:
                 raise InvalidInput(f"[{group}] {name}: {error}") from error
             found = "a secret" if option.secret else repr(written.text)
             raise written.wrong(f"found {found}, expected {expected(option)}") from error
+
+    def missing(self, group: str, name: str, why: str) -> InvalidInput:
+        """The error for an option that has to be there, in the file that has come last."""
+        problem = f"[{group}] {name}: is missing; {why}"
+        files = self._written.files
+        return InvalidFile(files[-1], f"[{group}] {name}", f"is missing; {why}") if files else InvalidInput(problem)
+
+    def has(self, group: str, name: str) -> bool:
+        """Whether a file says anything of it."""
+        return self._written.last(group, name) is not None
+
+    def changed(self, group: str, name: str) -> bool:
+        """Whether it has another value than by default."""
+        return bool(self.get(group, name) != self._known[group][name].default)
 
     def credentials(self) -> tuple[str, ...]:
         """Names of the options of [nova] that say as whom to ask."""
@@ -136,9 +155,23 @@ def _log_options() -> list[cfg.Opt]:
     return collector.options
 
 
-def _credentials(written: Written) -> list[cfg.Opt]:
+def _rule_options() -> list[cfg.Opt]:
+    """oslo.policy's, which is imported for them only where somebody may ask for its rules."""
+    from oslo_policy import opts
+
+    return [copy.deepcopy(option) for _, options in opts.list_opts() for option in options]
+
+
+def _token_options() -> list[cfg.Opt]:
+    """keystonemiddleware's."""
+    from keystonemiddleware.auth_token import list_opts as of_tokens
+
+    return [option for _, options in of_tokens() for option in options]
+
+
+def _credentials(written: Written, group: str) -> list[cfg.Opt]:
     """What the kind of authentication takes that is in use; keystoneauth is asked only then."""
-    kind = written.last(nova.GROUP, "auth_type")
+    kind = written.last(group, "auth_type")
     if kind is None or not kind.text:
         return []
     from keystoneauth1 import exceptions, loading

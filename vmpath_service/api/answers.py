@@ -1,0 +1,170 @@
+"""What the API answers, as types: the OpenAPI document is made of them, and the tests hold every answer to them.
+
+Times are ISO 8601 (UTC).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from vmpath_service.model.records import MigrationState, RearrangementState, Request
+
+
+class Link(TypedDict):
+    rel: str
+    href: str
+
+
+class Problem(TypedDict):
+    code: int
+    title: str
+    message: str
+    request_id: str
+
+
+class Failure(TypedDict):
+    """Every error."""
+
+    error: Problem
+
+
+class Version(TypedDict):
+    id: str
+    status: str
+    links: list[Link]
+
+
+class Versions(TypedDict):
+    versions: list[Version]
+
+
+class Health(TypedDict):
+    """``parts``: "ok", or what is wrong with it."""
+
+    status: str
+    parts: dict[str, str]
+
+
+class Host(TypedDict):
+    """Amounts by resource class. ``why_not``: why nothing can arrive."""
+
+    name: str
+    state: str
+    status: str
+    disabled_reason: str | None
+    availability_zone: str | None
+    aggregates: list[str]
+    instances: int
+    capacity: dict[str, int]
+    used: dict[str, int]
+    why_not: str | None
+
+
+class Hosts(TypedDict):
+    hosts: list[Host]
+    links: list[Link]
+
+
+class Instance(TypedDict):
+    """``movable``: live, cold or no; ``why_not``: why it stays."""
+
+    uuid: str
+    name: str | None
+    host: str | None
+    status: str | None
+    task_state: str | None
+    project_id: str | None
+    flavor: str | None
+    locked: bool
+    resources: dict[str, int]
+    movable: str
+    why_not: str | None
+
+
+class Instances(TypedDict):
+    instances: list[Instance]
+    links: list[Link]
+
+
+class Policy(TypedDict):
+    """``options``: what its driver takes; ``settings``: the values that hold."""
+
+    name: str
+    driver: str
+    summary: str
+    approval: str
+    options: list[dict[str, Any]]
+    settings: dict[str, Any]
+
+
+class Policies(TypedDict):
+    policies: list[Policy]
+
+
+class Freeze(TypedDict):
+    frozen: bool
+    since: str | None
+    reason: str | None
+    by: str | None
+
+
+class Rearrangement(TypedDict):
+    """``version`` is its ETag."""
+
+    id: str
+    policy: str
+    request: Request
+    state: RearrangementState
+    created_at: str
+    updated_at: str
+    version: int
+    owner: str | None
+    cancel_requested: bool
+    explanation: str | None
+    decision: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    disabled: list[str]
+    links: list[Link]
+
+
+class Rearrangements(TypedDict):
+    rearrangements: list[Rearrangement]
+    links: list[Link]
+
+
+class Migration(TypedDict):
+    """``step``: its id in the plan; ``progress``: the share of the memory that was copied."""
+
+    rearrangement: str
+    step: int
+    instance: str
+    source: str
+    dest: str
+    state: MigrationState
+    attempt: int
+    baseline: int | None
+    nova_migration: int | None
+    was: str | None
+    intended_at: str | None
+    ended_at: str | None
+    progress: float | None
+    reason: str | None
+
+
+class Migrations(TypedDict):
+    migrations: list[Migration]
+    links: list[Link]
+
+
+class Event(TypedDict):
+    sequence: int
+    at: str
+    rearrangement: str | None
+    kind: str
+    message: str
+    step: int | None
+
+
+class Events(TypedDict):
+    events: list[Event]
+    links: list[Link]
