@@ -14,7 +14,17 @@ import pytest
 
 from vmpath_service.model import plan as plans
 from vmpath_service.model.errors import Conflict, Fenced, NotFound
-from vmpath_service.model.records import ENDED, Migration, MigrationState, RearrangementState, Request
+from vmpath_service.model.records import (
+    ENDED,
+    UNRESOLVED,
+    Demand,
+    Failure,
+    HostAction,
+    Migration,
+    MigrationState,
+    RearrangementState,
+    Request,
+)
 
 replace = msgspec.structs.replace
 S = RearrangementState
@@ -63,9 +73,7 @@ def planned(store: Any, steps: int = 3) -> tuple[str, int, list[Migration]]:
 
 
 def intention(migration: Migration, attempt: int = 1) -> Migration:
-    return replace(
-        migration, state=M.REQUESTED, attempt=attempt, baseline=41, was="ACTIVE", intended_at=1234.5678901
-    )
+    return replace(migration, state=M.REQUESTED, attempt=attempt, baseline=41, was="ACTIVE", intended_at=1234.5678901)
 
 
 def at_once(work: Any, count: int) -> list[Any]:
@@ -214,6 +222,95 @@ class StoreContract:
         assert store.get(identity) == asked
         assert store.request_cancel(identity).cancel_requested
 
+    def test_a_cancel_may_ask_to_abort_and_a_rollback_takes_it_back(self, store: Any) -> None:
+        identity = store.create(request()).id
+        assert not store.request_cancel(identity).abort_requested
+        assert store.request_cancel(identity, abort=True).abort_requested
+        assert store.request_cancel(identity).abort_requested
+        with pytest.raises(Conflict):
+            store.request_rollback(identity, expected=[S.RUNNING])
+        asked = store.request_rollback(identity, expected=[S.RUNNING, S.PLANNING])
+        assert (asked.rolling_back, asked.cancel_requested, asked.abort_requested) == (True, False, False)
+        assert store.get(identity) == asked
+        assert store.request_rollback(identity, expected=[S.PLANNING], abort=True).abort_requested
+
+    def test_a_plan_is_extended_in_one_piece(self, store: Any) -> None:
+        identity, epoch, migrations = planned(store)
+        store.intend(epoch, intention(migrations[0]))
+        longer = msgspec.structs.replace(
+            plan_of(4), host_steps=(plans.HostStep(5, "c", "disable"), plans.HostStep(6, "d", "enable"))
+        )
+        fourth = pending(identity, 4)[3]
+        replaced = replace(migrations[1], state=M.REPLACED, reason="a new plan")
+        for added, changed in (
+            ([fourth], [replace(migrations[0], state=M.REPLACED)]),
+            ([fourth, migrations[2]], [replaced]),
+        ):
+            with pytest.raises(Conflict):
+                store.extend_plan(identity, epoch, longer, added, changed)
+            assert store.plan(identity) == plan_of(3)
+            assert [each.state for each in store.migrations(identity)] == [M.REQUESTED, M.PENDING, M.PENDING]
+        store.extend_plan(identity, epoch, longer, [fourth], [replaced])
+        assert store.plan(identity) == longer
+        assert [each.state for each in store.migrations(identity)] == [M.REQUESTED, M.REPLACED, M.PENDING, M.PENDING]
+        assert [each.host for each in store.host_actions(identity)] == ["c", "d"]
+        with pytest.raises(Fenced):
+            store.extend_plan(identity, epoch + 1, longer, [], [])
+
+    def test_host_steps_are_kept_beside_the_plan(self, store: Any) -> None:
+        identity = store.create(request()).id
+        epoch = store.claim(identity, "engine")
+        steps = (plans.HostStep(1, "a", "enable"), plans.HostStep(2, "b", "disable"))
+        store.save_plan(identity, epoch, msgspec.structs.replace(plan_of(0), host_steps=steps), [])
+        first, second = HostAction(identity, 1, "a", "enable"), HostAction(identity, 2, "b", "disable")
+        assert list(store.host_actions(identity)) == [first, second]
+        done = replace(second, state="done", before="ours", reason="since then", ended_at=12.5)
+        store.record_host_action(epoch, done)
+        assert list(store.host_actions(identity)) == [first, done]
+        with pytest.raises(Fenced):
+            store.record_host_action(epoch + 1, first)
+        with pytest.raises(NotFound):
+            store.record_host_action(epoch, replace(first, step=9))
+
+    def test_failures_of_hosts_are_counted_until_they_are_absolved(self, store: Any) -> None:
+        assert store.troubles() == {}
+        assert not store.absolve("a")
+        first = store.blame("a", "it burns")
+        second = store.blame("a", "it still burns")
+        assert (first.failures, second.failures, second.reason) == (1, 2, "it still burns")
+        assert second.since == first.since
+        store.blame("b", "it burns, too")
+        assert store.troubles()["a"] == second
+        assert list(store.troubles()) == ["a", "b"]
+        assert store.absolve("a")
+        assert list(store.troubles()) == ["b"]
+
+    def test_of_the_moves_of_others_the_last_is_told(self, store: Any) -> None:
+        identity, epoch, migrations = planned(store)
+        other, _, _ = planned(store)
+        for number, state, at in ((0, M.DONE, 50.0), (1, M.FAILED, 60.0), (2, M.DONE, 10.0)):
+            store.intend(epoch, intention(migrations[number]))
+            store.record(epoch, replace(intention(migrations[number]), state=state, ended_at=at))
+        assert store.moved_since(20.0, but=other) == {"vm-1": 50.0}
+        assert store.moved_since(0.0, but=other) == {"vm-1": 50.0, "vm-3": 10.0}
+        assert store.moved_since(0.0, but=identity) == {}
+
+    def test_what_is_known_of_a_failure_comes_back(self, store: Any) -> None:
+        identity, epoch, migrations = planned(store)
+        store.intend(epoch, intention(migrations[0]))
+        kept = replace(
+            intention(migrations[0]),
+            method="cold",
+            failure=Failure.MIDWAY,
+            failures=2,
+            tried=("c", "d"),
+            demand=Demand.FORCE_COMPLETE,
+            demanded_at=12.5,
+        )
+        store.record(epoch, kept)
+        assert store.migrations(identity)[0] == kept
+        assert list(store.unresolved()) == [kept]
+
     @pytest.mark.parametrize("state", sorted(ENDED))
     def test_what_has_ended_is_not_cancelled_but_can_be_deleted(self, store: Any, state: RearrangementState) -> None:
         identity, epoch, migrations = planned(store)
@@ -344,7 +441,7 @@ class StoreContract:
                 store.intend(epoch, intention(migration))
                 migration = intention(migration)
             store.record(epoch, replace(migration, state=state))
-            if state in (M.REQUESTED, M.RUNNING, M.VERIFYING):
+            if state in UNRESOLVED:
                 expected.append(replace(migration, state=state))
         assert list(store.unresolved()) == expected
         other, other_epoch, others = planned(store)

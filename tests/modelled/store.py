@@ -5,19 +5,35 @@ from __future__ import annotations
 import builtins
 import itertools
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from modelled.clock import StepClock
 
-from vmpath_service.engine.executor.state import IN_FLIGHT
 from vmpath_service.engine.ports import Clock
 from vmpath_service.model.errors import Conflict, Fenced, NotFound
 from vmpath_service.model.plan import Plan
-from vmpath_service.model.records import ENDED, Event, Freeze, Migration, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import (
+    ENDED,
+    UNRESOLVED,
+    Event,
+    Freeze,
+    HostAction,
+    HostTrouble,
+    Migration,
+    MigrationState,
+    Rearrangement,
+    RearrangementState,
+    Request,
+)
 
-CHANGEABLE = frozenset(("state", "owner", "cancel_requested", "explanation", "decision", "summary", "disabled"))
+CHANGEABLE = frozenset(
+    (
+        *("state", "owner", "cancel_requested", "abort_requested", "rolling_back"),
+        *("explanation", "decision", "summary", "disabled"),
+    )
+)
 
 
 class MemoryStore:
@@ -34,13 +50,15 @@ class MemoryStore:
         self._events: builtins.list[Event] = []
         self._sequence = 0
         self._freeze: Freeze | None = None
+        self._actions: dict[str, dict[int, HostAction]] = {}
+        self._troubles: dict[str, HostTrouble] = {}
 
     def create(self, request: Request) -> Rearrangement:
         with self._lock:
             identity, now = f"r-{next(self._numbers)}", self._clock.time()
             made = Rearrangement(identity, request, RearrangementState.PLANNING, now, now)
             self._rearrangements[identity] = made
-            self._migrations[identity], self._intentions[identity] = {}, set()
+            self._migrations[identity], self._intentions[identity], self._actions[identity] = {}, set(), {}
             return made
 
     def get(self, identity: str) -> Rearrangement:
@@ -74,19 +92,27 @@ class MemoryStore:
                 raise Conflict(f"rearrangement {identity} is {self.get(identity).state}")
             return self._set(identity, **values)
 
-    def request_cancel(self, identity: str) -> Rearrangement:
+    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
         with self._lock:
             if self.get(identity).state in ENDED:
                 raise Conflict(f"rearrangement {identity} has ended")
-            return self._set(identity, cancel_requested=True)
+            return self._set(identity, cancel_requested=True, **({"abort_requested": True} if abort else {}))
+
+    def request_rollback(
+        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+    ) -> Rearrangement:
+        with self._lock:
+            if self.get(identity).state not in expected:
+                raise Conflict(f"rearrangement {identity} is {self.get(identity).state}")
+            return self._set(identity, rolling_back=True, cancel_requested=False, abort_requested=abort)
 
     def delete(self, identity: str) -> None:
         with self._lock:
             if self.get(identity).state not in ENDED:
                 raise Conflict(f"rearrangement {identity} has not ended")
-            if any(each.state in IN_FLIGHT for each in self._migrations[identity].values()):
+            if any(each.state in UNRESOLVED for each in self._migrations[identity].values()):
                 raise Conflict(f"rearrangement {identity} has migrations that may still move their instances")
-            for kept in (self._rearrangements, self._migrations, self._intentions):
+            for kept in (self._rearrangements, self._migrations, self._intentions, self._actions):
                 del kept[identity]
             self._plans.pop(identity, None)
             self._events = [each for each in self._events if each.rearrangement != identity]
@@ -98,6 +124,63 @@ class MemoryStore:
                 raise Conflict(f"the plan of rearrangement {identity} has begun and cannot be replaced")
             self._plans[identity] = msgspec.json.encode(plan)
             self._migrations[identity] = {each.step: each for each in migrations}
+            self._actions[identity] = {
+                step.id: HostAction(identity, step.id, step.host, step.action) for step in plan.host_steps
+            }
+
+    def extend_plan(
+        self, identity: str, epoch: int, plan: Plan, added: Sequence[Migration], changed: Sequence[Migration]
+    ) -> None:
+        with self._lock:
+            self._fence(identity, epoch)
+            kept = self._migrations[identity]
+            if any(each.step in kept for each in added):
+                raise Conflict(f"rearrangement {identity} has such a step already")
+            for each in changed:
+                if each.step not in kept or kept[each.step].attempt != each.attempt:
+                    raise Conflict(f"step {each.step} of rearrangement {identity} is not at attempt {each.attempt}")
+            self._plans[identity] = msgspec.json.encode(plan)
+            kept.update({each.step: each for each in (*added, *changed)})
+            for step in plan.host_steps:
+                self._actions[identity].setdefault(step.id, HostAction(identity, step.id, step.host, step.action))
+
+    def host_actions(self, identity: str) -> Sequence[HostAction]:
+        with self._lock:
+            self.get(identity)
+            return [self._actions[identity][step] for step in sorted(self._actions[identity])]
+
+    def record_host_action(self, epoch: int, action: HostAction) -> None:
+        with self._lock:
+            self._fence(action.rearrangement, epoch)
+            if action.step not in self._actions[action.rearrangement]:
+                raise NotFound(f"rearrangement {action.rearrangement} has no host step {action.step}")
+            self._actions[action.rearrangement][action.step] = action
+
+    def troubles(self) -> Mapping[str, HostTrouble]:
+        with self._lock:
+            return dict(sorted(self._troubles.items()))
+
+    def blame(self, host: str, reason: str) -> HostTrouble:
+        with self._lock:
+            now = self._clock.time()
+            kept = self._troubles.get(host) or HostTrouble(host, 0, now, now, reason)
+            self._troubles[host] = msgspec.structs.replace(
+                kept, failures=kept.failures + 1, last_at=now, reason=reason
+            )
+            return self._troubles[host]
+
+    def absolve(self, host: str) -> bool:
+        with self._lock:
+            return self._troubles.pop(host, None) is not None
+
+    def moved_since(self, moment: float, *, but: str) -> Mapping[str, float]:
+        with self._lock:
+            found: dict[str, float] = {}
+            for identity, migrations in self._migrations.items():
+                for each in migrations.values() if identity != but else ():
+                    if each.state is MigrationState.DONE and each.attempt and (each.ended_at or 0) >= moment:
+                        found[each.instance] = max(found.get(each.instance, 0.0), each.ended_at or 0.0)
+            return found
 
     def plan(self, identity: str) -> Plan:
         with self._lock:
@@ -135,7 +218,7 @@ class MemoryStore:
                 each
                 for identity in sorted(self._migrations)
                 for each in self._in_order(identity)
-                if each.state in IN_FLIGHT
+                if each.state in UNRESOLVED
             ]
 
     def add_event(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from vmpath_service.model.records import MigrationState, RearrangementState, Request
+from vmpath_service.model.records import Demand, Failure, MigrationState, RearrangementState, Request
 
 
 class Link(TypedDict):
@@ -120,6 +120,8 @@ class Rearrangement(TypedDict):
     version: int
     owner: str | None
     cancel_requested: bool
+    abort_requested: bool
+    rolling_back: bool
     explanation: str | None
     decision: dict[str, Any] | None
     summary: dict[str, Any] | None
@@ -133,7 +135,10 @@ class Rearrangements(TypedDict):
 
 
 class Migration(TypedDict):
-    """``step``: its id in the plan; ``progress``: the share of the memory that was copied."""
+    """``step``: its id in the plan; ``progress``: the share of the memory that was copied; ``failure``: of what kind
+    the last failure was, ``failures``: how many there were at this destination, ``tried``: destinations that were given
+    up before; ``demand``: what Nova was asked to do about it last.
+    """
 
     rearrangement: str
     step: int
@@ -149,6 +154,12 @@ class Migration(TypedDict):
     ended_at: str | None
     progress: float | None
     reason: str | None
+    method: str
+    failure: Failure | None
+    failures: int
+    tried: list[str]
+    demand: Demand | None
+    demanded_at: str | None
 
 
 class Migrations(TypedDict):

@@ -35,6 +35,7 @@ def migration(record: Migration) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(record)
     shown["intended_at"] = time(record.intended_at)
     shown["ended_at"] = time(record.ended_at)
+    shown["demanded_at"] = time(record.demanded_at)
     return shown
 
 

@@ -7,7 +7,16 @@ from typing import Any, Protocol
 
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.readings import HostReading, InstanceReading, MigrationReading
-from vmpath_service.model.records import Event, Freeze, Migration, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import (
+    Event,
+    Freeze,
+    HostAction,
+    HostTrouble,
+    Migration,
+    Rearrangement,
+    RearrangementState,
+    Request,
+)
 from vmpath_service.model.snapshot import Snapshot
 
 
@@ -98,8 +107,16 @@ class Store(Protocol):
     ) -> Rearrangement:
         """Set fields of a rearrangement; raises Conflict if its state is not one of ``expected``."""
 
-    def request_cancel(self, identity: str) -> Rearrangement:
-        """Ask the owner to cancel; needs no epoch. Raises Conflict if it has ended."""
+    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        """Ask the owner to cancel, and to abort what is in flight; needs no epoch. Raises Conflict if it has ended."""
+
+    def request_rollback(
+        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+    ) -> Rearrangement:
+        """Ask the owner to move everything back, and to abort what is in flight; needs no epoch. Takes a cancel back.
+
+        Raises Conflict if the state is not one of ``expected``.
+        """
 
     def delete(self, identity: str) -> None:
         """Forget a rearrangement that has ended; raises Conflict otherwise."""
@@ -107,8 +124,36 @@ class Store(Protocol):
     def save_plan(self, identity: str, epoch: int, plan: Plan, migrations: Sequence[Migration]) -> None:
         """Keep the plan and its migrations (all pending), in one transaction with nothing half done."""
 
+    def extend_plan(
+        self, identity: str, epoch: int, plan: Plan, added: Sequence[Migration], changed: Sequence[Migration]
+    ) -> None:
+        """Replace the plan by one that has more steps, in one transaction: ``added`` are new ones, all pending,
+        ``changed`` are those that the new ones replace.
+
+        Raises Conflict, with nothing changed, if one of ``added`` is there already, or one of ``changed`` is at
+        another attempt than the database knows of.
+        """
+
     def plan(self, identity: str) -> Plan:
         """Raises NotFound while there is none."""
+
+    def host_actions(self, identity: str) -> Sequence[HostAction]:
+        """The host steps of its plan, in their order."""
+
+    def record_host_action(self, epoch: int, action: HostAction) -> None:
+        """Write down how a host step stands now."""
+
+    def troubles(self) -> Mapping[str, HostTrouble]:
+        """The hosts whose last migration failed."""
+
+    def blame(self, host: str, reason: str) -> HostTrouble:
+        """Count one more failure of a host; returns how it stands now."""
+
+    def absolve(self, host: str) -> bool:
+        """Forget the failures of a host; whether there were any."""
+
+    def moved_since(self, moment: float, *, but: str) -> Mapping[str, float]:
+        """Instances that other rearrangements than ``but`` have moved since ``moment``, and when the last time."""
 
     def migrations(self, identity: str) -> Sequence[Migration]:
         """In the order of their steps."""

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
-from vmpath_service.model.records import ENDED
+from vmpath_service.model.records import ENDED, UNRESOLVED
 from vmpath_service.store.database import Database
-from vmpath_service.store.sql_store import UNRESOLVED, forget
+from vmpath_service.store.sql_store import forget
 from vmpath_service.store.tables import EventRow, MigrationRow, RearrangementRow
 
 _AT_ONCE = 50

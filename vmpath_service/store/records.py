@@ -10,15 +10,26 @@ import msgspec
 
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import (
+    Demand,
     Event,
+    Failure,
     Freeze,
+    HostAction,
+    HostTrouble,
     Migration,
     MigrationState,
     Rearrangement,
     RearrangementState,
     Request,
 )
-from vmpath_service.store.tables import EventRow, FreezeRow, MigrationRow, RearrangementRow
+from vmpath_service.store.tables import (
+    EventRow,
+    FreezeRow,
+    HostActionRow,
+    HostTroubleRow,
+    MigrationRow,
+    RearrangementRow,
+)
 
 
 def text(value: object) -> str:
@@ -52,25 +63,45 @@ def to_rearrangement(row: RearrangementRow) -> Rearrangement:
         decision=_plain(row.decision),
         summary=_plain(row.summary),
         disabled=tuple(msgspec.json.decode(row.disabled, type=list[str])),
+        abort_requested=row.abort_requested,
+        rolling_back=row.rolling_back,
     )
 
 
 MIGRATION_COLUMNS = tuple(getattr(MigrationRow, field) for field in Migration.__struct_fields__)
 """What ``to_migration`` takes: plain rows, as a plan may have tens of thousands of migrations."""
 
-_STATE = Migration.__struct_fields__.index("state")
+_STATE, _FAILURE, _TRIED, _DEMAND = map(Migration.__struct_fields__.index, ("state", "failure", "tried", "demand"))
 _STATES = {state.value: state for state in MigrationState}
+_FAILURES = {failure.value: failure for failure in Failure}
+_DEMANDS = {demand.value: demand for demand in Demand}
 
 
 def to_migration(row: Sequence[Any]) -> Migration:
     values = list(row)
     values[_STATE] = _STATES[values[_STATE]]
+    values[_FAILURE] = _FAILURES.get(values[_FAILURE])
+    values[_DEMAND] = _DEMANDS.get(values[_DEMAND])
+    values[_TRIED] = tuple(msgspec.json.decode(values[_TRIED], type=list[str])) if values[_TRIED] else ()
     return Migration(*values)
 
 
 def migration_values(migration: Migration) -> dict[str, Any]:
     """The columns of a migration."""
-    return msgspec.structs.asdict(migration) | {"state": migration.state.value}
+    return msgspec.structs.asdict(migration) | {
+        "state": migration.state.value,
+        "failure": migration.failure.value if migration.failure else None,
+        "demand": migration.demand.value if migration.demand else None,
+        "tried": text(list(migration.tried)) if migration.tried else None,
+    }
+
+
+def to_host_action(row: HostActionRow) -> HostAction:
+    return HostAction(*(getattr(row, field) for field in HostAction.__struct_fields__))
+
+
+def to_host_trouble(row: HostTroubleRow) -> HostTrouble:
+    return HostTrouble(*(getattr(row, field) for field in HostTrouble.__struct_fields__))
 
 
 def to_event(row: EventRow) -> Event:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import builtins
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from oslo_db import exception
-from sqlalchemy import CursorResult, Select, Update, delete, insert, select, update
+from sqlalchemy import CursorResult, Select, Update, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from vmpath_service.model.errors import Conflict, Fenced, NotFound, StoreError
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import (
     ENDED,
+    UNRESOLVED,
     Event,
     Freeze,
+    HostAction,
+    HostTrouble,
     Migration,
     MigrationState,
     Rearrangement,
@@ -33,15 +37,20 @@ from vmpath_service.store.tables import (
     CounterRow,
     EventRow,
     FreezeRow,
+    HostActionRow,
+    HostTroubleRow,
     IntentionRow,
     MigrationRow,
     PlanRow,
     RearrangementRow,
 )
 
-UNRESOLVED = frozenset((MigrationState.REQUESTED, MigrationState.RUNNING, MigrationState.VERIFYING))
-
-_CHANGEABLE = frozenset(("state", "owner", "cancel_requested", "explanation", "decision", "summary", "disabled"))
+_CHANGEABLE = frozenset(
+    (
+        *("state", "owner", "cancel_requested", "abort_requested", "rolling_back"),
+        *("explanation", "decision", "summary", "disabled"),
+    )
+)
 _IN_JSON = frozenset(("decision", "summary"))
 
 
@@ -77,6 +86,8 @@ class SqlStore:
             cancel_requested=False,
             request=records.text(request),
             disabled="[]",
+            abort_requested=False,
+            rolling_back=False,
         )
         values = {column: value for column, value in vars(row).items() if not column.startswith("_")}
 
@@ -119,7 +130,8 @@ class SqlStore:
     ) -> Rearrangement:
         """Set fields of a rearrangement; raises Conflict if its state is not one of ``expected``.
 
-        Fields that may be set: state, owner, cancel_requested, explanation, decision, summary, disabled.
+        Fields that may be set: state, owner, cancel_requested, abort_requested, rolling_back, explanation, decision,
+        summary, disabled.
         """
         if unknown := set(values) - _CHANGEABLE:
             raise TypeError(f"a rearrangement has no changeable field {', '.join(sorted(unknown))}")
@@ -130,12 +142,21 @@ class SqlStore:
 
         return self._database.write(work)
 
-    def request_cancel(self, identity: str) -> Rearrangement:
-        """Ask the owner to cancel; needs no epoch. Raises Conflict if it has ended."""
+    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        """Ask the owner to cancel, and to abort what is in flight; needs no epoch. Raises Conflict if it has ended."""
         going = [state for state in RearrangementState if state not in ENDED]
-        return self._database.write(
-            lambda session: self._change_row(session, identity, expected=going, cancel_requested=True)
-        )
+        wanted = {"cancel_requested": True} | ({"abort_requested": True} if abort else {})
+        return self._database.write(lambda session: self._change_row(session, identity, expected=going, **wanted))
+
+    def request_rollback(
+        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+    ) -> Rearrangement:
+        """Ask the owner to move everything back, and to abort what is in flight; needs no epoch.
+
+        Whatever cancel was asked for before is over. Raises Conflict if the state is not one of ``expected``.
+        """
+        wanted = {"rolling_back": True, "cancel_requested": False, "abort_requested": abort}
+        return self._database.write(lambda session: self._change_row(session, identity, expected=expected, **wanted))
 
     def delete(self, identity: str) -> None:
         """Forget a rearrangement that has ended, with all that belongs to it.
@@ -160,6 +181,7 @@ class SqlStore:
         Replaces an earlier plan of which nothing was begun; raises Conflict if something was.
         """
         rows = [records.migration_values(migration) for migration in migrations]
+        host_rows = _host_rows(identity, plan)
         content = records.pack_plan(plan)
 
         def work(session: Session) -> None:
@@ -168,11 +190,109 @@ class SqlStore:
                 raise Conflict(f"the plan of rearrangement {identity} has begun and cannot be replaced")
             session.execute(delete(PlanRow).where(PlanRow.rearrangement == identity))
             session.execute(delete(MigrationRow).where(MigrationRow.rearrangement == identity))
+            session.execute(delete(HostActionRow).where(HostActionRow.rearrangement == identity))
             session.execute(insert(PlanRow).values(rearrangement=identity, content=content))
             if rows:
                 session.execute(insert(MigrationRow), rows)
+            if host_rows:
+                session.execute(insert(HostActionRow), host_rows)
 
         self._database.write(work)
+
+    def extend_plan(
+        self, identity: str, epoch: int, plan: Plan, added: Sequence[Migration], changed: Sequence[Migration]
+    ) -> None:
+        """Replace the plan by one that has more steps, in one transaction: ``added`` are new ones, all pending,
+        ``changed`` are those that the new ones replace.
+
+        Raises Conflict, with nothing changed, if one of ``added`` is there already, or one of ``changed`` is at
+        another attempt than the database knows of.
+        """
+        rows = [records.migration_values(migration) for migration in added]
+        content = records.pack_plan(plan)
+
+        def work(session: Session) -> None:
+            _fence(session, identity, epoch)
+            session.execute(delete(PlanRow).where(PlanRow.rearrangement == identity))
+            session.execute(insert(PlanRow).values(rearrangement=identity, content=content))
+            known = set(session.scalars(select(HostActionRow.step).where(HostActionRow.rearrangement == identity)))
+            fresh = [row for row in _host_rows(identity, plan) if row["step"] not in known]
+            if fresh:
+                session.execute(insert(HostActionRow), fresh)
+            try:
+                if rows:
+                    session.execute(insert(MigrationRow), rows)
+            except exception.DBDuplicateEntry as error:
+                raise Conflict(f"rearrangement {identity} has such a step already") from error
+            for each in changed:
+                if not _count(session, _update_of(each).where(MigrationRow.attempt == each.attempt)):
+                    raise Conflict(f"step {each.step} of rearrangement {identity} is not at attempt {each.attempt}")
+
+        self._database.write(work)
+
+    def host_actions(self, identity: str) -> Sequence[HostAction]:
+        """The host steps of its plan, in their order; raises NotFound."""
+
+        def work(session: Session) -> builtins.list[HostAction]:
+            _row(session, identity)
+            query = select(HostActionRow).where(HostActionRow.rearrangement == identity).order_by(HostActionRow.step)
+            return [records.to_host_action(row) for row in session.scalars(query)]
+
+        return self._database.read(work)
+
+    def record_host_action(self, epoch: int, action: HostAction) -> None:
+        """Write down how a host step stands now."""
+        values = msgspec.structs.asdict(action)
+        key = {name: values.pop(name) for name in ("rearrangement", "step")}
+
+        def work(session: Session) -> None:
+            _fence(session, action.rearrangement, epoch)
+            if not _count(session, update(HostActionRow).filter_by(**key).values(**values)):
+                raise NotFound(f"rearrangement {action.rearrangement} has no host step {action.step}")
+
+        self._database.write(work)
+
+    def troubles(self) -> Mapping[str, HostTrouble]:
+        """The hosts whose last migration failed."""
+        query = select(HostTroubleRow).order_by(HostTroubleRow.host)
+        found = self._database.read(lambda session: [records.to_host_trouble(row) for row in session.scalars(query)])
+        return {each.host: each for each in found}
+
+    def blame(self, host: str, reason: str) -> HostTrouble:
+        """Count one more failure of a host; returns how it stands now."""
+        now = self._clock.time()
+
+        def work(session: Session) -> HostTrouble:
+            more = {"failures": HostTroubleRow.failures + 1, "last_at": now, "reason": reason}
+            if not _count(session, update(HostTroubleRow).where(HostTroubleRow.host == host).values(**more)):
+                first = {"host": host, "failures": 1, "since": now, "last_at": now, "reason": reason}
+                session.execute(insert(HostTroubleRow).values(**first))
+            row = session.scalars(
+                select(HostTroubleRow).where(HostTroubleRow.host == host).execution_options(populate_existing=True)
+            ).one()
+            return records.to_host_trouble(row)
+
+        return self._database.write(work)
+
+    def absolve(self, host: str) -> bool:
+        """Forget the failures of a host; whether there were any."""
+        return self._database.write(
+            lambda session: bool(_count(session, delete(HostTroubleRow).where(HostTroubleRow.host == host)))
+        )
+
+    def moved_since(self, moment: float, *, but: str) -> Mapping[str, float]:
+        """Instances that other rearrangements than ``but`` have moved since, and when the last time."""
+        query = (
+            select(MigrationRow.instance, func.max(MigrationRow.ended_at))
+            .where(
+                MigrationRow.ended_at >= moment,
+                MigrationRow.state == MigrationState.DONE.value,
+                MigrationRow.attempt > 0,
+                MigrationRow.rearrangement != but,
+            )
+            .group_by(MigrationRow.instance)
+        )
+        return self._database.read(lambda session: {name: at or 0.0 for name, at in session.execute(query)})
 
     def plan(self, identity: str) -> Plan:
         """Raises NotFound while there is none."""
@@ -358,6 +478,11 @@ def _fence(session: Session, identity: str, epoch: int) -> None:
 
 def _fenced(row: RearrangementRow, epoch: int) -> Fenced:
     return Fenced(f"rearrangement {row.id} belongs to {row.owner} at epoch {row.epoch}; epoch {epoch} is over")
+
+
+def _host_rows(identity: str, plan: Plan) -> builtins.list[dict[str, Any]]:
+    actions = [HostAction(identity, step.id, step.host, step.action) for step in plan.host_steps]
+    return [msgspec.structs.asdict(action) for action in actions]
 
 
 def _migrations() -> Select[Any]:

@@ -67,6 +67,8 @@ class RearrangementRow(Base):
     decision: Mapped[str | None] = mapped_column(LongText)
     summary: Mapped[str | None] = mapped_column(LongText)
     disabled: Mapped[str] = mapped_column(LongText)
+    abort_requested: Mapped[bool] = mapped_column(Boolean)
+    rolling_back: Mapped[bool] = mapped_column(Boolean)
 
 
 class PlanRow(Base):
@@ -81,7 +83,7 @@ class PlanRow(Base):
 
 class MigrationRow(Base):
     __tablename__ = "migrations"
-    __table_args__ = (Index(None, "state"), _MYSQL)
+    __table_args__ = (Index(None, "state"), Index(None, "instance", "ended_at"), _MYSQL)
 
     rearrangement: Mapped[str] = _rearrangement_key()
     step: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
@@ -97,6 +99,39 @@ class MigrationRow(Base):
     ended_at: Mapped[float | None] = mapped_column(Double)
     progress: Mapped[float | None] = mapped_column(Double)
     reason: Mapped[str | None] = mapped_column(LongText)
+    method: Mapped[str] = mapped_column(String(32))
+    failure: Mapped[str | None] = mapped_column(String(32))
+    failures: Mapped[int] = mapped_column(Integer)
+    tried: Mapped[str | None] = mapped_column(LongText)
+    demand: Mapped[str | None] = mapped_column(String(32))
+    demanded_at: Mapped[float | None] = mapped_column(Double)
+
+
+class HostActionRow(Base):
+    __tablename__ = "host_actions"
+    __table_args__ = (_MYSQL,)
+
+    rearrangement: Mapped[str] = _rearrangement_key()
+    step: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    host: Mapped[str] = mapped_column(String(NAME))
+    action: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(32))
+    before: Mapped[str | None] = mapped_column(LongText)
+    reason: Mapped[str | None] = mapped_column(LongText)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+
+
+class HostTroubleRow(Base):
+    """Of every host whose last migration failed."""
+
+    __tablename__ = "host_troubles"
+    __table_args__ = (_MYSQL,)
+
+    host: Mapped[str] = mapped_column(String(NAME), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    since: Mapped[float] = mapped_column(Double)
+    last_at: Mapped[float] = mapped_column(Double)
+    reason: Mapped[str] = mapped_column(LongText)
 
 
 class IntentionRow(Base):
