@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ from vmpath_service.model.snapshot import Snapshot
 # half of what a single one does.
 _SINGLY_AT_MOST = 50
 _SINGLY_SHARE = 0.25
+# Up to this many hosts, and up to this share of all, are asked for one by one: Placement lists all or one.
+_FEW_HOSTS = 3
+_FEW_HOSTS_SHARE = 0.005
+# How old the state of services may be that a look has read.
+_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class NovaCloud:
         pace = Pace(settings.looks_per_second, brake=brake)
         self._looks_at_compute = Api(self._session, "compute", settings, pace)
         self._looks_at_placement = Api(self._session, "placement", settings, pace)
+        # those who want no limit want everything at once
+        self._patience_s = _PATIENCE_S if settings.looks_per_second else 0.0
         self._seen = threading.local()
         self._lock = threading.Lock()
         self._connection: _Connection | None = None
@@ -77,21 +85,28 @@ class NovaCloud:
         return self.read_with_notes().snapshot
 
     def read_hosts(self, names: Collection[str]) -> Mapping[str, HostReading]:
-        """These hosts now: one request for the services (one each up to three hosts) and one for each host's room."""
+        """These hosts now: one request for the services (one each up to three hosts, none where a look at instances
+        has just read them), and one or two for the room of all of them, or one each of a few."""
         wanted = frozenset(names)
         if not wanted:
             return {}
         connection = self._connected()
         nova, placement = connection.nova, connection.placement
-        if len(wanted) <= 3:
-            listed = [service for name in sorted(wanted) for service in nova.services(name)]
-        else:
-            listed = list(nova.services())
+        listed, read_at = self._looks().services
+        if time.monotonic() - read_at >= self._patience_s:
+            if len(wanted) <= _FEW_HOSTS:
+                listed = tuple(service for name in sorted(wanted) for service in nova.services(name))
+            else:
+                listed = nova.services()
         services = hosts.compute_services(listed, wanted)
         hosts.check_cells(services.values())
         providers = self._providers_of(connection, services.keys())
         known = [name for name in services if name in providers]
-        rooms = for_each(self._settings.workers, placement.free, [providers[name] for name in known])
+        roots = [providers[name] for name in known]
+        if len(roots) <= max(_FEW_HOSTS, len(self._providers) * _FEW_HOSTS_SHARE):
+            rooms = for_each(self._settings.workers, placement.free, roots)
+        else:
+            rooms = placement.free_of_all(roots)
         return {
             name: HostReading(
                 name=name,
@@ -242,7 +257,9 @@ class NovaCloud:
     def _looks(self) -> Looks:
         looks: Looks | None = getattr(self._seen, "looks", None)
         if looks is None:
-            looks = self._seen.looks = Looks(self._connected().nova, self._settings.workers)
+            looks = self._seen.looks = Looks(
+                self._connected().nova, self._settings.workers, self._patience_s
+            )
         return looks
 
     def _names_of(self, connection: _Connection, providers: Collection[str]) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from vmpath_service.cloud import hosts, migrations, wire
 from vmpath_service.cloud.api import for_each
-from vmpath_service.cloud.inventory import OVERLAP_S
 from vmpath_service.cloud.microversions import DOWN_CELLS
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.model.readings import MigrationOutcome
@@ -15,33 +14,45 @@ from vmpath_service.model.readings import MigrationOutcome
 Records = Mapping[int, wire.Migration]
 
 # Fewer than this are read one by one.
-FEW = 4
+FEW = 2
+# The clocks of Nova's services may differ by so much; most looks allow for less, so that their lists stay short.
+_OVERLAP_S = 60.0
+_SHORT_OVERLAP_S = 5.0
+_WIDE_EVERY_S = 30.0
 # What was last listed longer ago than this is read anew, one by one.
 _LISTED_AT_MOST_S = 120.0
 # A server that no answer has shown for so long is asked for by itself, whatever the lists leave to be concluded.
 _SHOWN_AT_MOST_S = 30.0
 _MOMENT_AT_MOST_S = 30.0
-# Nova refreshes the progress of a migration every five seconds, at the cost of a request for each.
+# Nova refreshes the progress of a migration every five seconds, at the cost of a request for each: so many at once,
+# and in a second.
 _PROGRESS_AT_ONCE = 10
+_PROGRESS_EACH_SECOND = 3.0
 
 
 class Looks:
     """What one walk has seen. Of one thread.
 
     ``migrations`` and then ``servers`` are asked for the same servers, again and again. A server is read by itself
-    the first time; afterwards four lists tell of all of them: what was changed and what was made among the migration
-    records, the changed servers, and the services, which tell whether a cell was silent while the others were listed.
-    What the lists do not show is as it was, unless record and server do not agree on whether it is being moved: then
-    its records are read by themselves, too. Nothing that ``migrations`` has read is kept before ``servers`` has
-    answered without an error, as records of a silent cell are missing without a word.
+    the first time; afterwards three lists tell of all of them: the changed migration records, the changed servers,
+    and the services, which tell whether a cell was silent while the others were listed. What the lists do not show is
+    as it was, unless record and server do not agree on whether it is being moved, for more than ``patience_s``: then
+    the newest records are listed, too (one that was never changed is not among the changes), and what is not among
+    them either is read by itself. Nothing that ``migrations`` has read is kept before ``servers`` has answered without
+    an error, as records of a silent cell are missing without a word.
 
     Moments are by the clocks of Nova's services. Below 2.69, where a silent cell is not told, nothing is listed.
+    ``services`` are as they were read last, and when.
     """
 
-    def __init__(self, nova: Nova, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, nova: Nova, workers: int, patience_s: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._nova = nova
         self._workers = workers
+        self._patience_s = patience_s
         self._clock = clock
+        self.services: tuple[tuple[wire.Service, ...], float] = ((), float("-inf"))
         self._lists = nova.versions.has(DOWN_CELLS)
         self._present: tuple[float, float] | None = None
         """The last moment that was learned, and when."""
@@ -56,6 +67,12 @@ class Looks:
         self._servers_since: float | None = None
         self._progress: dict[int, wire.Migration] = {}
         self._progress_asked: dict[str, float] = {}
+        self._progress_due = (float(_PROGRESS_AT_ONCE), float("-inf"))
+        """How many requests for progress were left, and when."""
+        self._wide: dict[str, float] = {}
+        """When a list last allowed for clocks that differ much."""
+        self._torn: dict[str, float] = {}
+        """Servers that do not agree with their records, each since when."""
 
     def migrations(self, wanted: Collection[str]) -> dict[str, tuple[wire.Migration, ...]]:
         """All migration records of these servers, oldest first."""
@@ -64,18 +81,27 @@ class Looks:
         if self._histories_since is None or moment - self._histories_since > _LISTED_AT_MOST_S:
             self._histories, self._histories_since = {}, None
             self._fresh_since = moment
-        known = [uuid for uuid in wanted if uuid in self._histories and self._agree(uuid)]
+        known = {uuid for uuid in wanted if uuid in self._histories}
+        torn = self._torn_among(known)
         if len(known) >= FEW and self._histories_since is not None:
-            for record in self._nova.migrations_since(self._histories_since - OVERLAP_S):
+            since = self._histories_since - self._overlap("records")
+            listed = self._nova.migrations_changed(since)
+            if torn:
+                listed = (*listed, *self._nova.migrations_made(since))
+            for record in listed:
                 uuid = record.instance_uuid
                 if uuid in self._histories:
                     self._fresh[uuid] = {**self._fresh.get(uuid, self._histories[uuid]), record.id: record}
+            moment = max([moment, *(record.moment() for record in listed)])
+            self._present = (moment, self._clock())
             self._fresh_since = moment
+            known -= {uuid for uuid in torn if uuid not in self._fresh}
         else:
-            known = []
-        singly = [uuid for uuid in wanted if uuid not in set(known)]
+            known.clear()
+        singly = [uuid for uuid in wanted if uuid not in known]
         for uuid, read in self._nova.migrations_of(singly).items():
             self._fresh[uuid] = {record.id: record for record in read}
+            self._torn.pop(uuid, None)
         seen = {uuid: self._fresh[uuid] if uuid in self._fresh else self._histories[uuid] for uuid in wanted}
         return {uuid: tuple(records[number] for number in sorted(records)) for uuid, records in seen.items()}
 
@@ -94,7 +120,7 @@ class Looks:
             uuid for uuid in wanted if uuid in self._servers and now - self._servers[uuid][1] <= _SHOWN_AT_MOST_S
         ]
         if len(known) >= FEW:
-            changed = self._nova.servers(changed_since=self._servers_since - OVERLAP_S)
+            changed = self._nova.servers(changed_since=self._servers_since - self._overlap("servers"))
             self._learn_moment()
             for uuid in self._servers.keys() & changed.keys():
                 self._servers[uuid] = (changed[uuid], now)
@@ -113,16 +139,34 @@ class Looks:
 
     def progress(self, histories: Mapping[str, Sequence[wire.Migration]]) -> Mapping[int, wire.Migration]:
         """How far the migrations under way are, by their ids: one request each, for a few of them in turn."""
+        now = self._clock()
         moving = [uuid for uuid, records in histories.items() if _any_under_way(records)]
         ids = {record.id for uuid in moving for record in histories[uuid]}
         self._progress = {number: kept for number, kept in self._progress.items() if number in ids}
-        self._progress_asked = {uuid: self._progress_asked.get(uuid, float("-inf")) for uuid in moving}
-        turn = sorted(moving, key=lambda uuid: (self._progress_asked[uuid], uuid))[:_PROGRESS_AT_ONCE]
-        now = self._clock()
+        # those that have begun only now wait behind those that were asked for before
+        self._progress_asked = {uuid: self._progress_asked.get(uuid, now) for uuid in moving}
+        left, then = self._progress_due
+        left = min(float(_PROGRESS_AT_ONCE), left + (now - then) * _PROGRESS_EACH_SECOND)
+        turn = sorted(moving, key=lambda uuid: (self._progress_asked[uuid], uuid))[: int(left)]
+        self._progress_due = (left - len(turn), now)
         for uuid, answer in zip(turn, for_each(self._workers, self._nova.progress, turn), strict=True):
             self._progress_asked[uuid] = now
             self._progress.update((record.id, record) for record in answer)
         return self._progress
+
+    def _overlap(self, what: str) -> float:
+        """How far before the last moment a list has to reach."""
+        now = self._clock()
+        if now - self._wide.get(what, float("-inf")) < _WIDE_EVERY_S:
+            return _SHORT_OVERLAP_S
+        self._wide[what] = now
+        return _OVERLAP_S
+
+    def _torn_among(self, known: Collection[str]) -> set[str]:
+        """Those that have not agreed with their records for some time."""
+        now = self._clock()
+        self._torn = {uuid: self._torn.get(uuid, now) for uuid in known if not self._agree(uuid)}
+        return {uuid for uuid, since in self._torn.items() if now - since >= self._patience_s}
 
     def _agree(self, uuid: str) -> bool:
         server = self._servers.get(uuid, (None, 0.0))[0]
@@ -147,7 +191,10 @@ class Looks:
     def _learn_moment(self) -> float:
         services = self._nova.services()
         hosts.check_cells(services)
-        self._present = (hosts.moment_of(services), self._clock())
+        now = self._clock()
+        self.services = services, now
+        known = float("-inf") if self._present is None else self._present[0]
+        self._present = (max(known, hosts.moment_of(services)), now)
         return self._present[0]
 
 

@@ -138,22 +138,27 @@ class Nova:
                 break
         return tuple(sorted(found.values(), key=lambda record: -record.id))
 
-    def migrations_since(self, moment: float) -> tuple[wire.Migration, ...]:
-        """The records of all servers that were made or changed since a moment (seconds since the epoch), perhaps with
-        older ones; at 2.59 or later. Two requests, and one for every further page.
-
-        A record that was made and never changed is not among the changes: it has no time of a change. It is found
-        among the newest.
-        """
+    def migrations_made(self, moment: float) -> tuple[wire.Migration, ...]:
+        """The records of all servers that were made since a moment (seconds since the epoch), with older ones: one
+        request, and one for every further page."""
         found: dict[int, wire.Migration] = {}
-        newest: Parameters = {"limit": min(_NEWEST_RECORDS, self._settings.page)}
-        for page in self._pages("/os-migrations", wire.Migrations, newest, self._newest):
+        parameters: Parameters = {"limit": min(_NEWEST_RECORDS, self._settings.page)}
+        for page in self._pages("/os-migrations", wire.Migrations, parameters, self._newest):
             found.update((record.id, record) for record in page.migrations)
             made = [record.created_at for record in page.migrations]
-            if all(made) and min(map(_seconds, filter(None, made)), default=moment) < moment:
+            if all(made) and min(map(wire.seconds, filter(None, made)), default=moment) < moment:
                 break
-        changes: Parameters = {"limit": self._settings.page, "changes-since": _stamp(moment)}
-        for page in self._pages("/os-migrations", wire.Migrations, changes, self._newest):
+        return tuple(found.values())
+
+    def migrations_changed(self, moment: float) -> tuple[wire.Migration, ...]:
+        """The records of all servers that were changed since a moment (seconds since the epoch); at 2.59 or later.
+        One request, and one for every further page.
+
+        A record that was made and never changed has no time of a change, and is not among them.
+        """
+        parameters: Parameters = {"limit": self._settings.page, "changes-since": _stamp(moment)}
+        found: dict[int, wire.Migration] = {}
+        for page in self._pages("/os-migrations", wire.Migrations, parameters, self._newest):
             found.update((record.id, record) for record in page.migrations)
         return tuple(found.values())
 
@@ -208,12 +213,6 @@ class Nova:
 
 def _stamp(moment: float) -> str:
     return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _seconds(stamp: str) -> float:
-    """Nova's stamps of records name no zone: they are UTC."""
-    moment = datetime.fromisoformat(stamp)
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _marker(links: Iterable[wire.Link]) -> str | None:

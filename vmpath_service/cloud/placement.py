@@ -68,7 +68,7 @@ class Placement:
         unknown = sorted(set(roots) - self._trees.keys())
         if unknown:
             raise NoDecision(f"Placement has no resource provider for {len(unknown)} hosts, the first is {unknown[0]}")
-        summaries = self._summaries(roots)
+        summaries, self.cut_short = self._summaries(roots)
         wanted = [uuid for root in roots for uuid in self._trees[root]]
         self._learn(wanted, summaries)
         return {root: self._tree(self._trees[root], summaries) for root in roots}
@@ -119,12 +119,27 @@ class Placement:
             _add(amounts, {name: each.capacity - each.used for name, each in summary.resources.items()})
         return amounts
 
+    def free_of_all(self, roots: Collection[str]) -> list[Mapping[str, int]]:
+        """The same of many hosts (those of ``providers()``) at one moment: one request where each has some memory
+        left, up to three where some do not, and as many as ``trees`` takes for those that no list shows."""
+        summaries, _ = self._summaries(roots)
+        rooms: list[Mapping[str, int]] = []
+        for root in roots:
+            amounts: dict[str, int] = {}
+            for uuid in self._trees[root]:
+                _add(amounts, {name: each.capacity - each.used for name, each in summaries[uuid].resources.items()})
+            rooms.append(amounts)
+        return rooms
+
     def _read_tree(self, root: str) -> tuple[str, ...]:
         found = self._get("/resource_providers", wire.Providers, {"in_tree": root}).resource_providers
         return tuple(provider.uuid for provider in found)
 
-    def _summaries(self, roots: Collection[str]) -> Summaries:
-        """Of all providers of these hosts. A full host is no candidate: another class may still show it."""
+    def _summaries(self, roots: Collection[str]) -> tuple[Summaries, int]:
+        """Of all providers of these hosts, and how many hosts the lists were cut short by.
+
+        A full host is no candidate: another class may still show it.
+        """
         found: dict[str, wire.ProviderSummary] = {}
         for name in _ASKED:
             answer = self._get("/allocation_candidates", wire.Candidates, {"resources": f"{name}:1"})
@@ -132,13 +147,12 @@ class Placement:
             found = {**answer.provider_summaries, **found}
             missing = self._missing(roots, found)
             if not missing:
-                self.cut_short = 0
-                return found
+                return found, 0
         shown = self._one_by_one(missing)
-        self.cut_short = sum(root in shown for root in missing)
+        cut_short = sum(root in shown for root in missing)
         found = {**shown, **found}
         full = [uuid for root in self._missing(missing, found) for uuid in self._trees[root] if uuid not in found]
-        return {**found, **self._alone(full)}
+        return {**found, **self._alone(full)}, cut_short
 
     def _missing(self, roots: Iterable[str], found: Summaries) -> list[str]:
         """The hosts of which not all providers were found."""

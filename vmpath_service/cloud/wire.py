@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 Amounts = dict[str, int]
+
+
+def seconds(stamp: str) -> float:
+    """Nova's stamps of records name no zone: they are UTC."""
+    moment = datetime.fromisoformat(stamp)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -148,9 +155,16 @@ class Migration(_Part, frozen=True):
     dest_compute: str | None = None
     migration_type: str | None = None
     created_at: str | None = None
+    updated_at: str | None = None
     memory_total_bytes: int | None = None
     memory_processed_bytes: int | None = None
     memory_remaining_bytes: int | None = None
+
+
+    def moment(self) -> float:
+        """When it was changed last, or made, in seconds since the epoch; 0 where that is not shown."""
+        stamp = self.updated_at or self.created_at
+        return 0.0 if stamp is None else seconds(stamp)
 
 
 class Migrations(_Part, frozen=True):

@@ -85,6 +85,7 @@ def test_new_records_are_found_though_they_have_no_time_of_a_change() -> None:
 
     canned.get = get  # type: ignore[method-assign,assignment]
     moment = datetime(2026, 11, 20, 19, 9, tzinfo=UTC).timestamp()
-    assert {each.id for each in reader.migrations_since(moment)} == {9, 8, 2}
+    assert {each.id for each in reader.migrations_made(moment)} == {9, 8}
+    assert {each.id for each in reader.migrations_changed(moment)} == {2}
     assert ["changes-since" in each for each in asked] == [False, False, True]
     assert asked[2]["changes-since"] == "2026-11-20T19:09:00Z"
