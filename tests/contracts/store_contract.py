@@ -18,7 +18,7 @@ from vmpath_service.model.records import (
     ENDED,
     UNRESOLVED,
     Demand,
-    Failure,
+    FailureKind,
     HostAction,
     Migration,
     MigrationState,
@@ -301,7 +301,7 @@ class StoreContract:
         kept = replace(
             intention(migrations[0]),
             method="cold",
-            failure=Failure.MIDWAY,
+            failure=FailureKind.MIDWAY,
             failures=2,
             tried=("c", "d"),
             demand=Demand.FORCE_COMPLETE,

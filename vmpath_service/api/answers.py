@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from vmpath_service.model.records import Demand, Failure, MigrationState, RearrangementState, Request
+from vmpath_service.model.records import Demand, FailureKind, MigrationState, RearrangementState, Request
 
 
 class Link(TypedDict):
@@ -136,8 +136,8 @@ class Rearrangements(TypedDict):
 
 class Migration(TypedDict):
     """``step``: its id in the plan; ``progress``: the share of the memory that was copied; ``failure``: of what kind
-    the last failure was, ``failures``: how many there were at this destination, ``tried``: destinations that were given
-    up before; ``demand``: what Nova was asked to do about it last.
+    the last failure was, ``failures``: how many there were at this destination, ``tried``: destinations that were
+    given up before; ``demand``: what Nova was asked to do about it last.
     """
 
     rearrangement: str
@@ -155,7 +155,7 @@ class Migration(TypedDict):
     progress: float | None
     reason: str | None
     method: str
-    failure: Failure | None
+    failure: FailureKind | None
     failures: int
     tried: list[str]
     demand: Demand | None

@@ -53,7 +53,7 @@ UNRESOLVED = frozenset(
 """It was asked for and has not been seen to end: it may still move its instance."""
 
 
-class Failure(enum.StrEnum):
+class FailureKind(enum.StrEnum):
     """Why a migration is not done, as far as what follows depends on it."""
 
     REFUSED = "refused"  # Nova answered the request with a refusal
@@ -147,7 +147,7 @@ class Migration(msgspec.Struct, frozen=True):
     progress: float | None = None
     reason: str | None = None
     method: str = "live"
-    failure: Failure | None = None
+    failure: FailureKind | None = None
     failures: int = 0
     tried: tuple[str, ...] = ()
     demand: Demand | None = None

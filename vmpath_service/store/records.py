@@ -12,7 +12,7 @@ from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import (
     Demand,
     Event,
-    Failure,
+    FailureKind,
     Freeze,
     HostAction,
     HostTrouble,
@@ -73,7 +73,7 @@ MIGRATION_COLUMNS = tuple(getattr(MigrationRow, field) for field in Migration.__
 
 _STATE, _FAILURE, _TRIED, _DEMAND = map(Migration.__struct_fields__.index, ("state", "failure", "tried", "demand"))
 _STATES = {state.value: state for state in MigrationState}
-_FAILURES = {failure.value: failure for failure in Failure}
+_FAILURES = {failure.value: failure for failure in FailureKind}
 _DEMANDS = {demand.value: demand for demand in Demand}
 
 
