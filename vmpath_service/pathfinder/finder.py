@@ -56,13 +56,12 @@ def find_path(
     """
     began = time.perf_counter()
     strategy = strategies.make(settings.strategy)
-    _check_limits(settings)
+    check_limits(settings)
     admission.check_target(cloud, target, departures=settings.departures)
     problem = pose(cloud, target, settings.limits, settings.cost)
     admission.check_sanity(problem)
     budget = Budget(WORK, deadline(settings.time_limit), stop)
-    answer = _answer(problem, strategy, settings, budget, progress)
-    answer = _as_allowed(problem, answer, settings, budget, score)
+    answer = solve(problem, strategy, settings, budget, progress, score)
     plan = assembly.assemble(
         problem,
         answer,
@@ -76,7 +75,8 @@ def find_path(
     return msgspec.structs.replace(plan, extra={**plan.extra, "interrupted": True}) if budget.stopped else plan
 
 
-def _check_limits(settings: PathSettings) -> None:
+def check_limits(settings: PathSettings) -> None:
+    """Raise InvalidInput for limits that admit nothing."""
     given = (
         ("rate of migrations", settings.limits.migration_mbps, "Mbit/s"),
         ("time limit", settings.time_limit, "seconds"),
@@ -86,6 +86,18 @@ def _check_limits(settings: PathSettings) -> None:
     for what, value, unit in given:
         if value is not None and not value > 0:
             raise InvalidInput(f"the limit on the {what} must be above 0 {unit}".rstrip() + f", found {value:g}")
+
+
+def solve(
+    problem: Problem,
+    strategy: Strategy,
+    settings: PathSettings,
+    budget: Budget,
+    progress: Progress | None = None,
+    score: Score | None = None,
+) -> Answer:
+    """The answer to a problem whose target makes sense, cut down to what the settings admit."""
+    return _as_allowed(problem, _answer(problem, strategy, settings, budget, progress), settings, budget, score)
 
 
 def _answer(
