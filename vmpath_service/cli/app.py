@@ -16,7 +16,6 @@ from vmpath_service.cli.commands import CommandTable
 from vmpath_service.cli.wiring import Wiring
 from vmpath_service.model.errors import InvalidInput, NotFound, VmpathError
 
-DEFAULT_URL = "http://127.0.0.1:9817"
 _INTERRUPTED = 130
 _PIPE_BROKEN = 141
 
@@ -62,14 +61,15 @@ class Application(app.App):
         parser.add_argument(
             "--vmpath-url",
             metavar="URL",
-            default=os.environ.get("VMPATH_URL") or DEFAULT_URL,
-            help="where vmpath-service listens (environment: VMPATH_URL)",
+            default=os.environ.get("VMPATH_URL") or None,
+            help="where vmpath-service listens (environment: VMPATH_URL; default: this machine, else what the service "
+            "catalogue of the cloud says)",
         )
         parser.add_argument(
             "--os-cloud",
             metavar="NAME",
-            help="the cloud in clouds.yaml, for commands that read it directly (default: what the configuration says, "
-            "else the environment: OS_CLOUD, OS_AUTH_URL and so on)",
+            help="the cloud in clouds.yaml: whose Keystone knows who asks, and for commands that read the cloud "
+            "directly (default: what the configuration says, else the environment: OS_CLOUD, OS_AUTH_URL and so on)",
         )
         parser.add_argument(
             "--config-file", metavar="FILE", action="append", default=[], help="a configuration file; may be repeated"

@@ -20,6 +20,7 @@ from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
     from vmpath_service.cli.app import Application
+    from vmpath_service.cli.client import Client
     from vmpath_service.model.placement import Placement
     from vmpath_service.model.plan import Plan
     from vmpath_service.model.snapshot import Snapshot
@@ -85,6 +86,16 @@ class Command(command.Command):
             prog=prog_name,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def client(self) -> Client:
+        """The service; raises VmpathError."""
+        # the openstack client keeps the clients of all services, and knows their credentials
+        manager = getattr(self.app, "client_manager", None)
+        if manager is not None:
+            return manager.vmpath  # type: ignore[no-any-return]
+        from vmpath_service.cli.connection import connect
+
+        return connect(self.app.options.vmpath_url, self.app.options.os_cloud)
 
     def tell(self, message: str) -> None:
         """Say something to the person at the terminal, away from the output."""

@@ -7,7 +7,6 @@ import getpass
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import ShowOne
 
 
@@ -20,7 +19,7 @@ class Freeze(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        client = Client(self.app.options.vmpath_url)
+        client = self.client()
         standing = client.put("freeze", body={"reason": parsed_args.reason, "by": _user()})
         if standing["reason"] != parsed_args.reason:
             self.tell(f"frozen already since {standing['since']}: the first reason stays")
@@ -31,7 +30,7 @@ class Thaw(ShowOne):
     """Lift the freeze."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        client = Client(self.app.options.vmpath_url)
+        client = self.client()
         if not client.get("freeze")["frozen"]:
             self.tell("nothing was frozen")
         client.delete("freeze")

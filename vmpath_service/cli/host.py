@@ -8,7 +8,6 @@ from typing import Any
 
 from vmpath_service.cli.abridged import in_line
 from vmpath_service.cli.bars import UNITS, Fill, in_order
-from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import BarLister, ShowOne
 
 
@@ -16,7 +15,7 @@ class List(BarLister):
     """List the hosts: how full they are, in which state, and why not usable."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        hosts = list(Client(self.app.options.vmpath_url).pages("hosts"))
+        hosts = list(self.client().pages("hosts"))
         classes = in_order(name for host in hosts for name in host["capacity"])
         columns = ("name", "state", "status", "availability_zone", "instances", *classes, "why_not")
         rows = [
@@ -41,7 +40,7 @@ class Show(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        host = Client(self.app.options.vmpath_url).get("hosts", parsed_args.host)
+        host = self.client().get("hosts", parsed_args.host)
         if parsed_args.formatter in ("json", "yaml"):
             return self.dict2columns(host)
         shown = {name: value for name, value in host.items() if name not in ("capacity", "used")}

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 
 
@@ -31,7 +30,7 @@ class List(Lister):
                 each["movable"],
                 each["why_not"] or "",
             )
-            for each in Client(self.app.options.vmpath_url).pages("instances", **query)
+            for each in self.client().pages("instances", **query)
         ]
 
 
@@ -44,7 +43,7 @@ class Show(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        instance = Client(self.app.options.vmpath_url).get("instances", parsed_args.instance)
+        instance = self.client().get("instances", parsed_args.instance)
         if parsed_args.formatter in ("json", "yaml"):
             return self.dict2columns(instance)
         return self.dict2columns({name: _text(value) for name, value in instance.items()})

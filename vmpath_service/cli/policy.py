@@ -28,7 +28,7 @@ class List(Lister):
     """List the policies that may be asked for."""
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        policies = Client(self.app.options.vmpath_url).get("policies")["policies"]
+        policies = self.client().get("policies")["policies"]
         columns = ("name", "driver", "approval", "summary")
         return columns, [tuple(policy.get(name) for name in columns) for policy in policies]
 
@@ -42,7 +42,7 @@ class Show(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        policy = dict(find_policy(Client(self.app.options.vmpath_url), parsed_args.policy))
+        policy = dict(find_policy(self.client(), parsed_args.policy))
         if parsed_args.formatter not in ("json", "yaml"):
             policy["options"] = "\n".join(_option_in_words(option, policy) for option in policy["options"])
             policy.pop("settings", None)

@@ -29,9 +29,6 @@ class RearrangementCommand(ShowOne):
         parser.set_defaults(formatter=None)
         return parser
 
-    def client(self) -> Client:
-        return Client(self.app.options.vmpath_url)
-
     def follow(self, client: Client, identity: str, formatter: str | None, done: watching.Done) -> Mapping[str, Any]:
         """Watch it until it is ``done``; the output is for the result alone where a format was asked for."""
         stream = self.app.stderr if formatter else self.app.stdout
@@ -115,7 +112,7 @@ class List(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        records = Client(self.app.options.vmpath_url).pages("rearrangements", state=parsed_args.state)
+        records = self.client().pages("rearrangements", state=parsed_args.state)
         columns = ("id", "policy", "state", "dry_run", "migrations", "created_at", "explanation")
         return columns, [
             (

@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 
 import pytest
 
@@ -110,3 +111,15 @@ def test_version(vmpath: Run) -> None:
     shown = vmpath("--version")
     assert shown.status == 0
     assert shown.out.startswith("vmpath ")
+
+
+@pytest.mark.parametrize("noun", ["rearrangement"])
+def test_the_openstack_client_has_the_same_commands(noun: str) -> None:
+    found = {
+        entry.name.replace("_", " "): entry.value
+        for entry in metadata.entry_points(group="openstack.vmpath.v1")
+        if entry.name.startswith(f"{noun}_")
+    }
+    assert set(found.values()) <= set(COMMANDS.values())
+    ours = {name: place for name, place in COMMANDS.items() if name.split()[0] == noun}
+    assert {name: found.get(name) for name in ours} == ours

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.conftest import NotingEngine
+from tests.unit.api.conftest import NotingEngine, parts
 from tests.unit.cli.conftest import Outcome
 from vmpath_service.api import application
 from vmpath_service.api.server import ApiServer
@@ -28,7 +28,7 @@ def engine(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """An engine behind an API that VMPATH_URL names."""
     database = Database(f"sqlite:///{empty_database}")
     noting = NotingEngine(SqlStore(database, time))
-    server = ApiServer(application.make(noting, noting.store, {}), "127.0.0.1", 0, threads=2)
+    server = ApiServer(application.make(parts(noting)), "127.0.0.1", 0, threads=2)
     server.start()
     monkeypatch.setenv("VMPATH_URL", f"http://127.0.0.1:{server.port}")
     yield noting
