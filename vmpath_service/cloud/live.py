@@ -20,10 +20,6 @@ from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.readings import HostReading, InstanceReading, MigrationReading
 from vmpath_service.model.snapshot import Snapshot
 
-# Up to this many servers, and up to this share of all, are asked for one by one: a listed server costs Nova about
-# half of what a single one does.
-_SINGLY_AT_MOST = 50
-_SINGLY_SHARE = 0.25
 # Up to this many hosts, and up to this share of all, are asked for one by one: Placement lists all or one.
 _FEW_HOSTS = 3
 _FEW_HOSTS_SHARE = 0.005
@@ -118,37 +114,35 @@ class NovaCloud:
         }
 
     def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
-        """These instances now. The first time one request each, up to fifty or a quarter of all, else one for every
-        thousand servers of the cloud; then, from four on, two lists for all, see ``Looks``."""
+        """These instances now: the first time one request each, or one for every thousand servers of the cloud if
+        many are expected; afterwards two lists for all, see ``Looks``."""
         wanted = sorted(set(uuids))
+    def expect(self, instances: int) -> None:
+        """Of so many instances the calling thread will ask, some at a time: what it takes to read them is weighed
+        against listing everything. Sends nothing."""
+        looks = self._looks()
+        looks.expected, looks.known = instances, self._servers_seen
+
         if not wanted:
             return {}
-        found = self._looks().servers(wanted, self._servers)
+        found = self._looks().servers(wanted)
         return {
             uuid: instances.reading(server, self._settings)
             for uuid, server in found.items()
             if server.status not in instances.GONE
         }
 
-    def _servers(self, wanted: Sequence[str]) -> Mapping[str, wire.Server]:
-        nova = self._connected().nova
-        if len(wanted) <= max(_SINGLY_AT_MOST, self._servers_seen * _SINGLY_SHARE):
-            answers = for_each(self._settings.workers, nova.server, wanted)
-            return {server.id: server for server in answers if server is not None}
-        hosts.check_cells(nova.services())
-        everything = nova.servers()
-        return {uuid: everything[uuid] for uuid in wanted if uuid in everything}
-
     def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
-        """All migration records of these instances, oldest first. The first time one request each; then, from four
-        on, two lists for all, see ``Looks``. And one for the progress of each that is under way, in turn if many."""
+        """All migration records of these instances, oldest first: the first time one request each, or one for every
+        thousand records if many are expected and there are not more; afterwards one list for all, see ``Looks``. And
+        one for the progress of each that is under way, for some of them in turn."""
         if not instances:
             return {}
         looks = self._looks()
         records = looks.migrations(sorted(set(instances)))
         progress = looks.progress(records)
         return {
-            uuid: tuple(migrations.reading(record, progress.get(record.id)) for record in found)
+            uuid: tuple(migrations.reading(record, progress.get((uuid, record.id))) for record in found)
             for uuid, found in records.items()
         }
 

@@ -15,14 +15,20 @@ Records = Mapping[int, wire.Migration]
 
 # Fewer than this are read one by one.
 FEW = 2
+# Of more than this, and of more than this share of all, everything is listed in place of reading each: a listed server
+# costs Nova about half of what a single one does.
+_SINGLY_AT_MOST = 50
+_SINGLY_SHARE = 0.05
+# A page of the history of all servers is worth so many requests for the history of one.
+_PAGE_IS_WORTH = 20
 # The clocks of Nova's services may differ by so much; most looks allow for less, so that their lists stay short.
 _OVERLAP_S = 60.0
-_SHORT_OVERLAP_S = 5.0
+_SHORT_OVERLAP_S = 3.0
 _WIDE_EVERY_S = 30.0
 # What was last listed longer ago than this is read anew, one by one.
 _LISTED_AT_MOST_S = 120.0
 # A server that no answer has shown for so long is asked for by itself, whatever the lists leave to be concluded.
-_SHOWN_AT_MOST_S = 30.0
+_SHOWN_AT_MOST_S = 120.0
 _MOMENT_AT_MOST_S = 30.0
 # Nova refreshes the progress of a migration every five seconds, at the cost of a request for each: so many at once,
 # and in a second.
@@ -33,16 +39,16 @@ _PROGRESS_EACH_SECOND = 3.0
 class Looks:
     """What one walk has seen. Of one thread.
 
-    ``migrations`` and then ``servers`` are asked for the same servers, again and again. A server is read by itself
-    the first time; afterwards three lists tell of all of them: the changed migration records, the changed servers,
-    and the services, which tell whether a cell was silent while the others were listed. What the lists do not show is
-    as it was, unless record and server do not agree on whether it is being moved, for more than ``patience_s``: then
-    the newest records are listed, too (one that was never changed is not among the changes), and what is not among
-    them either is read by itself. Nothing that ``migrations`` has read is kept before ``servers`` has answered without
-    an error, as records of a silent cell are missing without a word.
+    ``migrations`` and then ``servers`` are asked for the same servers, again and again. The first time a server is
+    read by itself, or, if many are ``expected``, all are listed once. Afterwards three lists tell of all of them: the
+    changed migration records, the changed servers, and the services, which tell whether a cell was silent while the
+    others were listed. What the lists do not show is as it was, unless record and server do not agree on whether it is
+    being moved, for more than ``patience_s``: then the newest records are listed, too (one that was never changed is
+    not among the changes), and what is not among them either is read by itself. Nothing that ``migrations`` has read
+    is kept before ``servers`` has answered without an error, as records of a silent cell are missing without a word.
 
     Moments are by the clocks of Nova's services. Below 2.69, where a silent cell is not told, nothing is listed.
-    ``services`` are as they were read last, and when.
+    ``services`` are as they were read last, and when. ``known`` is how many servers the cloud has, 0 if nobody knows.
     """
 
     def __init__(
@@ -53,19 +59,25 @@ class Looks:
         self._patience_s = patience_s
         self._clock = clock
         self.services: tuple[tuple[wire.Service, ...], float] = ((), float("-inf"))
+        self.expected = 0
+        self.known = 0
         self._lists = nova.versions.has(DOWN_CELLS)
         self._present: tuple[float, float] | None = None
         """The last moment that was learned, and when."""
         self._histories: dict[str, Records] = {}
         self._histories_since: float | None = None
         """All histories are complete up to this moment."""
+        self._whole = False
+        """Whether these are the histories of all servers, so that the others have none."""
+        self._too_long = False
+        """Whether the history of all servers is too long to be listed."""
         self._fresh: dict[str, Records] = {}
         self._fresh_since: float | None = None
         """Read, but not kept yet."""
         self._servers: dict[str, tuple[wire.Server | None, float]] = {}
         """With when an answer showed it last."""
         self._servers_since: float | None = None
-        self._progress: dict[int, wire.Migration] = {}
+        self._progress: dict[tuple[str, int], wire.Migration] = {}
         self._progress_asked: dict[str, float] = {}
         self._progress_due = (float(_PROGRESS_AT_ONCE), float("-inf"))
         """How many requests for progress were left, and when."""
@@ -79,9 +91,11 @@ class Looks:
         self._fresh, self._fresh_since = {}, None
         moment = self._moment() if self._lists else 0.0
         if self._histories_since is None or moment - self._histories_since > _LISTED_AT_MOST_S:
-            self._histories, self._histories_since = {}, None
+            self._histories, self._histories_since, self._whole = {}, None, False
             self._fresh_since = moment
-        known = {uuid for uuid in wanted if uuid in self._histories}
+        if self._histories_since is None and self._list_history():
+            return self._records(wanted)
+        known = {uuid for uuid in wanted if self._whole or uuid in self._histories}
         torn = self._torn_among(known)
         if len(known) >= FEW and self._histories_since is not None:
             since = self._histories_since - self._overlap("records")
@@ -90,8 +104,8 @@ class Looks:
                 listed = (*listed, *self._nova.migrations_made(since))
             for record in listed:
                 uuid = record.instance_uuid
-                if uuid in self._histories:
-                    self._fresh[uuid] = {**self._fresh.get(uuid, self._histories[uuid]), record.id: record}
+                if uuid is not None and (self._whole or uuid in self._histories):
+                    self._fresh[uuid] = {**self._fresh.get(uuid, self._histories.get(uuid, {})), record.id: record}
             moment = max([moment, *(record.moment() for record in listed)])
             self._present = (moment, self._clock())
             self._fresh_since = moment
@@ -102,13 +116,10 @@ class Looks:
         for uuid, read in self._nova.migrations_of(singly).items():
             self._fresh[uuid] = {record.id: record for record in read}
             self._torn.pop(uuid, None)
-        seen = {uuid: self._fresh[uuid] if uuid in self._fresh else self._histories[uuid] for uuid in wanted}
-        return {uuid: tuple(records[number] for number in sorted(records)) for uuid, records in seen.items()}
+        return self._records(wanted)
 
-    def servers(
-        self, wanted: Collection[str], singly: Callable[[Sequence[str]], Mapping[str, wire.Server]]
-    ) -> dict[str, wire.Server]:
-        """These servers, deleted ones perhaps among them; ``singly`` reads those of which nothing is known.
+    def servers(self, wanted: Collection[str]) -> dict[str, wire.Server]:
+        """These servers, deleted ones perhaps among them.
 
         Raises NoDecision when a cell does not answer.
         """
@@ -128,21 +139,30 @@ class Looks:
         else:
             known = []
         others = [uuid for uuid in wanted if uuid not in set(known)]
-        found = singly(others) if others else {}
-        for uuid in others:
-            self._servers[uuid] = (found.get(uuid), now)
+        if others and max(len(others), self.expected) > max(_SINGLY_AT_MOST, self.known * _SINGLY_SHARE):
+            everything = self._nova.servers()
+            self._learn_moment()
+            self.known = len(everything)
+            self._servers.update((uuid, (server, now)) for uuid, server in everything.items())
+            self._servers.update((uuid, (None, now)) for uuid in others if uuid not in everything)
+        else:
+            read = for_each(self._workers, self._nova.server, others)
+            self._servers.update((uuid, (server, now)) for uuid, server in zip(others, read, strict=True))
         self._believe(wanted, listed)
         seen = {uuid: self._servers[uuid][0] for uuid in wanted}
         if not self._lists:
             self._servers.clear()
         return {uuid: server for uuid, server in seen.items() if server is not None}
 
-    def progress(self, histories: Mapping[str, Sequence[wire.Migration]]) -> Mapping[int, wire.Migration]:
-        """How far the migrations under way are, by their ids: one request each, for a few of them in turn."""
+    def progress(self, histories: Mapping[str, Sequence[wire.Migration]]) -> Mapping[tuple[str, int], wire.Migration]:
+        """How far the migrations under way are, by server and id: one request each, for a few of them in turn.
+
+        Ids of records alone are those of a cell: two cells may have the same.
+        """
         now = self._clock()
         moving = [uuid for uuid, records in histories.items() if _any_under_way(records)]
-        ids = {record.id for uuid in moving for record in histories[uuid]}
-        self._progress = {number: kept for number, kept in self._progress.items() if number in ids}
+        ids = {(uuid, record.id) for uuid in moving for record in histories[uuid]}
+        self._progress = {key: kept for key, kept in self._progress.items() if key in ids}
         # those that have begun only now wait behind those that were asked for before
         self._progress_asked = {uuid: self._progress_asked.get(uuid, now) for uuid in moving}
         left, then = self._progress_due
@@ -151,8 +171,31 @@ class Looks:
         self._progress_due = (left - len(turn), now)
         for uuid, answer in zip(turn, for_each(self._workers, self._nova.progress, turn), strict=True):
             self._progress_asked[uuid] = now
-            self._progress.update((record.id, record) for record in answer)
+            self._progress.update(((uuid, record.id), record) for record in answer)
         return self._progress
+
+    def _records(self, wanted: Collection[str]) -> dict[str, tuple[wire.Migration, ...]]:
+        """Of these servers, as they are known now."""
+        seen = {
+            uuid: self._fresh[uuid] if uuid in self._fresh else self._histories.get(uuid, {}) for uuid in wanted
+        }
+        return {uuid: tuple(records[number] for number in sorted(records)) for uuid, records in seen.items()}
+
+    def _list_history(self) -> bool:
+        """List the records of all servers, if many are to be asked for and it is not long; whether that was done."""
+        if not self._lists or self._too_long or self.expected <= _SINGLY_AT_MOST:
+            return False
+        listed = self._nova.migrations_all(pages=1 + self.expected // _PAGE_IS_WORTH)
+        if listed is None:
+            self._too_long = True
+            return False
+        found: dict[str, dict[int, wire.Migration]] = {}
+        for record in listed:
+            if record.instance_uuid is not None:
+                found.setdefault(record.instance_uuid, {})[record.id] = record
+        self._fresh.update(found)
+        self._whole = True
+        return True
 
     def _overlap(self, what: str) -> float:
         """How far before the last moment a list has to reach."""
@@ -170,7 +213,8 @@ class Looks:
 
     def _agree(self, uuid: str) -> bool:
         server = self._servers.get(uuid, (None, 0.0))[0]
-        return _any_under_way(self._histories[uuid].values()) == (server is not None and migrations.is_moving(server))
+        records = self._histories.get(uuid, {})
+        return _any_under_way(records.values()) == (server is not None and migrations.is_moving(server))
 
     def _believe(self, wanted: Collection[str], listed: bool) -> None:
         """Keep what ``migrations`` has read, now that the cells of these servers are known to have answered."""
@@ -179,7 +223,8 @@ class Looks:
         if self._fresh_since is not None and (listed or self._histories_since is None):
             self._histories_since = self._fresh_since
         asked = frozenset(wanted)
-        self._histories.update((uuid, records) for uuid, records in self._fresh.items() if uuid in asked or listed)
+        kept = listed or self._whole
+        self._histories.update((uuid, records) for uuid, records in self._fresh.items() if kept or uuid in asked)
         self._fresh, self._fresh_since = {}, None
 
     def _moment(self) -> float:

@@ -138,17 +138,27 @@ class Nova:
                 break
         return tuple(sorted(found.values(), key=lambda record: -record.id))
 
+    def migrations_all(self, pages: int) -> tuple[wire.Migration, ...] | None:
+        """The records of all servers; None if there are more than so many pages. One request a page."""
+        found: list[wire.Migration] = []
+        parameters: Parameters = {"limit": self._settings.page}
+        for number, page in enumerate(self._pages("/os-migrations", wire.Migrations, parameters, self._newest)):
+            if number >= pages:
+                return None
+            found += page.migrations
+        return tuple(found)
+
     def migrations_made(self, moment: float) -> tuple[wire.Migration, ...]:
         """The records of all servers that were made since a moment (seconds since the epoch), with older ones: one
         request, and one for every further page."""
-        found: dict[int, wire.Migration] = {}
+        found: list[wire.Migration] = []
         parameters: Parameters = {"limit": min(_NEWEST_RECORDS, self._settings.page)}
         for page in self._pages("/os-migrations", wire.Migrations, parameters, self._newest):
-            found.update((record.id, record) for record in page.migrations)
+            found += page.migrations
             made = [record.created_at for record in page.migrations]
             if all(made) and min(map(wire.seconds, filter(None, made)), default=moment) < moment:
                 break
-        return tuple(found.values())
+        return tuple(found)
 
     def migrations_changed(self, moment: float) -> tuple[wire.Migration, ...]:
         """The records of all servers that were changed since a moment (seconds since the epoch); at 2.59 or later.
@@ -157,10 +167,10 @@ class Nova:
         A record that was made and never changed has no time of a change, and is not among them.
         """
         parameters: Parameters = {"limit": self._settings.page, "changes-since": _stamp(moment)}
-        found: dict[int, wire.Migration] = {}
+        found: list[wire.Migration] = []
         for page in self._pages("/os-migrations", wire.Migrations, parameters, self._newest):
-            found.update((record.id, record) for record in page.migrations)
-        return tuple(found.values())
+            found += page.migrations
+        return tuple(found)
 
     def migrations_of(self, instances: Iterable[str]) -> dict[str, tuple[wire.Migration, ...]]:
         """All records of these servers: one request each, several at a time."""
