@@ -28,6 +28,25 @@ class StepClock:
     def wake(self) -> None:
         self.woken = True
 
+    def alarm(self) -> StepAlarm:
+        return StepAlarm(self)
+
+
+class StepAlarm:
+    """Nothing can ring while time stands still; what rang before ends the next wait."""
+
+    def __init__(self, clock: StepClock) -> None:
+        self._clock = clock
+        self._rung = False
+
+    def ring(self) -> None:
+        self._rung = True
+
+    def wait(self, seconds: float) -> None:
+        if not self._rung:
+            self._clock.wait(seconds)
+        self._rung = False
+
 
 class FastClock:
     """Real time, ``factor`` times as fast, for threads."""
@@ -48,3 +67,22 @@ class FastClock:
 
     def wake(self) -> None:
         self._stop.set()
+
+    def alarm(self) -> FastAlarm:
+        return FastAlarm(self)
+
+
+class FastAlarm:
+    """It is heard when a wait begins, not in its midst: waits of a fast clock are short."""
+
+    def __init__(self, clock: FastClock) -> None:
+        self._clock = clock
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def wait(self, seconds: float) -> None:
+        if not self._rung.is_set():
+            self._clock.wait(seconds)
+        self._rung.clear()

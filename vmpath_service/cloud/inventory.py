@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from vmpath_service.cloud import (
     wire,
 )
 from vmpath_service.cloud.api import side_by_side
+from vmpath_service.cloud.kept import OVERLAP_S, Doubtful, Kept, KeptServers
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
 from vmpath_service.cloud.settings import CloudSettings
@@ -28,8 +30,8 @@ from vmpath_service.model.errors import CloudDenied, NoDecision
 from vmpath_service.model.readings import MigrationOutcome
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
 
-# Clocks of Nova's services may differ by this much, and a change show up this much late.
-OVERLAP_S = 60.0
+LOG = logging.getLogger(__name__)
+
 # More servers than this that change in every round: the picture says nothing.
 _RESTLESS_AT_MOST = 10
 _RESTLESS_SHARE = 0.02
@@ -67,11 +69,15 @@ class Inventory:
     (and one for each host that Placement leaves out of these lists).
     One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
     flavors, one for each server that is being moved without a record among the newest thousand. A change during the
-    reading adds four.
+    reading adds four. Where the servers are kept between readings (``kept``), one for all that changed instead of
+    those for every thousand, and one for each other one that something is said to have happened to.
     """
 
-    def __init__(self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None) -> None:
+    def __init__(
+        self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None, kept: KeptServers
+    ) -> None:
         self._nova = nova
+        self._kept = kept
         self._placement = placement
         self._settings = settings
         self._region = region
@@ -79,10 +85,21 @@ class Inventory:
     def read(self) -> Reading:
         """The cloud at one moment; raises NoDecision rather than a partial picture, CloudDenied when rights are
         missing."""
+        kept = self._kept.recall()
+        if kept is not None:
+            try:
+                return self._read(kept)
+            except Doubtful as doubt:
+                LOG.info("all servers are listed anew: %s", doubt)
+                self._kept.forget()
+        return self._read(None)
+
+    def _read(self, kept: Kept | None) -> Reading:
+        listed_at, mark = self._kept.now(), self._kept.mark()
         services = self._nova.services()
         hosts.check_cells(services)
         moment = hosts.moment_of(services)
-        picture = self._first_look(services)
+        picture = self._first_look(services, kept)
         for round_ in range(self._settings.rounds):
             changed = self._changes(picture, moment)
             if not changed:
@@ -94,12 +111,19 @@ class Inventory:
         # a cell that fell silent while its servers were listed left them out without a word
         services = self._nova.services()
         hosts.check_cells(services)
-        return self._assembled(replace(picture, services=services, nodes=hosts.refreshed(picture.nodes, services)))
+        picture = replace(picture, services=services, nodes=hosts.refreshed(picture.nodes, services))
+        reading, unbacked = self._assembled(picture)
+        if kept is not None:
+            if strange := unbacked - kept.unbacked:
+                raise Doubtful(f"{len(strange)} servers hold nothing in Placement any more")
+            listed_at = kept.listed_at
+        self._kept.keep(Kept(picture.servers, moment, mark, listed_at, unbacked))
+        return reading
 
-    def _first_look(self, services: tuple[wire.Service, ...]) -> Picture:
+    def _first_look(self, services: tuple[wire.Service, ...], kept: Kept | None) -> Picture:
         nova, placement = self._nova, self._placement
         with side_by_side(self._settings.workers) as pool:
-            servers = pool.submit(nova.servers)
+            servers = pool.submit(nova.servers) if kept is None else pool.submit(self._kept.brought_up_to_date, kept)
             hypervisors = pool.submit(nova.hypervisors)
             providers = pool.submit(placement.providers)
             aggregates = pool.submit(nova.aggregates)
@@ -174,7 +198,8 @@ class Inventory:
             )
         return replace(picture, servers=_present({**picture.servers, **changed}), restless=frozenset(changed))
 
-    def _assembled(self, picture: Picture) -> Reading:
+    def _assembled(self, picture: Picture) -> tuple[Reading, frozenset[str]]:
+        """With the servers that hold nothing in Placement where they are."""
         guests, under_way, forced = _guests(picture)
         used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
         strange = accounts.unexplained(used, guests, under_way.flights, forced)
@@ -194,10 +219,8 @@ class Inventory:
                 f" {self._placement.cut_short} hosts were asked for one by one"
             )
         reading = assemble(picture, under_way, settled, self._settings, notes)
-        return replace(
-            reading,
-            snapshot=_stamped(reading.snapshot, self._region, reading.notes),
-        )
+        stamped = replace(reading, snapshot=_stamped(reading.snapshot, self._region, reading.notes))
+        return stamped, frozenset(settled.unbacked)
 
 
 def _present(servers: Mapping[str, wire.Server]) -> Mapping[str, wire.Server]:

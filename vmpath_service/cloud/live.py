@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
 from vmpath_service.cloud.actions import Actions
 from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.inventory import Inventory, Reading
+from vmpath_service.cloud.kept import KeptServers
 from vmpath_service.cloud.looks import Looks
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.pace import Brake, Pace
@@ -43,12 +45,14 @@ class NovaCloud:
 
     Every call raises CloudUnreachable (CloudBusy, when the cloud wants fewer requests: all that is sent afterwards
     goes slowly for a while), CloudDenied, NoDecision or CloudError with one sentence; InvalidInput when the cloud is
-    not configured rightly. Every request has a time-out. What ``read_migrations`` and then
+    not configured rightly. Every request has a time-out. With ``changes``, which somebody is told of, the list of all
+    servers is kept between readings. What ``read_migrations`` and then
     ``read_instances`` show is remembered for each thread, so that the next look is a few lists.
     """
 
-    def __init__(self, settings: CloudSettings) -> None:
+    def __init__(self, settings: CloudSettings, changes: Changes | None = None) -> None:
         self._settings = settings
+        self._changes = changes
         self._session = CloudSession(settings)
         brake = Brake()
         self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake))
@@ -112,6 +116,12 @@ class NovaCloud:
             )
             for name, free in zip(known, rooms, strict=True)
         }
+
+    def expect(self, instances: int) -> None:
+        """Of so many instances the calling thread will ask, some at a time: what it takes to read them is weighed
+        against listing everything. Sends nothing."""
+        looks = self._looks()
+        looks.expected, looks.known = instances, self._servers_seen
 
     def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
         """These instances now: the first time one request each, or one for every thousand servers of the cloud if
@@ -236,9 +246,9 @@ class NovaCloud:
                     self._compute.newest_version(), self._placement.newest_version()
                 )
                 placement = Placement(self._placement, versions, settings)
-                inventory = Inventory(
-                    Nova(self._compute, versions, settings), placement, settings, self._session.identity().region
-                )
+                whole = Nova(self._compute, versions, settings)
+                kept = KeptServers(whole, settings.workers, self._changes, settings.full_reading_s)
+                inventory = Inventory(whole, placement, settings, self._session.identity().region, kept)
                 self._connection = _Connection(
                     Nova(self._looks_at_compute, versions, settings),
                     Placement(self._looks_at_placement, versions, settings),

@@ -27,7 +27,8 @@ class CloudSettings:
 
     ``movable_key`` and ``mode_key`` are read from a server's metadata and from its flavor's extra specs, and the
     more cautious counts; ``cell_key`` from the metadata of aggregates: the cell their hosts are in.
-    ``declarations``: what no API shows.
+    ``declarations``: what no API shows. ``full_reading_s``: for so long the list of all servers is kept between
+    readings, where something tells of changes.
     """
 
     cloud: str | None = None
@@ -51,4 +52,5 @@ class CloudSettings:
     movable_key: str = "vmpath:movable"
     mode_key: str = "vmpath:mode"
     cell_key: str = "vmpath:cell"
+    full_reading_s: float = 300.0
     declarations: Declarations = field(default_factory=Declarations)

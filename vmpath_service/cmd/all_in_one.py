@@ -13,7 +13,9 @@ from typing import IO, Any
 
 from vmpath_service.api import application
 from vmpath_service.api.server import ApiServer, loopback_address
+from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.notifications import NotificationListener, NotificationSettings
 from vmpath_service.cmd.configuration import Configuration, reload_policies
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
@@ -77,9 +79,10 @@ class AllInOne:
         clock = SystemClock()
         store = SqlStore(database, clock)
 
-        cloud = NovaCloud(configuration.cloud)
+        changes = self._listen(configuration.notifications)
+        cloud = NovaCloud(configuration.cloud, changes)
         _look_at(cloud)
-        self._engine = Engine(cloud, store, clock, configuration.engine)
+        self._engine = Engine(cloud, store, clock, configuration.engine, happenings=changes)
         transport = make_transport()
         client = EngineClient(transport, timeout=_COMMAND_S, reading_timeout=_READING_S)
 
@@ -111,6 +114,16 @@ class AllInOne:
         self._undo[-1:] = [calls.stop, stop_api]
         server.start()
         return server.port
+
+    def _listen(self, settings: NotificationSettings) -> Changes | None:
+        """What Nova's notifications tell of, if they are to be listened to."""
+        if settings.url is None:
+            return None
+        changes = Changes()
+        listener = NotificationListener(settings, changes)
+        listener.start()
+        self._undo.append(listener.stop)
+        return changes
 
 
 def serve(configuration: Configuration) -> int:

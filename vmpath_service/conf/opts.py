@@ -5,9 +5,18 @@ from types import ModuleType
 
 from oslo_config import cfg
 
-from vmpath_service.conf import api, constraints, database, executor, nova, planner, service
+from vmpath_service.conf import api, constraints, database, executor, notifications, nova, planner, service
 
-_SECTIONS: tuple[ModuleType, ...] = (service, database, api, nova, constraints, planner, executor)
+_SECTIONS: tuple[ModuleType, ...] = (
+    service,
+    database,
+    api,
+    nova,
+    notifications,
+    constraints,
+    planner,
+    executor,
+)
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:

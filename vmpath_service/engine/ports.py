@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from vmpath_service.model.plan import Plan
@@ -204,3 +204,24 @@ class Clock(Protocol):
 
     def wake(self) -> None:
         """The engine is asked to stop: every wait, under way or yet to come, returns at once."""
+
+    def alarm(self) -> Alarm:
+        """For waits that something else than time may end."""
+
+
+class Alarm(Protocol):
+    """Ends the waits of one thread early. Of a clock."""
+
+    def ring(self) -> None:
+        """End the wait under way, or else the next one. From any thread."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after ``seconds``, or when it rings or has rung, or when the clock is woken."""
+
+
+class Happenings(Protocol):
+    """Hints that something happened to instances. They only hurry a look at the cloud: none may come at all."""
+
+    def watch(self, instances: Collection[str], hurry: Callable[[], None]) -> Callable[[], None]:
+        """Have ``hurry`` called, from any thread, whenever something happens to one of these; what is returned ends
+        that."""

@@ -15,7 +15,7 @@ from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.state import begin
 from vmpath_service.engine.hosts import HostSwitch
 from vmpath_service.engine.planning import Job, Planned, plan_apart
-from vmpath_service.engine.ports import Clock, Cloud, Store
+from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.engine.walk import FROZEN, Walk, stored
 from vmpath_service.model import files
@@ -66,6 +66,7 @@ class Surroundings:
     stopping: Callable[[], bool]
     tell: Tell
     options: Callable[[Request], tuple[str, dict[str, OptionValue]]]
+    happenings: Happenings | None = None
 
 
 class _Abandoned(Exception):
@@ -222,6 +223,7 @@ class Rearranging:
             turnstile=self._around.turnstile,
             stopping=self._around.stopping,
             tell=lambda kind, message, step: self._around.tell(kind, message, self._identity, step),
+            happenings=self._around.happenings,
         )
         finish = walk.run()
         if finish is None:

@@ -12,7 +12,7 @@ import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine import views
-from vmpath_service.engine.ports import Clock, Cloud, Store
+from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, StoreError
@@ -32,6 +32,7 @@ class Engine:
     """Everything that people and programs ask of vmpath is asked of it, from any thread.
 
     ``notify`` gets every event after it is in the database; what it raises is logged and does no harm.
+    ``happenings`` tells that something happened to instances, if anybody does.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Engine:
         clock: Clock,
         settings: EngineSettings,
         notify: Callable[[Event], None] | None = None,
+        happenings: Happenings | None = None,
     ) -> None:
         self._cloud = cloud
         self._store = store
@@ -61,6 +63,7 @@ class Engine:
             stopping=self._stop.is_set,
             tell=self._tell,
             options=self._options,
+            happenings=happenings,
         )
 
     # its own life

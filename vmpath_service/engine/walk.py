@@ -16,7 +16,7 @@ from vmpath_service.engine.executor import machine
 from vmpath_service.engine.executor.events import Accepted, AnswerLost, Event, Intended, Orders, Refused, Tick
 from vmpath_service.engine.executor.instructions import Finish, Intend, Record, Send, Tell
 from vmpath_service.engine.executor.state import State
-from vmpath_service.engine.ports import Clock, Cloud, Store
+from vmpath_service.engine.ports import Alarm, Clock, Cloud, Happenings, Store
 from vmpath_service.model.errors import CloudDenied, CloudError, Conflict, Fenced, RequestRefused, StoreError
 from vmpath_service.model.records import SETTLED, Migration, RearrangementState
 
@@ -25,6 +25,8 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """How many requests are sent at once."""
 STORE_ATTEMPTS = 5
+SOONEST = 0.25
+"""The share of the usual pause between two looks that passes in any case, whatever happens."""
 LONGEST_BACK_OFF = 30.0
 """Seconds between two looks at a cloud that does not answer, at most."""
 
@@ -58,7 +60,7 @@ class Walk:
     ``turnstile`` is held from looking at the other rearrangements and at the hosts until the intentions are
     journaled, so that no two rearrangements of this engine count on the same room. Requests of one tick are sent
     by a few threads at once; the next look is taken when all of them have answered or timed out, so that it shows
-    the cloud as it is after them.
+    the cloud as it is after them. What ``happenings`` tells of one of the instances brings the next look forward.
     """
 
     def __init__(
@@ -74,8 +76,10 @@ class Walk:
         turnstile: threading.Lock,
         stopping: Callable[[], bool],
         tell: Teller,
+        happenings: Happenings | None = None,
     ) -> None:
         self._identity = identity
+        self._happenings = happenings
         self._epoch = epoch
         self._state = state
         self._cloud = cloud
@@ -105,20 +109,34 @@ class Walk:
             before_sleep=self._not_reached,
             reraise=True,
         )
-        with ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
+        alarm = self._clock.alarm()
+        with self._hurried_by(alarm), ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
             try:
                 while not self._stopping():
                     looking(self._look, senders)
                     if self._finish is not None:
                         return self._finish
                     if not self._something_ended:
-                        self._clock.wait(self._poll_seconds)
+                        self._clock.wait(SOONEST * self._poll_seconds)
+                        alarm.wait((1 - SOONEST) * self._poll_seconds)
             except _Stopped:
                 pass
             except (CloudError, StoreError) as error:
                 if not self._stopping() or isinstance(error, Fenced):
                     raise
         return None
+
+    @contextlib.contextmanager
+    def _hurried_by(self, alarm: Alarm) -> Iterator[None]:
+        if self._happenings is None:
+            yield
+            return
+        instances = {task.step.instance for task in self._state.tasks.values() if not task.settled()}
+        end = self._happenings.watch(instances, alarm.ring)
+        try:
+            yield
+        finally:
+            end()
 
     def _look(self, senders: ThreadPoolExecutor) -> None:
         """One tick; raises CloudError, with nothing decided, if the cloud cannot be read."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oslo_config import cfg
 
+from vmpath_service.cloud.notifications import NotificationSettings
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration import files as texts
 from vmpath_service.cmd.configuration import settings
@@ -31,6 +32,7 @@ class Configuration:
     database: settings.DatabaseSettings
     api: settings.ApiSettings
     cloud: CloudSettings
+    notifications: NotificationSettings
     engine: EngineSettings
     oslo: cfg.ConfigOpts = field(repr=False, compare=False)
 
@@ -53,6 +55,7 @@ def load(
         database=settings.database_settings(values),
         api=settings.api_settings(values),
         cloud=settings.cloud_settings(values, values.credentials(), read_declarations(written)),
+        notifications=settings.notification_settings(values),
         engine=settings.engine_settings(
             values,
             owner or f"{socket.gethostname()}:{os.getpid()}",

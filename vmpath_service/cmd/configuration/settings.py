@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
+from vmpath_service.cloud.notifications import NotificationSettings, broker_hosts
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration.values import TOKENS, Values
-from vmpath_service.conf import nova
+from vmpath_service.conf import notifications, nova
 from vmpath_service.engine.executor.state import Limits
 from vmpath_service.engine.executor.state import Settings as ExecutorSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
@@ -186,8 +187,30 @@ def cloud_settings(values: Values, credentials: tuple[str, ...], declarations: D
         movable_key=values.get(nova.GROUP, "movable_key"),
         mode_key=values.get(nova.GROUP, "mode_key"),
         cell_key=values.get(nova.GROUP, "cell_key"),
+        full_reading_s=values.get(notifications.GROUP, "full_reading_seconds"),
         declarations=declarations,
     )
+
+
+def notification_settings(values: Values) -> NotificationSettings:
+    """Raises InvalidInput where the address of the broker cannot be one."""
+
+    def get(name: str) -> str:
+        text = values.get(notifications.GROUP, name)
+        if not text:
+            raise values.error(notifications.GROUP, name, "found nothing, expected a name")
+        return str(text)
+
+    url = values.get(notifications.GROUP, "transport_url")
+    pool = values.get(notifications.GROUP, "pool")
+    settings = NotificationSettings(url or None, get("exchange"), get("topic"), pool or None)
+    if settings.url is not None:
+        try:
+            broker_hosts(settings)
+        except InvalidInput as error:
+            problem = str(error).removeprefix("[notifications] transport_url: ")
+            raise values.error(notifications.GROUP, "transport_url", problem) from None
+    return settings
 
 
 def engine_settings(

@@ -1,0 +1,51 @@
+"""What notifications say, and where they come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vmpath_service.cloud.notifications import NotificationSettings, broker_hosts, instance_of
+from vmpath_service.model.errors import InvalidInput
+
+DATA = {"nova_object.name": "InstanceActionPayload", "nova_object.data": {"uuid": "x", "host": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "payload", "expected"),
+    [
+        ("instance.live_migration_post.end", DATA, "x"),
+        ("instance.update", DATA, "x"),
+        ("instance.delete.end", DATA, "x"),
+        ("instance.exists", DATA, None),
+        ("service.update", DATA, None),
+        ("compute.instance.update", {"instance_id": "x"}, None),
+        ("instance.update", {}, None),
+        ("instance.update", "x", None),
+        ("instance.update", {"nova_object.data": {"uuid": 7}}, None),
+    ],
+)
+def test_the_instance_of_a_notification(event_type: str, payload: Any, expected: str | None) -> None:
+    assert instance_of(event_type, payload) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rabbit://u:p@one:5671,u:p@two/nova?ssl=true", (("one", 5671), ("two", 5672))),
+        ("rabbit://[::1]:1/", (("::1", 1),)),
+        ("fake://", ()),
+        ("kombu+memory:///", ()),
+    ],
+)
+def test_where_the_broker_is(url: str, expected: tuple[tuple[str, int], ...]) -> None:
+    assert broker_hosts(NotificationSettings(url)) == expected
+
+
+@pytest.mark.parametrize("url", ["rabbit", "amqp1://u:sekret@h/", "rabbit://u:sekret@h:port/", "rabbit:///"])
+def test_an_address_that_cannot_be_one_is_refused_and_not_said(url: str) -> None:
+    with pytest.raises(InvalidInput, match="transport_url") as caught:
+        broker_hosts(NotificationSettings(url))
+    assert "sekret" not in str(caught.value)
+    assert "sekret" not in repr(NotificationSettings(url))
