@@ -13,6 +13,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -186,3 +187,22 @@ class FreezeRow(Base):
     since: Mapped[float] = mapped_column(Double)
     reason: Mapped[str] = mapped_column(LongText)
     by: Mapped[str] = mapped_column(String(NAME))
+
+
+class DocumentRow(Base):
+    """A maintenance or a schedule, whole, as JSON: few, small, and asked for by ``kind``, ``id`` and ``state`` only.
+
+    ``version`` makes every change conditional on what it was made from; ``epoch`` and ``owner`` are as with
+    rearrangements.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("kind", "id"), Index(None, "kind", "state"), _MYSQL)
+
+    number: Mapped[int] = mapped_column(Counting, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    id: Mapped[str] = mapped_column(String(NAME))
+    state: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(BigInteger)
+    epoch: Mapped[int] = mapped_column(BigInteger)
+    content: Mapped[str] = mapped_column(LongText)

@@ -1,0 +1,155 @@
+"""Versioned JSON documents in the database: what maintenances and schedules are kept as.
+
+Every change is made from what is there and written only if that still is what it was made from; else it is made
+anew. So nothing is lost however many write at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+from oslo_db import exception
+from sqlalchemy import CursorResult, Update, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from vmpath_service.model.errors import Conflict, Fenced, NotFound, StoreError
+from vmpath_service.store.database import Database
+from vmpath_service.store.tables import DocumentRow
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+_TRIES = 50
+
+
+class Documents(Generic[Document]):
+    """All documents of one kind. ``noun`` is how sentences call one; ``state`` tells the state of one."""
+
+    def __init__(
+        self, database: Database, kind: type[Document], noun: str, state: Callable[[Document], str]
+    ) -> None:
+        """Raises StoreError if the schema of ``database`` is not the one this code was written for."""
+        database.check()
+        self._database = database
+        self._kind = kind
+        self._noun = noun
+        self._state = state
+
+    def create(self, identity: str, document: Document) -> Document:
+        """Keep a new one; raises Conflict if there is one of this name."""
+        values = {
+            "kind": self._noun,
+            "id": identity,
+            "state": self._state(document),
+            "version": 1,
+            "epoch": 0,
+            "content": _text(document),
+        }
+
+        def work(session: Session) -> None:
+            try:
+                session.execute(insert(DocumentRow).values(**values))
+            except exception.DBDuplicateEntry as error:
+                raise Conflict(f"there is a {self._noun} {identity!r} already") from error
+
+        self._database.write(work)
+        return document
+
+    def get(self, identity: str) -> Document:
+        """Raises NotFound."""
+        return self._database.read(lambda session: self._decode(self._row(session, identity).content))
+
+    def list(
+        self, *, states: Collection[str] = (), limit: int | None = None, marker: str | None = None
+    ) -> Sequence[Document]:
+        """Newest first, after the one called ``marker``; raises NotFound for an unknown marker."""
+
+        def work(session: Session) -> Sequence[Document]:
+            query = select(DocumentRow).where(DocumentRow.kind == self._noun)
+            if states:
+                query = query.where(DocumentRow.state.in_(sorted(states)))
+            if marker is not None:
+                query = query.where(DocumentRow.number < self._row(session, marker).number)
+            rows = session.scalars(query.order_by(DocumentRow.number.desc()).limit(limit))
+            return [self._decode(row.content) for row in rows]
+
+        return self._database.read(work)
+
+    def claim(self, identity: str) -> int:
+        """A new epoch, which fences everybody who has an earlier one."""
+
+        def work(session: Session) -> int:
+            changed = self._of(identity).values(epoch=DocumentRow.epoch + 1)
+            if not _count(session.execute(changed)):
+                raise self._lost(identity)
+            return self._row(session, identity).epoch
+
+        return self._database.write(work)
+
+    def change(
+        self, identity: str, make: Callable[[Document, int], Document], *, epoch: int | None = None
+    ) -> Document:
+        """Put in its place what ``make`` makes of it and of the number of its next version.
+
+        ``make`` may be called several times, and may raise. Raises NotFound; Fenced if ``epoch`` is over.
+        """
+
+        def work(session: Session) -> Document | None:
+            row = self._row(session, identity)
+            if epoch is not None and row.epoch != epoch:
+                raise Fenced(f"{self._noun} {identity} is at epoch {row.epoch}; epoch {epoch} is over")
+            made = make(self._decode(row.content), row.version + 1)
+            change = self._of(identity).where(DocumentRow.version == row.version, DocumentRow.epoch == row.epoch)
+            values = {"state": self._state(made), "version": row.version + 1, "content": _text(made)}
+            return made if _count(session.execute(change.values(**values))) else None
+
+        for _ in range(_TRIES):
+            made = self._database.write(work)
+            if made is not None:
+                return made
+        raise StoreError(f"{self._noun} {identity} is being changed all the time")
+
+    def delete(self, identity: str, check: Callable[[Document], None]) -> None:
+        """Forget one, unless ``check`` raises. Raises NotFound."""
+
+        def work(session: Session) -> bool:
+            row = self._row(session, identity)
+            check(self._decode(row.content))
+            gone = delete(DocumentRow).where(DocumentRow.number == row.number, DocumentRow.version == row.version)
+            return bool(_count(session.execute(gone)))
+
+        for _ in range(_TRIES):
+            if self._database.write(work):
+                return
+        raise StoreError(f"{self._noun} {identity} is being changed all the time")
+
+    def _of(self, identity: str) -> Update:
+        return (
+            update(DocumentRow)
+            .where(DocumentRow.kind == self._noun, DocumentRow.id == identity)
+            .execution_options(synchronize_session=False)
+        )
+
+    def _row(self, session: Session, identity: str) -> DocumentRow:
+        query = select(DocumentRow).where(DocumentRow.kind == self._noun, DocumentRow.id == identity)
+        row = session.scalars(query.execution_options(populate_existing=True)).first()
+        if row is None:
+            raise self._lost(identity)
+        return row
+
+    def _lost(self, identity: str) -> NotFound:
+        return NotFound(f"there is no {self._noun} {identity!r}")
+
+    def _decode(self, content: str) -> Document:
+        return msgspec.json.decode(content, type=self._kind)
+
+
+def _text(document: msgspec.Struct) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+def _count(result: object) -> int:
+    if not isinstance(result, CursorResult):
+        raise TypeError("not a statement that changes rows")
+    return int(result.rowcount)
