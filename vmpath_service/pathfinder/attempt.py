@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from vmpath_service.pathfinder import admission
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.deadlock import APPETITE, Breaker
+from vmpath_service.pathfinder.deadlock import Breaker
 from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.ranking import ranks
@@ -29,12 +29,10 @@ def rehearse(
     budget: Budget,
     progress: Progress | None = None,
     shuffle: int = 0,
-    appetite: float = APPETITE,
 ) -> Rehearsal:
     """Layers 1 and 2: run the greedy, and break deadlocks until everything has moved or nothing helps.
 
     ``shuffle``: the seed of a random order in which instances go first, 0 for the one that is best as a rule.
-    ``appetite``: what the breaker of deadlocks likes better, one big step or several small ones.
     """
 
     def report(done: int) -> None:
@@ -58,7 +56,7 @@ def rehearse(
         if len(stops) > 1:
             rehearsal.detour(guest, stops[:-1])
         fresh.append(guest)
-    breaker = Breaker(problem, rehearsal, appetite)
+    breaker = Breaker(problem, rehearsal)
     try:
         rehearsal.run(fresh)
         while rehearsal.pending and budget.spend():

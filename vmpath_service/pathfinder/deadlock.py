@@ -46,8 +46,7 @@ class Option:
 class Breaker:
     """Breaks the deadlocks of one rehearsal."""
 
-    def __init__(self, problem: Problem, rehearsal: Rehearsal, appetite: float = APPETITE) -> None:
-        self._appetite = appetite
+    def __init__(self, problem: Problem, rehearsal: Rehearsal) -> None:
         self._problem, self._rehearsal, self._room = problem, rehearsal, rehearsal.room
         self._residents: list[set[int]] | None = None
         self._seen = 0
@@ -139,7 +138,7 @@ class Breaker:
         problem = self._problem
         tried = options[: TRIED * wanted]
         won = [gain(problem, self._rehearsal, waiting, each.aside, each.guest) for each in tried]
-        worth = [most**self._appetite / each.cost for most, each in zip(won, tried, strict=True)]
+        worth = [most**APPETITE / each.cost for most, each in zip(won, tried, strict=True)]
         order = sorted(range(len(tried)), key=lambda number: (-worth[number], number))
         return [tried[number] for number in order] + options[TRIED * wanted :]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vmpath_service.model.compiled import NOWHERE
+from collections.abc import Sequence
+
+from vmpath_service.model.compiled import NOWHERE, CompiledCloud
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.schedule import lengths
 from vmpath_service.pathfinder.settings import PathSettings
@@ -23,7 +25,7 @@ def ranks(problem: Problem, settings: PathSettings) -> list[float]:
     """
     cloud = problem.cloud
     total = [max(1, sum(row[d] for row in cloud.capacity)) for d in range(len(cloud.dimensions))]
-    slack = _final_slack(problem)
+    slack = final_slack(cloud, problem.goal)
     size = {
         guest: max((amount / most for amount, most in zip(cloud.demand(guest), total, strict=True)), default=0.0)
         for guest in problem.movers
@@ -47,11 +49,10 @@ def ranks(problem: Problem, settings: PathSettings) -> list[float]:
     return result
 
 
-def _final_slack(problem: Problem) -> list[float]:
+def final_slack(cloud: CompiledCloud, goal: Sequence[int]) -> list[float]:
     """Per host: the share that is free at the end of what it has, in its scarcest dimension."""
-    cloud = problem.cloud
     held = [list(row) for row in cloud.taken]
-    for guest, host in enumerate(problem.goal):
+    for guest, host in enumerate(goal):
         if host != NOWHERE:
             row = held[host]
             for number, amount in enumerate(cloud.demand(guest)):

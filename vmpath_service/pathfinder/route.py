@@ -14,14 +14,13 @@ from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.partial import settled
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.schedule import best_schedule
+from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 from vmpath_service.pathfinder.settings import PathSettings
 
 # Up to so many moves, a short makespan is worth rehearsing again.
 REHEARSED_AGAIN = 20_000
 # ... provided that breaking its deadlocks took no more steps than this.
 EASY = 50_000
-# What the breaker of deadlocks is to like better in the other rehearsals.
-APPETITES = (1.0, 2.0)
 # Steps of the budget for breaking the deadlocks of one rehearsal.
 BREAKING = 2_000_000
 
@@ -29,23 +28,40 @@ BREAKING = 2_000_000
 def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None) -> Answer:
     """The best answer within the budget."""
     before = budget.left
-    rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
-    easy = before - budget.left <= EASY
     able = all(problem.mobile[guest] for guest in problem.movers)
-    if not rehearsal.pending:
+    frugal = able and settings.objective == "cost"
+    # with the objective ``cost``, a walk does better where somebody has to step aside
+    rehearsal = rehearse(problem, settings, budget.share(0 if frugal else BREAKING), progress)
+    easy = before - budget.left <= EASY
+    if not rehearsal.pending and not frugal:
         if easy and settings.objective == "time":
             rehearsal = shortest(problem, settings, rehearsal, budget, progress)
-        found = straight(problem, Answer("found", rehearsal.moves, ends=rehearsal.ends))
-        if easy and settings.objective == "cost" and price(problem, found.moves) > least(problem):
-            found = cheapest(problem, settings, found, budget, progress)
-        dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
-        return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
-    answer = core.settle(problem, rehearsal, settings, budget) if able else None
+        return polished(problem, settings, Answer("found", rehearsal.moves, ends=rehearsal.ends), budget)
+    if not able:
+        return given_up(problem, rehearsal, settings)
+    found = Answer("found", rehearsal.moves, ends=rehearsal.ends) if not rehearsal.pending else None
+    if found is None or price(problem, found.moves) > least(problem):
+        found = cheapest_walk(problem, budget) or found
+    if found is None and frugal:
+        rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
+        if not rehearsal.pending:
+            found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
+    if found is not None:
+        return polished(problem, settings, found, budget)
+    answer = core.settle(problem, rehearsal, settings, budget)
     if answer is None:
         return given_up(problem, rehearsal, settings)
     if answer.outcome == "found":
         return straight(problem, answer)
     return as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
+
+
+def polished(problem: Problem, settings: PathSettings, answer: Answer, budget: Budget) -> Answer:
+    """A path without needless stops, and where the cloud is small and it is not time that counts, the cheapest."""
+    found = straight(problem, answer)
+    dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
+    able = all(problem.mobile[guest] for guest in problem.movers)
+    return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
 
 
 def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> Answer:
@@ -69,23 +85,6 @@ def straight(problem: Problem, answer: Answer) -> Answer:
     ends = range(len(answer.moves)) if answer.ends is None else answer.ends
     moves, kept = straightened(problem, answer.moves, ends)
     return Answer(answer.outcome, moves, answer.explanation, None if answer.ends is None else kept)
-
-
-def cheapest(
-    problem: Problem, settings: PathSettings, found: Answer, budget: Budget, progress: Progress | None
-) -> Answer:
-    """With the objective ``cost``, and where there are not too many moves, the cheapest of several rehearsals."""
-    if len(found.moves) > REHEARSED_AGAIN:
-        return found
-    best = found
-    for appetite in APPETITES:
-        again = rehearse(problem, settings, budget.share(BREAKING), progress, appetite=appetite)
-        if again.pending:
-            continue
-        other = straight(problem, Answer("found", again.moves, ends=again.ends))
-        if price(problem, other.moves) < price(problem, best.moves):
-            best = other
-    return best
 
 
 def shortest(

@@ -1,0 +1,1 @@
+"""Paths made one migration at a time: the cheapest that can be found quickly, without regard to time."""

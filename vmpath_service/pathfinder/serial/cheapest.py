@@ -1,0 +1,57 @@
+"""The cheapest of several walks: there and back, in different manners, as long as they are quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmpath_service.pathfinder.answer import Answer, least, price
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.needless import straightened
+from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.serial.task import Task, against_time, with_time
+from vmpath_service.pathfinder.serial.walk import Manner, Walk
+
+# Steps of the budget for all walks but the first.
+EFFORT = 150_000
+# How many walks there are at most, and by how much they take sizes to differ.
+WALKS = 24
+NOISES = (0.1, 0.3, 0.6)
+
+
+def cheapest_walk(problem: Problem, budget: Budget) -> Answer | None:
+    """The cheapest path of single migrations that was found; None where none was, or no walk can be made.
+
+    The walk against the time counts as well as the other: what is undone step by step can be done step by step.
+    """
+    forth = with_time(problem)
+    if forth is None:
+        return None
+    best: Answer | None = None
+    lowest = least(problem)
+    share = budget
+    for number, (task, manner) in enumerate(_attempts(forth)):
+        if number == 1:
+            share = budget.share(EFFORT)
+        elif number and share.left <= 0:
+            break
+        walk = Walk(task, manner)
+        if not walk.run(share):
+            if budget.ended():
+                break
+            continue
+        moves, _ = straightened(problem, task.moves(walk.ledger.made), range(len(walk.ledger.made)))
+        if best is None or price(problem, moves) < price(problem, best.moves):
+            best = Answer("found", moves)
+            if price(problem, moves) == lowest:
+                break
+    return best
+
+
+def _attempts(forth: Task) -> Iterator[tuple[Task, Manner]]:
+    yield forth, Manner()
+    back = against_time(forth)
+    tasks = [forth] if back is None else [forth, back]
+    if back is not None:
+        yield back, Manner()
+    for seed in range(1, WALKS - 1):
+        yield tasks[seed % len(tasks)], Manner(seed=seed, noise=NOISES[seed // len(tasks) % len(NOISES)])
