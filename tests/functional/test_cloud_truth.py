@@ -258,3 +258,16 @@ def test_an_allocation_counts_more_than_the_flavor(simulated_cloud: Factory) -> 
     read = reader(cloud).read()
     assert read.instances[0].resources == {"MEMORY_MB": 1500, "VCPU": 1}
     assert all(not each.used_by_others for each in read.hosts)
+
+
+def test_an_inventory_changed_without_its_capacity_is_noticed(simulated_cloud: Factory) -> None:
+    cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a")))
+    vmpath = reader(cloud)
+    before = {each.name: each for each in vmpath.read().hosts}["b"].inventories["VCPU"]
+    with cloud.world.lock:
+        provider = cloud.world.ledger.providers[identity("b")]
+        provider.inventories["VCPU"] = dataclasses.replace(provider.inventories["VCPU"], max_unit=2)
+        provider.generation += 1
+    after = {each.name: each for each in vmpath.read().hosts}["b"].inventories["VCPU"]
+    assert (before.limit(), before.max_unit) == (64, 16)
+    assert (after.limit(), after.max_unit) == (64, 2)

@@ -15,6 +15,8 @@ from vmpath_service.model.errors import NoDecision
 from vmpath_service.model.snapshot import Aggregate, Host
 
 COMPUTE = "nova-compute"
+# Nova gives and takes the trait with the status of the service; when that fails, the scheduler goes by the trait.
+_LEFT_DISABLED = "Placement has it as disabled (trait COMPUTE_STATUS_DISABLED), though its service is enabled"
 # Guests of these cannot be live-migrated at all.
 _FIXED_TYPES = frozenset(("ironic", "lxc", "uml", "zvm"))
 
@@ -126,14 +128,14 @@ def host(
     Raises NoDecision where it would be in two cells.
     """
     service = node.service
-    disabled = service.status == "disabled"
+    reason = service.disabled_reason if service.status == "disabled" else _LEFT_DISABLED if tree.disabled else None
     return Host(
         name=service.host,
         uuid=node.provider,
         inventories=dict(tree.inventories),
         state=state_of(service),
-        status="disabled" if disabled else "enabled",
-        disabled_reason=service.disabled_reason if disabled else None,
+        status="disabled" if service.status == "disabled" or tree.disabled else "enabled",
+        disabled_reason=reason,
         used_by_others=dict(sorted(others.items())),
         availability_zone=service.zone,
         cell=cell_of(service.host, aggregates, cell_key, declared),

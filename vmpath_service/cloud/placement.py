@@ -17,6 +17,8 @@ from vmpath_service.model.snapshot import Inventory
 # Says again what the service's status says.
 _STATUS_TRAIT = "COMPUTE_STATUS_DISABLED"
 _ASKED = ("MEMORY_MB", "VCPU", "PCPU")
+# Of this many providers an inventory that may have changed is read again with each reading.
+_DOUBTED_AT_ONCE = 20
 Summaries = Mapping[str, wire.ProviderSummary]
 Answer = TypeVar("Answer")
 
@@ -28,6 +30,8 @@ class Tree:
     inventories: Mapping[str, Inventory]
     used: Mapping[str, int]
     traits: tuple[str, ...]
+    disabled: bool = False
+    """Whether Nova's scheduler is told to leave it out."""
 
 
 class Placement:
@@ -39,6 +43,8 @@ class Placement:
         self._settings = settings
         self._lock = threading.Lock()
         self._inventories: dict[str, Mapping[str, Inventory]] = {}
+        self._as_of: dict[str, int | None] = {}
+        """The generations of the providers whose inventories are known; read longest ago first."""
         self._trees: dict[str, tuple[str, ...]] = {}
         self._known: dict[str, wire.Provider] = {}
         self.cut_short = 0
@@ -61,7 +67,8 @@ class Placement:
         that no list shows (``cut_short`` of them have memory left: the cloud cuts its lists short), three more for
         every provider of the others, and one for every provider whose inventory is not known or disagrees with
         the summary. What changes in an inventory without changing the capacity (reserved against total, max_unit)
-        is noticed only with the next change that does.
+        changes the provider's generation, as all that is allocated there does: of those with another generation some
+        are read each time, in turn.
 
         Raises NoDecision when a host has no provider.
         """
@@ -179,8 +186,6 @@ class Placement:
             usages = self._get(f"{place}/usages", wire.Usages).usages
             traits = self._get(f"{place}/traits", wire.Traits).traits
             inventories = self._read_inventories(uuid)
-            with self._lock:
-                self._inventories[uuid] = inventories
             resources = {
                 name: wire.ClassSummary(inventory.limit(), usages.get(name, 0))
                 for name, inventory in inventories.items()
@@ -191,15 +196,27 @@ class Placement:
         return dict(zip(asked, answers, strict=True))
 
     def _learn(self, uuids: Iterable[str], summaries: Summaries) -> None:
-        """Read the inventories that are not known or that the summaries contradict."""
-        stale = [uuid for uuid in uuids if not _agree(self._inventories.get(uuid), summaries[uuid])]
-        answers = for_each(self._settings.workers, self._read_inventories, stale)
+        """Read the inventories that are not known, that the summaries contradict, and some that may have changed."""
+        wanted = list(uuids)
+        stale = [uuid for uuid in wanted if not _agree(self._inventories.get(uuid), summaries[uuid])]
         with self._lock:
-            self._inventories.update(zip(stale, answers, strict=True))
+            turn = {uuid: number for number, uuid in enumerate(self._as_of)}
+            doubted = [
+                uuid
+                for uuid in set(wanted).difference(stale)
+                if uuid in self._known and self._known[uuid].generation != self._as_of.get(uuid)
+            ]
+        doubted.sort(key=lambda uuid: (turn.get(uuid, -1), uuid))
+        for_each(self._settings.workers, self._read_inventories, [*stale, *doubted[:_DOUBTED_AT_ONCE]])
 
     def _read_inventories(self, uuid: str) -> Mapping[str, Inventory]:
-        found = self._get(f"/resource_providers/{uuid}/inventories", wire.Inventories).inventories
-        return {name: _inventory(each) for name, each in found.items()}
+        found = self._get(f"/resource_providers/{uuid}/inventories", wire.Inventories)
+        inventories = {name: _inventory(each) for name, each in found.inventories.items()}
+        with self._lock:
+            self._inventories[uuid] = inventories
+            self._as_of.pop(uuid, None)
+            self._as_of[uuid] = found.generation
+        return inventories
 
     def _tree(self, uuids: Iterable[str], summaries: Summaries) -> Tree:
         parts: dict[str, list[Inventory]] = {}
@@ -214,6 +231,7 @@ class Placement:
             inventories={name: _summed(inventories) for name, inventories in sorted(parts.items())},
             used=used,
             traits=tuple(sorted(traits - {_STATUS_TRAIT})),
+            disabled=_STATUS_TRAIT in traits,
         )
 
     def _get(

@@ -176,6 +176,7 @@ class Provider(_Part, frozen=True):
     uuid: str
     name: str
     root_provider_uuid: str | None = None
+    generation: int | None = None
 
 
 class Providers(_Part, frozen=True):
@@ -207,6 +208,7 @@ class ProviderInventory(_Part, frozen=True):
 
 class Inventories(_Part, frozen=True):
     inventories: dict[str, ProviderInventory]
+    generation: int | None = msgspec.field(default=None, name="resource_provider_generation")
 
 
 class Usages(_Part, frozen=True):

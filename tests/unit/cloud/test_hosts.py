@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -36,6 +38,13 @@ def test_a_host_of_the_snapshot() -> None:
     assert six.used_by_others == {"VCPU": 1}
     five = hosts.host(node["compute5"], TREE, (), {}, "vmpath:cell")
     assert (five.state, five.status, five.cell) == ("down", "enabled", None)
+
+
+def test_a_host_that_only_placement_has_as_disabled_takes_nothing_in() -> None:
+    node = hosts.nodes(SERVICES, HYPERVISORS, PROVIDERS).usable["compute5"]
+    five = hosts.host(node, replace(TREE, disabled=True), (), {}, "vmpath:cell")
+    assert five.status == "disabled"
+    assert "though its service is enabled" in (five.disabled_reason or "")
 
 
 def test_forced_down_is_down_whatever_the_service_reports() -> None:

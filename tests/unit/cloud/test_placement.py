@@ -85,6 +85,61 @@ def test_inventories_are_kept_until_the_capacity_disagrees() -> None:
     assert canned.asked == ["/allocation_candidates MEMORY_MB:1", "/resource_providers/gpu1/inventories"]
 
 
+def test_an_inventory_that_changes_without_the_capacity_is_noticed_by_the_generation() -> None:
+    canned = Canned(nested())
+    providers = canned.answers["/resource_providers"]["resource_providers"]
+    (gpu,) = [each for each in providers if each["uuid"] == "gpu1"]
+    held = canned.answers["/resource_providers/gpu1/inventories"]
+    reader = placement(canned)
+    for generation in (1, 2):
+        for each in (gpu, held):
+            each["generation" if each is gpu else "resource_provider_generation"] = generation
+        reader.providers()
+        reader.trees(["a"])
+    held["inventories"]["VGPU"]["max_unit"] = 1
+    reader.providers()
+    canned.asked.clear()
+    assert reader.trees(["a"])["a"].inventories["VGPU"].max_unit == 4
+    assert canned.asked == ["/allocation_candidates MEMORY_MB:1"]
+    gpu["generation"] = held["resource_provider_generation"] = 3
+    reader.providers()
+    canned.asked.clear()
+    tree = reader.trees(["a"])["a"]
+    assert canned.asked == ["/allocation_candidates MEMORY_MB:1", "/resource_providers/gpu1/inventories"]
+    assert tree.inventories["VGPU"].max_unit == 2
+
+
+def test_of_many_that_may_have_changed_some_are_read_each_time_in_turn() -> None:
+    names = [f"h{number:02}" for number in range(50)]
+    listed = [{"uuid": name, "name": name, "root_provider_uuid": name, "generation": 1} for name in names]
+    answers: dict[str, Any] = {
+        "/resource_providers": {"resource_providers": listed},
+        "/allocation_candidates MEMORY_MB:1": {
+            "provider_summaries": {name: summary(MEMORY_MB=(10, 0)) for name in names}
+        },
+    }
+    for name in names:
+        answers[f"/resource_providers/{name}/inventories"] = {
+            "inventories": {"MEMORY_MB": inventory(10)},
+            "resource_provider_generation": 1,
+        }
+    canned = Canned(answers)
+    reader = placement(canned)
+    reader.providers()
+    reader.trees(names)
+    for name, provider in zip(names, listed, strict=True):
+        provider["generation"] = answers[f"/resource_providers/{name}/inventories"]["resource_provider_generation"] = 2
+    read: list[str] = []
+    for expected in (20, 20, 10, 0):
+        reader.providers()
+        canned.asked.clear()
+        reader.trees(names)
+        asked = [path for path in canned.asked if path.endswith("/inventories")]
+        assert len(asked) == expected
+        read += asked
+    assert len(set(read)) == 50
+
+
 def test_what_no_list_of_candidates_shows_is_read_alone() -> None:
     answers = nested()
     summaries = answers["/allocation_candidates MEMORY_MB:1"]["provider_summaries"]
