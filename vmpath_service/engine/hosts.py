@@ -1,4 +1,4 @@
-"""Hosts that a rearrangement disables, and enables again if they still are as it left them."""
+"""Hosts that a rearrangement or a maintenance disables, and enables again if they still are as it left them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ def reason_of(identity: str) -> str:
 
 
 class HostSwitch:
-    """Disables and enables hosts for one rearrangement.
+    """Disables and enables hosts for one rearrangement or maintenance.
 
     ``keep`` writes down which hosts are disabled for it: before a host is disabled and after it is enabled again,
     so that none is forgotten in a crash.
     """
 
-    def __init__(self, identity: str, cloud: Cloud, clock: Clock, stopping: Callable[[], bool], keep: Keep) -> None:
-        self._reason = reason_of(identity)
+    def __init__(self, reason: str, cloud: Cloud, clock: Clock, stopping: Callable[[], bool], keep: Keep) -> None:
+        """``reason``: what a host that is disabled says about it; by it our own are known again."""
+        self._reason = reason
         self._cloud = cloud
         self._clock = clock
         self._stopping = stopping

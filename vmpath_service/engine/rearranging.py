@@ -13,7 +13,7 @@ from oslo_log import log as logging
 
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.state import begin
-from vmpath_service.engine.hosts import HostSwitch
+from vmpath_service.engine.hosts import HostSwitch, reason_of
 from vmpath_service.engine.planning import Job, Planned, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.settings import EngineSettings
@@ -199,7 +199,7 @@ class Rearranging:
         plan = self._stored(lambda: self._store.plan(self._identity))
         records = self._stored(lambda: self._store.migrations(self._identity))
         switch = HostSwitch(
-            self._identity, self._cloud, self._around.clock, self._around.stopping, self._keep_disabled
+            reason_of(self._identity), self._cloud, self._around.clock, self._around.stopping, self._keep_disabled
         )
         wanted = tuple((record.decision or {}).get("disable", ()))
         disabled = record.disabled
