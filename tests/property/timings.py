@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.plan import Migration, Plan
@@ -36,6 +38,34 @@ def some_timing_breaks(compiled: CompiledCloud, plan: Plan) -> bool:
     return False
 
 
+def _vetoed(
+    compiled: CompiledCloud,
+    plan: Plan,
+    migrations: list[Migration],
+    state: tuple[int, ...],
+    where: dict[str, str],
+    started: Migration,
+) -> bool:
+    """Whether a constraint forbids the start, whichever end each of those in flight is taken to be at."""
+    instances = compiled.snapshot.instances
+    places: dict[str, set[str | None]] = {
+        each.uuid: {None if each.uuid in plan.departures else where.get(each.uuid, each.host)} for each in instances
+    }
+    for flight in compiled.snapshot.in_flight:
+        if flight.instance not in plan.departures:
+            places[flight.instance] = {flight.source, flight.dest}
+    for each, phase in zip(migrations, state, strict=True):
+        if phase == RUNNING:
+            places[each.instance] = {each.source, each.dest}
+    instance = instances[compiled.instance_index[started.instance]]
+    host = compiled.snapshot.hosts[compiled.host_index[started.dest]]
+    return any(
+        veto(instance, host, dict(zip(places, reading, strict=True)))
+        for veto in compiled.vetoes
+        for reading in itertools.product(*(sorted(each, key=str) for each in places.values()))
+    )
+
+
 def _starts_well(
     compiled: CompiledCloud, plan: Plan, migrations: list[Migration], state: tuple[int, ...], number: int
 ) -> bool:
@@ -52,6 +82,6 @@ def _starts_well(
             accounts.release(guest, compiled.host_index[each.source])
             where[each.instance] = each.dest
     started = migrations[number]
-    if where[started.instance] != started.source:
+    if where[started.instance] != started.source or _vetoed(compiled, plan, migrations, state, where, started):
         return False
     return accounts.fits(compiled.instance_index[started.instance], compiled.host_index[started.dest])

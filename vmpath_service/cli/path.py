@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vmpath_service.cli import arguments
 from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.command import DocumentLister, ShowOne
+from vmpath_service.cli.constraints import add_constraints, chosen_constraints
 from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.ticker import Ticker
 
@@ -99,6 +100,7 @@ class Find(DocumentLister):
             metavar="OPTION=VALUE",
             help="an option of the cost (may be given several times)",
         )
+        add_constraints(parser)
         add_limits(parser)
         parser.add_argument(
             "--max-migrations",
@@ -172,7 +174,7 @@ class Find(DocumentLister):
             max_migrations=parsed.max_migrations,
             max_memory_mb=parsed.max_memory,
         )
-        cloud = compile_cloud(snapshot)
+        cloud = compile_cloud(snapshot, chosen_constraints(parsed))
         score = self._score(parsed.policy, cloud) if parsed.policy else None
         with Ticker(self.app.stderr) as ticker:
             return find_path(
@@ -238,6 +240,7 @@ class Check(ShowOne):
         parser = super().get_parser(prog_name)
         parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud that the plan was made for")
         parser.add_argument("--plan", required=True, metavar="FILE", help="the plan")
+        add_constraints(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
@@ -249,7 +252,7 @@ class Check(ShowOne):
         plan = files.load_plan(parsed_args.plan)
         if plan.snapshot != files.identity(data):
             self.tell(f"note: the plan was made from another snapshot than {parsed_args.snapshot} ({plan.snapshot})")
-        problems = check_plan(snapshot, plan).problems
+        problems = check_plan(snapshot, plan, chosen_constraints(parsed_args)).problems
         self.status = 1 if problems else 0
         hint = "-f json shows all"
         for line in lines([f"the plan breaks: {problem}" for problem in problems], hint):

@@ -6,7 +6,7 @@ equal requirement; what they take is an integer vector; which hosts they may be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmpath_service.model.constraints import registry
@@ -15,6 +15,7 @@ from vmpath_service.model.snapshot import Host, Instance, Snapshot
 
 Vector = tuple[int, ...]
 Veto = Callable[[Instance, Host, Mapping[str, str | None]], str | None]
+VetoScope = Callable[[Instance, Host], Collection[str] | None]
 NOWHERE = -1
 
 
@@ -69,6 +70,8 @@ class CompiledCloud:
     pinned: Mapping[int, str]
     """Instances that may not be migrated, with the reason: immovable, pinned by a constraint, in flight."""
     vetoes: tuple[Veto, ...]
+    veto_scopes: tuple[VetoScope | None, ...]
+    """Per veto."""
     _filters: tuple[_GroupedFilter, ...]
     _passages: tuple[_GroupedPassage, ...]
     _masks: dict[int, bytes | None] = field(default_factory=dict)
@@ -193,6 +196,7 @@ def compile_cloud(snapshot: Snapshot, constraints: Sequence[Constraint] | None =
         counters_of=counters_of,
         pinned=pinned,
         vetoes=tuple(rule.veto for rule in compiled if rule.veto is not None),
+        veto_scopes=tuple(rule.veto_scope for rule in compiled if rule.veto is not None),
         _filters=tuple(_group_filter(each, hosts) for each in filters),
         _passages=tuple(
             grouped for rule in compiled for each in rule.passages if (grouped := _group_passage(each, hosts))

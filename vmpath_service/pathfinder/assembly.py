@@ -9,11 +9,11 @@ from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Arrival, HostStep, Migration, Plan, Summary
 from vmpath_service.pathfinder.answer import Answer
+from vmpath_service.pathfinder.arrivals import placed
 from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.duration import forecast
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
-from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.schedule import best_schedule, waves
 from vmpath_service.pathfinder.settings import PathSettings
 
@@ -37,7 +37,7 @@ def assemble(
     after = order(problem, moves, answer.ends)
     timing = best_schedule(problem, moves, after, settings.objective)
     lockstep = waves(problem, moves, after)
-    arrivals = _arrivals(problem, moves) if acts else []
+    arrivals = placed(problem, moves) if acts else []
     wanted = {move.dest for move in moves} | {host for _, host in arrivals}
     boots = {host: number for number, host in enumerate(sorted(wanted & set(problem.boots)), start=1)}
     steps = tuple(
@@ -93,22 +93,6 @@ def assemble(
             bounds=lower_bounds(problem),
         ),
     )
-
-
-def _arrivals(problem: Problem, moves: Sequence[Move]) -> list[tuple[int, int]]:
-    """Instances to be placed after the last migration, as far as there is room: all of them once all have moved."""
-    if not problem.arrivals:
-        return []
-    room = Room(problem.cloud, problem.departures)
-    for move in moves:
-        room.move(move.guest, move.dest)
-    result = []
-    for guest in sorted(problem.arrivals, key=lambda g: (-problem.weight(g), g)):
-        host = problem.goal[guest]
-        if host != NOWHERE and room.fits(guest, host):
-            room.hold(guest, host)
-            result.append((guest, host))
-    return result
 
 
 def _reason(problem: Problem, move: Move, bypass: bool, rate: float) -> str | None:

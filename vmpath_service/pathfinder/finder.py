@@ -13,6 +13,7 @@ from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
 from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
+from vmpath_service.pathfinder.arrivals import placed
 from vmpath_service.pathfinder.budget import Budget, deadline
 from vmpath_service.pathfinder.partial import Ceiling, Score, best_part, misplaced, within
 from vmpath_service.pathfinder.problem import Problem, pose
@@ -97,7 +98,12 @@ def solve(
     score: Score | None = None,
 ) -> Answer:
     """The answer to a problem whose target makes sense, cut down to what the settings admit."""
-    return _as_allowed(problem, _answer(problem, strategy, settings, budget, progress), settings, budget, score)
+    answer = _as_allowed(problem, _answer(problem, strategy, settings, budget, progress), settings, budget, score)
+    missing = len(problem.arrivals) - len(placed(problem, answer.moves)) if problem.cloud.vetoes else 0
+    if answer.outcome == "found" and missing:
+        text = f"a constraint forbids {missing} of the arrivals where and when the target wants them"
+        return Answer("partial" if settings.best_effort else "undecided", answer.moves, text)
+    return answer
 
 
 def _answer(

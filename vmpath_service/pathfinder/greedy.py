@@ -11,10 +11,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 
-from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.traffic import Traffic
+from vmpath_service.pathfinder.vetoes import refused
 
 # How many waiters a freed link is offered to in vain before the rest waits for the next time.
 VAIN = 16
@@ -178,14 +178,3 @@ class Rehearsal:
 
     def _refused(self, guest: int, dest: int) -> bool:
         return refused(self.problem, self.room.where, guest, dest)
-
-
-def refused(problem: Problem, where: Sequence[int], guest: int, dest: int) -> bool:
-    """Whether a veto forbids the move at this moment."""
-    cloud = problem.cloud
-    hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
-    names = {
-        instance.uuid: None if where[number] == NOWHERE else hosts[where[number]].name
-        for number, instance in enumerate(instances)
-    }
-    return any(veto(instances[guest], hosts[dest], names) for veto in cloud.vetoes)

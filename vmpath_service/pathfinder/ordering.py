@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vmpath_service.model.compiled import NOWHERE
+from vmpath_service.pathfinder import vetoes
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 
@@ -42,12 +43,12 @@ def order(problem: Problem, moves: Sequence[Move], ends: Sequence[float] | None 
     """Per move the positions of the moves that must have ended before it starts, ascending.
 
     ``ends``: when each move is expected to end; departures that end early are preferred. Where a constraint
-    vetoes single moves, what it says depends on the exact placement, so the sequence is kept as it is.
+    vetoes single moves, what it may look at is kept as it is in the sequence.
     """
-    if problem.cloud.vetoes:
+    after = vetoes.edges(problem, moves)
+    if after is None:
         return [[position - 1] if position else [] for position in range(len(moves))]
     when = range(len(moves)) if ends is None else ends
-    after: list[set[int]] = [set() for _ in moves]
     hosts: dict[int, _Traffic] = {}
     latest: dict[int, int] = {}
     previous: dict[int, int] = {}

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.greedy import refused
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.vetoes import refused
 
 Score = Callable[[Sequence[int]], float]
 """How good a placement is (per instance its host, NOWHERE: not placed); lower is better."""

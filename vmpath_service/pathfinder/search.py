@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.greedy import refused
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.vetoes import refused
 
 State = bytes | tuple[int, ...]
 """Per instance the position of its host; bytes where that suffices: they take a fifth of the memory."""

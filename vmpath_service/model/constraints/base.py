@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -65,9 +65,15 @@ class Counter:
 class CompiledConstraint:
     """What a constraint comes down to for one snapshot.
 
-    ``pinned``: instances that may not be migrated, with the reason. ``veto``: asked for the chosen move alone,
-    with the hosts of all instances at that moment (uuid to host name; None while not placed); returns None or
-    the reason. A veto is slow: use it only for what the rest cannot say.
+    ``pinned``: instances that may not be migrated, with the reason.
+
+    ``veto``: asked for the chosen move alone, with the hosts of all instances at that moment (uuid to host name; None
+    while not placed); returns None or the reason. An instance in flight is shown at one end of its migration: the move
+    is forbidden if it is for either. A veto is slow: use it only for what the rest cannot say.
+
+    ``veto_scope``: the names of the hosts on whose residents the veto's answer for this instance and this destination
+    can depend, or None for all. Migrations to or from these hosts are kept from running at the same time as the move,
+    all others are not: name all of them, and few. Without it, one migration runs after the other.
     """
 
     filters: tuple[Filter, ...] = ()
@@ -76,6 +82,7 @@ class CompiledConstraint:
     counters: tuple[Counter, ...] = ()
     pinned: Mapping[str, str] = field(default_factory=dict)
     veto: Callable[[Instance, Host, Mapping[str, str | None]], str | None] | None = None
+    veto_scope: Callable[[Instance, Host], Collection[str] | None] | None = None
 
 
 class Constraint(abc.ABC):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.constraints.base import Constraint
@@ -44,6 +46,7 @@ class Rulebook:
         for flight in snapshot.in_flight:
             self.fixed[flight.instance] = f"it is being migrated from {flight.source} to {flight.dest}"
         self.vetoes = [rule.veto for rule in compiled if rule.veto is not None]
+        self._veto_scopes = [rule.veto_scope for rule in compiled if rule.veto is not None]
         self._filters = [each for rule in compiled for each in rule.filters]
         self._passages = [each for rule in compiled for each in rule.passages]
         self._filtered: dict[tuple[int, Hashable, Hashable], str | None] = {}
@@ -74,6 +77,16 @@ class Rulebook:
                 return rule.refusal(start, end)
         return None
 
+    def veto_scope(self, uuid: str, dest: str) -> set[str] | None:
+        """The hosts whose residents the vetoes of a move may look at; None: all."""
+        found: set[str] = set()
+        for scope in self._veto_scopes:
+            hosts = None if scope is None else scope(self.instances[uuid], self.hosts[dest])
+            if hosts is None:
+                return None
+            found.update(hosts)
+        return found
+
     def label(self, uuid: str) -> str:
         """How messages name an instance."""
         instance: Instance | None = self.instances.get(uuid)
@@ -89,6 +102,8 @@ class Accounts:
         self.used = {host: list(row) for host, row in rules.taken.items()}
         self.members: dict[tuple[int, str], int] = {}
         self.where: dict[str, str | None] = {}
+        self.other_end: dict[str, str] = {}
+        """Of instances in flight: where they are too."""
         self.awake = {host.name: host.state == "up" for host in rules.snapshot.hosts}
         self.open = {host.name: host.status == "enabled" for host in rules.snapshot.hosts}
         held: dict[str, set[str]] = {}
@@ -106,6 +121,7 @@ class Accounts:
                 if end not in ends and not left:
                     ends.add(end)
                     self.hold(flight.instance, end)
+                    self.other_end[flight.instance] = end
 
     def hold(self, uuid: str, host: str) -> None:
         """The instance counts there from now on."""
@@ -122,6 +138,17 @@ class Accounts:
             row[number] -= amount
         for group in self.rules.groups_of.get(uuid, ()):
             self.members[group, host] -= 1
+
+    def begin(self, uuid: str, source: str, dest: str) -> None:
+        """Its migration has started: it counts at both ends."""
+        self.hold(uuid, dest)
+        self.where[uuid] = dest
+        self.other_end[uuid] = source
+
+    def end(self, uuid: str, source: str) -> None:
+        """Its migration has ended well."""
+        self.release(uuid, source)
+        del self.other_end[uuid]
 
     def excess(self, uuid: str, host: str) -> str | None:
         """What is wrong with the host now that the instance is held there, judged by what the instance asks for."""
@@ -153,8 +180,16 @@ class Accounts:
             self.open[host] = action == "enable"
 
     def vetoed(self, uuid: str, dest: str) -> str | None:
-        """Why a constraint forbids this move at this moment, or None."""
+        """Why a constraint forbids this move at this moment, or None; who is in flight may be at either end."""
         if not self.rules.vetoes:
             return None
         instance, host = self.rules.instances[uuid], self.rules.hosts[dest]
-        return next((reason for veto in self.rules.vetoes if (reason := veto(instance, host, dict(self.where)))), None)
+        readings: list[Mapping[str, str | None]] = [MappingProxyType(self.where)]
+        if self.other_end:
+            readings.append(ChainMap(self.other_end, self.where))  # type: ignore[arg-type]  # it is only read
+        for veto in self.rules.vetoes:
+            for reading in readings:
+                reason = veto(instance, host, reading)
+                if reason:
+                    return reason
+        return None

@@ -23,6 +23,7 @@ from vmpath_service.model.plan import HostStep, Migration, Plan
 from vmpath_service.pathfinder.replay.accounts import Accounts, Rulebook
 from vmpath_service.pathfinder.replay.graph import PartialOrder
 from vmpath_service.pathfinder.replay.sequence import ordered_steps
+from vmpath_service.pathfinder.replay.vetoes import veto_broken, veto_doubts
 
 # How many suspicions are followed up by simulation.
 SUSPECTS = 200
@@ -50,6 +51,15 @@ def check_order(rules: Rulebook, plan: Plan, seed: int = 0) -> OrderVerdict:
     verdict.problems += _host_steps(rules, plan, graph)
     suspects = list(_suspects(rules, plan, graph))
     verdict.suspects = len(suspects)
+    doubts = list(veto_doubts(rules, plan, graph))
+    verdict.suspects += len(doubts)
+    for migration, loose in doubts[:SUSPECTS]:
+        trouble = veto_broken(rules, plan, steps, graph, migration, loose)
+        if trouble:
+            verdict.problems.append(trouble)
+        else:
+            verdict.unproved += 1
+    verdict.unproved += len(doubts[SUSPECTS:])
     for migration in suspects[:SUSPECTS]:
         trouble = _bring_about(rules, plan, steps, graph, migration)
         if trouble:
@@ -261,7 +271,7 @@ def _run(rules: Rulebook, plan: Plan, steps: Sequence[HostStep | Migration], mod
         now, identity = heapq.heappop(running)
         step = by_id[identity]
         if isinstance(step, Migration):
-            accounts.release(step.instance, step.source)
+            accounts.end(step.instance, step.source)
         else:
             accounts.act(step.host, step.action)
         ended += 1
@@ -281,6 +291,5 @@ def _start(rules: Rulebook, accounts: Accounts, step: Migration) -> str | None:
     trouble = accounts.closed(step.source, step.dest) or accounts.vetoed(step.instance, step.dest)
     if trouble:
         return trouble
-    accounts.hold(step.instance, step.dest)
-    accounts.where[step.instance] = step.dest
+    accounts.begin(step.instance, step.source, step.dest)
     return accounts.excess(step.instance, step.dest)

@@ -1,0 +1,1 @@
+"""Plug-ins of vmpath: a constraint and a cost."""
