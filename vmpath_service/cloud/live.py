@@ -127,12 +127,6 @@ class NovaCloud:
         """These instances now: the first time one request each, or one for every thousand servers of the cloud if
         many are expected; afterwards two lists for all, see ``Looks``."""
         wanted = sorted(set(uuids))
-    def expect(self, instances: int) -> None:
-        """Of so many instances the calling thread will ask, some at a time: what it takes to read them is weighed
-        against listing everything. Sends nothing."""
-        looks = self._looks()
-        looks.expected, looks.known = instances, self._servers_seen
-
         if not wanted:
             return {}
         found = self._looks().servers(wanted)
