@@ -477,6 +477,15 @@ class StoreContract:
         assert list(store.events(limit=2)) == made[:2]
         assert list(store.events(after=made[3].sequence)) == []
 
+    def test_signs_of_life_are_counted_for_each_engine(self, store: Any) -> None:
+        assert store.beat("one") == {"one": 1}
+        assert store.beat("two") == {"one": 1, "two": 1}
+        assert store.beat("one") == {"one": 2, "two": 1}
+        store.resign("two")
+        store.resign("nobody")
+        assert store.beat("one") == {"one": 3}
+        assert store.beat("two") == {"one": 3, "two": 1}
+
     def test_the_first_freeze_stands_until_the_thaw(self, store: Any) -> None:
         assert store.frozen() is None
         store.thaw()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
 
+from tests.contracts.cloud.hearing import Hearing
 from tests.contracts.cloud.life import ServerLifeContract
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
@@ -19,6 +22,7 @@ from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
+from vmpath_service.simulator.notifier import Broker
 from vmpath_service.simulator.settings import Settings
 
 # openstacksdk says so of every cloud, whether or not it has InfluxDB
@@ -45,7 +49,10 @@ class Simulated(CloudUnderTest):
             service_down_time_s=10.0,
         )
         self._clock = SteppedClock()
-        self._cloud = SimulatedCloud(snapshot(*hosts), clock=self._clock, settings=settings).start()
+        self._broker = Broker("fake://", topic=f"contract-{uuid.uuid4()}")
+        self._cloud = SimulatedCloud(
+            snapshot(*hosts), clock=self._clock, settings=settings, broker=self._broker
+        ).start()
         admin, demo = connect(self._cloud), connect(self._cloud, "simulated-demo")
         self.compute, self.placement = admin.compute, admin.placement
         self.demo, self.demo_placement = demo.compute, demo.placement
@@ -73,6 +80,10 @@ class Simulated(CloudUnderTest):
 
     def start_compute(self, host: str) -> None:
         self._cloud.restart_compute(host)
+
+    def hear(self) -> Hearing:
+        cloud = self._cloud
+        return Hearing(self._broker.url, self._broker.topic, lambda: cloud.notifications_sent)
 
     def vmpath(self, ordinary: bool = False) -> NovaCloud:
         entry = self._cloud.clouds()["simulated-demo" if ordinary else "simulated"]
@@ -105,6 +116,10 @@ class TestMishaps(MishapContract):
 
 
 class TestReading(ReadingContract):
+    pass
+
+
+class TestNotifications(NotificationContract):
     pass
 
 

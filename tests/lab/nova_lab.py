@@ -32,6 +32,8 @@ class NovaLab:
         self.clouds_file = Path(status["clouds_file"])
         self.hosts: tuple[str, ...] = tuple(status["computes"])
         self.max_live_migrations: int = status["max_live_migrations"]
+        self.broker_url: str = status["broker"]
+        self.notification_topic: str = status["notification_topic"]
 
     def adapter(self, service_type: str, microversion: str, cloud: str = "novalab") -> Adapter:
         """Raw REST access by way of the catalog; errors answer, they do not raise."""

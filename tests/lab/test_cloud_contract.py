@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contracts.cloud.hearing import Hearing
 from tests.contracts.cloud.life import ServerLifeContract
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
+from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
 from tests.contracts.cloud.under_test import CloudUnderTest
@@ -47,6 +49,9 @@ class Genuine(CloudUnderTest):
     def start_compute(self, host: str) -> None:
         self._lab.start_compute(host)
 
+    def hear(self) -> Hearing:
+        return Hearing(self._lab.broker_url, self._lab.notification_topic)
+
     def vmpath(self, ordinary: bool = False) -> NovaCloud:
         name = "novalab-demo" if ordinary else "novalab"
         return NovaCloud(CloudSettings(cloud=name, config_files=(str(self._lab.clouds_file),)))
@@ -81,6 +86,10 @@ class TestMishaps(MishapContract):
 
 
 class TestReading(ReadingContract):
+    pass
+
+
+class TestNotifications(NotificationContract):
     pass
 
 

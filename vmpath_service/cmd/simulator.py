@@ -15,10 +15,12 @@ import msgspec
 
 from vmpath_service.model import files
 from vmpath_service.model.errors import InvalidInput, VmpathError
+from vmpath_service.rpc.transport import use_threads
 from vmpath_service.simulator import chaos
 from vmpath_service.simulator.clock import ScaledClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.faults import HttpFault, parse_fault, read_faults
+from vmpath_service.simulator.notifier import TOPIC, Broker
 from vmpath_service.simulator.sample import make_sample
 from vmpath_service.simulator.settings import Settings
 
@@ -110,6 +112,17 @@ def _parser() -> argparse.ArgumentParser:
         " server and hour; or one rate by its name, such as drop_after=0.1",
     )
     serve.add_argument("--seed", type=int, default=0, help="what chance starts from (0)")
+    serve.add_argument(
+        "--notify",
+        metavar="TRANSPORT_URL",
+        help="send Nova's versioned notifications there, such as rabbit://guest:guest@127.0.0.1:5672/",
+    )
+    serve.add_argument("--notify-topic", default=TOPIC, metavar="TOPIC", help="the topic of these (%(default)s)")
+    serve.add_argument(
+        "--no-state-change-notifications",
+        action="store_true",
+        help="send no instance.update, as Nova does without notify_on_state_change",
+    )
     serve.add_argument("--threads", type=_at_least_one, default=8, help="threads that serve (8)")
     serve.add_argument("-f", "--format", choices=("plain", "json"), default="plain")
 
@@ -147,6 +160,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         settings=settings,
         faults=tuple(faults),
         chaos=disturbed,
+        broker=_broker(parsed),
         host=parsed.host,
         port=parsed.port,
         threads=parsed.threads,
@@ -156,6 +170,8 @@ def _serve(parsed: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     try:
         cloud.start()
+    except ValueError as error:
+        raise InvalidInput(f"--notify: {error}") from error
     except OSError as error:
         raise VmpathError(f"cannot listen on {parsed.host} port {parsed.port}: {error.strerror or error}") from error
     try:
@@ -168,6 +184,13 @@ def _serve(parsed: argparse.Namespace) -> int:
     for what, count in sorted(cloud.unknown_requests.items()):
         print(f"not simulated, but asked for {count} times: {what}", file=sys.stderr)  # noqa: T201
     return 0
+
+
+def _broker(parsed: argparse.Namespace) -> Broker | None:
+    if parsed.notify is None:
+        return None
+    use_threads()
+    return Broker(parsed.notify, parsed.notify_topic, not parsed.no_state_change_notifications)
 
 
 def _announce(cloud: SimulatedCloud, parsed: argparse.Namespace) -> None:

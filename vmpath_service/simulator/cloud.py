@@ -13,11 +13,13 @@ from waitress import wasyncore
 
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.simulator import others, server_life
+from vmpath_service.simulator.announcements import Announcer
 from vmpath_service.simulator.chaos import Chaos
 from vmpath_service.simulator.clock import Clock, ScaledClock
 from vmpath_service.simulator.faults import HttpFault
 from vmpath_service.simulator.identity import Identity
 from vmpath_service.simulator.loading import load
+from vmpath_service.simulator.notifier import Broker, Notifier
 from vmpath_service.simulator.settings import Settings
 from vmpath_service.simulator.web.application import Application
 from vmpath_service.simulator.web.site import Site
@@ -31,8 +33,8 @@ class SimulatedCloud:
     """Keystone, Nova and Placement on one loopback port, each under a prefix.
 
     snapshot: what the cloud holds at the start. clock: how its time passes (real time by
-    default). chaos: what goes wrong by itself (nothing by default). port 0: any free one. Use it as
-    a context manager, or `start` and `stop` it.
+    default). chaos: what goes wrong by itself (nothing by default). broker: where Nova's notifications
+    go (nowhere by default). port 0: any free one. Use it as a context manager, or `start` and `stop` it.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class SimulatedCloud:
         settings: Settings | None = None,
         faults: tuple[HttpFault, ...] = (),
         chaos: Chaos | None = None,
+        broker: Broker | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         threads: int = 8,
@@ -55,6 +58,9 @@ class SimulatedCloud:
         self.site = Site(self.world, Identity(self.settings))
         for fault in faults:
             self.site.faults.add(fault)
+        self._notifier = Notifier(broker) if broker is not None else None
+        if broker is not None and self._notifier is not None:
+            self.world.announcer = Announcer(self._notifier.send, broker.with_updates)
         self._address = (host, port)
         self._threads = threads
         self._server: waitress.server.TcpWSGIServer | None = None
@@ -69,6 +75,11 @@ class SimulatedCloud:
     def unknown_requests(self) -> dict[str, int]:
         """What was asked for and is not simulated: how often each."""
         return dict(self.site.unknown)
+
+    @property
+    def notifications_sent(self) -> int:
+        """How many notifications there were since the beginning."""
+        return self._notifier.sent if self._notifier is not None else 0
 
     def add_fault(self, fault: HttpFault) -> None:
         """Let the next matching requests meet a fault."""
@@ -99,7 +110,7 @@ class SimulatedCloud:
             change(cell)
 
     def start(self) -> SimulatedCloud:
-        """Listen and serve. Raises OSError when the port is not to be had."""
+        """Listen and serve. Raises OSError when the port is not to be had, ValueError for a broker that cannot be."""
         host, port = self._address
         # Without its own logging waitress warns of a queue whenever all threads are busy.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -111,6 +122,8 @@ class SimulatedCloud:
             channel_request_lookahead=1,
             ident="simulated-cloud",
         )
+        if self._notifier is not None:
+            self._notifier.start()
         self.site.base_url = f"http://{host}:{self._server.effective_port}"
         self._stopping.clear()
         self._thread = threading.Thread(target=self._serve, args=(self._server,), name="simulated-cloud", daemon=True)
@@ -135,6 +148,8 @@ class SimulatedCloud:
             self._server.trigger.pull_trigger(self._stopping.set)
         self._thread.join(STOP_TIMEOUT_S)
         self._server = self._thread = None
+        if self._notifier is not None:
+            self._notifier.stop()
 
     def __enter__(self) -> SimulatedCloud:
         return self.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from vmpath_service.simulator import scheduling
+from vmpath_service.simulator.announcements import compute
 from vmpath_service.simulator.flavors import shape_of
 from vmpath_service.simulator.records import Flavor, Migration, Server, address_of
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -89,6 +90,8 @@ def _conduct(world: World, server: Server, wanted: str | None, flavor: Flavor | 
     migration.source_node = source.hypervisor_hostname
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
+    for phase in ("start", "end"):
+        world.announce(server, "resize_prep", phase, compute(target.name))
     world.after_unless_changed(migration, world.settings.overhead_s * 0.3, _copying)
 
 
@@ -97,12 +100,15 @@ def _refused(world: World, migration: Migration) -> None:
     server.task_state = None
     world.touch(server)
     world.set_status(migration, "error")
+    if world.announcer is not None:
+        world.announcer.task_failed(server, "migrate_server", migration.trouble or "")
 
 
 def _copying(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
     server.task_state = "resize_migrating"
     world.touch(server)
+    world.announce(server, "resize", "start")
     world.set_status(migration, "migrating")
     disk_mb = server.resources.get("DISK_GB", 0) * 1024
     seconds = disk_mb / (world.settings.migration_mbps / 8)
@@ -113,10 +119,14 @@ def _copying(world: World, migration: Migration) -> None:
 
 def _finishing(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
+    server.task_state = "resize_migrated"
     world.place(server, migration.target)
+    world.announce(server, "resize", "end", compute(migration.source))
     if migration.after is not None:
         server.reshape(migration.after)
     server.task_state = "resize_finish"
+    world.touch(server)
+    world.announce(server, "resize_finish", "start")
     migration.dest_host = address_of(world.hosts[migration.target or ""])
     world.set_status(migration, "post-migrating")
     world.after_unless_changed(migration, world.settings.overhead_s * 0.6, _resized)
@@ -128,23 +138,37 @@ def _resized(world: World, migration: Migration) -> None:
     server.vm_state = "resized"
     server.task_state = None
     world.touch(server)
+    world.announce(server, "resize_finish", "end")
     world.set_status(migration, "finished")
 
 
 def _confirmed(world: World, migration: Migration) -> None:
+    server, source = world.servers[migration.server], compute(migration.source)
     world.ledger.release(migration.uuid)
     world.set_status(migration, "confirmed")
-    _end_resize(world, world.servers[migration.server])
+    world.announce(server, "resize_confirm", "start", source)
+    _end_resize(world, server)
+    world.announce(server, "resize_confirm", "end", source)
 
 
 def _reverted(world: World, migration: Migration) -> None:
     server = world.servers[migration.server]
+    world.announce(server, "resize_revert", "start", compute(migration.source))
     world.give_back(server, migration)
     world.place(server, migration.source)
     if migration.before is not None:
         server.reshape(migration.before)
     world.set_status(migration, "reverted")
-    _end_resize(world, server)
+    if server.state_before_resize == "stopped":
+        # It is brought up to be stopped again.
+        server.task_state = "powering-off"
+        world.touch(server)
+        world.announce(server, "power_off", "start")
+        _end_resize(world, server)
+        world.announce(server, "power_off", "end")
+    else:
+        _end_resize(world, server)
+    world.announce(server, "resize_revert", "end")
 
 
 def _end_resize(world: World, server: Server) -> None:

@@ -6,6 +6,7 @@ Its share of the dead host stays with it until that host's nova-compute is back 
 from __future__ import annotations
 
 from vmpath_service.simulator import scheduling
+from vmpath_service.simulator.announcements import API, compute
 from vmpath_service.simulator.records import Host, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
@@ -34,6 +35,7 @@ def ask(world: World, server: Server, wanted: str | None, stopped: bool) -> None
         raise Refused(400, f"Compute service of {server.host} is still in use.")
     server.task_state = "rebuilding"
     world.touch(server)
+    world.announce(server, "evacuate", None, API)
     migration = world.new_migration(server, server.host, None, KIND, "accepted")
     migration.source_node = world.hosts[server.host].hypervisor_hostname
     migration.dest_compute = wanted
@@ -71,6 +73,8 @@ def _conduct(world: World, migration: Migration, after: str) -> None:
         server.vm_state, server.task_state = "error", None
         world.touch(server)
         world.set_status(migration, "error")
+        if world.announcer is not None:
+            world.announcer.task_failed(server, "rebuild_server", migration.trouble)
         return
     held = dict(world.ledger.held_by(server.uuid))
     held.update(world.ledger.spread(target.uuid, server.resources))
@@ -79,6 +83,8 @@ def _conduct(world: World, migration: Migration, after: str) -> None:
     migration.dest_compute = target.name
     migration.dest_node = target.hypervisor_hostname
     world.set_status(migration, "pre-migrating")
+    world.announce(server, "rebuild_scheduled", None, f"nova-conductor:{target.name}")
+    world.announce(server, "rebuild", "start", compute(target.name))
     world.after_unless_changed(migration, world.settings.boot_s, lambda w, m: _rebuilt(w, m, after))
 
 
@@ -89,9 +95,21 @@ def _rebuilt(world: World, migration: Migration, after: str) -> None:
         world.after_unless_changed(migration, world.settings.boot_s, lambda w, m: _rebuilt(w, m, after))
         return
     server = world.servers[migration.server]
+    by = compute(target.name)
+    for server.task_state in ("rebuild_block_device_mapping", "rebuild_spawning"):
+        world.touch(server)
+    server.vm_state, server.task_state, server.power_state, server.fault = "active", None, 1, None
+    world.touch(server)
+    if after == "stopped":
+        server.task_state = "powering-off"
+        world.touch(server)
+        world.announce(server, "power_off", "start", by)
+        server.vm_state, server.task_state, server.power_state = "stopped", None, 4
+        world.touch(server)
+        world.announce(server, "power_off", "end", by)
+    # All this while it is still said to be where it was.
+    world.announce(server, "rebuild", "end", by)
     world.place(server, target.name)
-    server.vm_state, server.power_state = after, 1 if after == "active" else 4
-    server.task_state, server.fault = None, None
     source = world.hosts[migration.source]
     source.evacuated.append(migration.number)
     world.set_status(migration, "done")

@@ -18,7 +18,9 @@ def create(world: World, name: str, zone: str | None) -> Aggregate:
     number = world.last_aggregate = max((world.last_aggregate, *world.aggregates)) + 1
     metadata = {ZONE: zone} if zone else {}
     aggregate = Aggregate(number, uuid_of("aggregate", f"{number}:{name}"), name, metadata, world.now)
+    _announce(world, aggregate, "create", "start")
     world.aggregates[number] = aggregate
+    _announce(world, aggregate, "create", "end")
     return aggregate
 
 
@@ -26,7 +28,9 @@ def delete(world: World, aggregate: Aggregate) -> None:
     """Raises Refused 400 while there are hosts in it."""
     if aggregate.hosts:
         raise Refused(400, f"Cannot delete aggregate {aggregate.number}. Reason: Host aggregate is not empty.")
+    _announce(world, aggregate, "delete", "start")
     del world.aggregates[aggregate.number]
+    _announce(world, aggregate, "delete", "end")
 
 
 def add_host(world: World, aggregate: Aggregate, host: Host) -> None:
@@ -34,12 +38,14 @@ def add_host(world: World, aggregate: Aggregate, host: Host) -> None:
     if host.name in aggregate.hosts:
         raise Refused(409, f"Host {host.name} already exists in aggregate {aggregate.number}.")
     _check_zone(world, host, aggregate, aggregate.metadata.get(ZONE), 409, "add host to")
+    _announce(world, aggregate, "add_host", "start")
     aggregate.hosts.append(host.name)
     host.aggregates.append(aggregate)
     provider = world.ledger.providers[host.uuid]
     provider.aggregates.append(aggregate.uuid)
     provider.generation += 1
     _changed(world, aggregate, (host.name,))
+    _announce(world, aggregate, "add_host", "end")
 
 
 def remove_host(world: World, aggregate: Aggregate, host: Host) -> None:
@@ -48,12 +54,14 @@ def remove_host(world: World, aggregate: Aggregate, host: Host) -> None:
         raise Refused(404, f"Host {host.name} could not be found in aggregate {aggregate.number}.")
     if aggregate.metadata.get(ZONE) and world.on_host[host.name]:
         raise _zone_refused(409, "remove host from", aggregate)
+    _announce(world, aggregate, "remove_host", "start")
     aggregate.hosts.remove(host.name)
     host.aggregates.remove(aggregate)
     provider = world.ledger.providers[host.uuid]
     provider.aggregates.remove(aggregate.uuid)
     provider.generation += 1
     _changed(world, aggregate, (host.name,))
+    _announce(world, aggregate, "remove_host", "end")
 
 
 def set_metadata(world: World, aggregate: Aggregate, given: Mapping[str, str | None]) -> None:
@@ -61,12 +69,19 @@ def set_metadata(world: World, aggregate: Aggregate, given: Mapping[str, str | N
     if ZONE in given and given[ZONE] != aggregate.metadata.get(ZONE):
         for name in aggregate.hosts:
             _check_zone(world, world.hosts[name], aggregate, given[ZONE], 400, "update")
+    _announce(world, aggregate, "update_metadata", "start")
     for key, value in given.items():
         if value is None:
             aggregate.metadata.pop(key, None)
         else:
             aggregate.metadata[key] = value
     _changed(world, aggregate, tuple(aggregate.hosts))
+    _announce(world, aggregate, "update_metadata", "end")
+
+
+def _announce(world: World, aggregate: Aggregate, action: str, phase: str) -> None:
+    if world.announcer is not None:
+        world.announcer.aggregate(aggregate, action, phase)
 
 
 def _check_zone(world: World, host: Host, aggregate: Aggregate, zone: str | None, status: int, action: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from vmpath_service.simulator import bandwidth, memory_copy, scheduling
+from vmpath_service.simulator.announcements import compute
 from vmpath_service.simulator.records import Host, MemoryBehaviour, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
@@ -44,12 +45,16 @@ def abort(world: World, server: Server, migration: Migration, queued_too: bool) 
         raise _wrong_status(migration, "abort live migration")
     if not world.hosts[migration.source].alive:
         return
+    world.announce(server, "live_migration_abort", "start")
+    if migration.phase == "copying":
+        world.announce(server, "live_migration_abort", "end")
     if migration.status == "preparing":
         migration.cancel_asked = True
     elif migration.phase in ("queued", "copying") and not migration.post_copy:
+        happens = _withdrawn if migration.phase == "queued" else _cancelled
         migration.epoch += 1
         migration.phase = "aborting"
-        world.after_unless_changed(migration, world.settings.overhead_s * 0.1, _cancelled)
+        world.after_unless_changed(migration, world.settings.overhead_s * 0.1, happens)
 
 
 def force_complete(world: World, server: Server, migration: Migration) -> None:
@@ -66,6 +71,8 @@ def force_complete(world: World, server: Server, migration: Migration) -> None:
     copy = migration.copy
     if migration.phase != "copying" or copy is None or not world.hosts[migration.source].alive:
         return
+    for phase in ("start", "end"):
+        world.announce(server, "live_migration_force_complete", phase)
     migration.copy = memory_copy.forced(copy, world.now, migration.rate_mb_s)
     migration.post_copy = world.settings.post_copy_permitted
     migration.epoch += 1
@@ -108,6 +115,9 @@ def compute_came_back(world: World, host: Host) -> None:
         migration = world.migrations[number]
         server = world.servers.get(migration.server)
         if migration.phase == "orphaned" and migration.source == host.name and server is not None:
+            if migration.status == "running":
+                for phase in ("start", "end"):
+                    world.announce(server, "live_migration_abort", phase, compute(host.name))
             if server.host == host.name:
                 server.task_state = None
                 world.touch(server)
@@ -180,9 +190,13 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
 
 def _check(world: World, server: Server, migration: Migration) -> None:
     """The two computes look whether they can do it."""
-    fails = _failure(server, migration) in ("check_dest", "check_source")
+    where = _failure(server, migration)
+    fails = where in ("check_dest", "check_source")
     if fails:
         migration.trouble = "Migration pre-check error: the driver refused"
+        if world.announcer is not None:
+            by = migration.target if where == "check_dest" else migration.source
+            world.announcer.exception(compute(by), migration.trouble)
     world.after_unless_changed(migration, world.settings.overhead_s * CHECKS, _refused if fails else _reach_source)
 
 
@@ -192,6 +206,8 @@ def _refused(world: World, migration: Migration) -> None:
     server.task_state = None
     world.touch(server)
     world.set_status(migration, "error")
+    if world.announcer is not None:
+        world.announcer.task_failed(server, "migrate_server", migration.trouble or "")
 
 
 def _reach_source(world: World, migration: Migration) -> None:
@@ -215,7 +231,12 @@ def _fill_slots(world: World, source: Host) -> None:
         source.copying.add(migration.number)
         migration.phase = "preparing"
         world.set_status(migration, "preparing")
-        fails = _failure(world.servers[migration.server], migration) == "pre"
+        server = world.servers[migration.server]
+        fails = _failure(server, migration) == "pre"
+        world.announce(server, "live_migration_pre", "start", compute(migration.target))
+        if fails and world.announcer is not None:
+            for host in (migration.target, migration.source):
+                world.announcer.exception(compute(host), "Migration pre-check error: the driver refused")
         world.after_unless_changed(
             migration,
             world.settings.overhead_s * PREPARING,
@@ -254,10 +275,12 @@ def _behaviour(server: Server) -> MemoryBehaviour:
 
 
 def _start_copying(world: World, migration: Migration) -> None:
+    server = world.servers[migration.server]
+    world.announce(server, "live_migration_pre", "end", compute(migration.target))
     if migration.cancel_asked:
         _cancelled(world, migration)
+        world.announce(server, "live_migration_abort", "end", compute(migration.source))
         return
-    server = world.servers[migration.server]
     every = float(server.metadata.get("lab_tick", world.settings.progress_every_s))
     migration.rate_mb_s = _rate_mb_s(world, server, migration)
     copy = memory_copy.begin(
@@ -282,8 +305,11 @@ def _start_copying(world: World, migration: Migration) -> None:
 
 def _switch(world: World, migration: Migration) -> None:
     migration.phase = "switching"
+    server = world.servers[migration.server]
+    world.announce(server, "live_migration_post", "start")
+    world.announce(server, "live_migration_post_dest", "start", compute(migration.target))
     overhead, lag = world.settings.overhead_s, world.settings.host_update_lag_s
-    if _failure(world.servers[migration.server], migration) == "post_dest":
+    if _failure(server, migration) == "post_dest":
         world.after_unless_changed(migration, overhead * SWITCHING, _failed_at_target)
     elif lag > 0:
         world.after_unless_changed(migration, overhead * (SWITCHING + COMPLETING), _completed)
@@ -305,8 +331,13 @@ def _arrived(world: World, migration: Migration) -> None:
 def _arrived_late(world: World, migration: Migration) -> None:
     server = world.servers.get(migration.server)
     if server is not None:
-        world.place(server, migration.target)
+        source, task = world.hosts[migration.source], server.task_state
         server.task_state = None
+        world.place(server, migration.target)
+        world.announce(server, "live_migration_post_dest", "end")
+        # The source has not looked again: it tells of the server as it was.
+        before = {"host": source.name, "node": source.hypervisor_hostname, "task_state": task}
+        world.announce(server, "live_migration_post", "end", compute(source.name), **before)
     migration.phase = "arrived"
 
 
@@ -324,6 +355,18 @@ def _cancelled(world: World, migration: Migration) -> None:
     _roll_back(world, migration, "cancelled")
     if world.servers[migration.server].metadata.get("simulated_abort") == "error":
         world.after_unless_changed(migration, AFTER_ABORT_S, _breaks_after_abort)
+
+
+def _withdrawn(world: World, migration: Migration) -> None:
+    """A migration that had not begun is taken out of the queue."""
+    server = world.servers[migration.server]
+    world.give_back(server, migration)
+    server.task_state = None
+    world.touch(server)
+    migration.phase = "ended"
+    world.set_status(migration, "cancelled")
+    _leave_source(world, migration)
+    world.announce(server, "live_migration_abort", "end", compute(migration.source))
 
 
 def _breaks_after_abort(world: World, migration: Migration) -> None:
@@ -348,8 +391,10 @@ def _roll_back(world: World, migration: Migration, status: str) -> None:
         # Reset by somebody: the books are in order, the rest ends as if the driver had raised.
         _raised(world, migration)
         return
+    world.announce(server, "live_migration_rollback", "start", compute(migration.source))
     server.task_state = None
     world.touch(server)
+    world.announce(server, "live_migration_rollback", "end", compute(migration.source))
     migration.phase = "ended"
 
     def end(world: World, migration: Migration) -> None:
@@ -374,6 +419,7 @@ def _raised(world: World, migration: Migration) -> None:
 def _failed_at_target(world: World, migration: Migration) -> None:
     """The guest is at the target already when the work after the switch fails there."""
     server = world.servers[migration.server]
+    server.vm_state, server.task_state = "error", None
     world.place(server, migration.target)
     _raised(world, migration)
     server.fault = (world.now, 500, "the work after the switch failed")

@@ -41,7 +41,7 @@ STATES = {
     "RESCUE": ("rescued", None, 1),
     "SHUTOFF": ("stopped", None, 4),
     "SOFT_DELETED": ("soft-delete", None, 4),
-    "SUSPENDED": ("suspended", None, 4),
+    "SUSPENDED": ("suspended", None, 7),
     "VERIFY_RESIZE": ("resized", None, 1),
 }
 

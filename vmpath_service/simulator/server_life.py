@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmpath_service.simulator import evacuation, live_migration, scheduling
+from vmpath_service.simulator.announcements import API, compute
 from vmpath_service.simulator.records import ENDED, Host, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.world import World
@@ -13,7 +14,12 @@ POWER_ACTIONS = {
     "os-start": (("stopped",), "powering-on", "active", 1),
     "pause": (("active",), "pausing", "paused", 3),
     "unpause": (("paused",), "unpausing", "active", 1),
+    "suspend": (("active",), "suspending", "suspended", 7),
+    "resume": (("suspended",), "resuming", "active", 1),
 }
+# What Nova calls them in notifications, where it is not their own name.
+ANNOUNCED_AS = {"os-stop": "power_off", "os-start": "power_on"}
+BUILDING = ("networking", "block_device_mapping", "spawning")
 
 
 def boot(world: World, server: Server, wanted: str | None) -> None:
@@ -25,6 +31,7 @@ def boot(world: World, server: Server, wanted: str | None) -> None:
         raise Refused(400, f"Compute host {wanted} could not be found.")
     server.vm_state, server.task_state, server.power_state = "building", "scheduling", 0
     world.add_server(server)
+    world.touch(server)
     if wanted is None:
         target = scheduling.choose(world, server, live=False)
         reason = None if target else "There are not enough hosts available."
@@ -36,14 +43,19 @@ def boot(world: World, server: Server, wanted: str | None) -> None:
         return
     held = world.ledger.spread(target.uuid, server.resources)
     world.ledger.allocate(server.uuid, held, server.project_id, server.user_id)
+    server.task_state = None
+    world.touch(server)
+    world.announce(server, "create", "start", compute(target.name))
     world.place(server, target.name)
-    server.task_state = "spawning"
+    for task in BUILDING:
+        server.task_state = task
+        world.touch(server)
     world.after(world.settings.boot_s, _booted, world, server)
 
 
 def change_power(world: World, server: Server, action: str) -> None:
-    """Stop, start, pause or unpause. Raises Refused 409 for a server in the wrong state."""
-    allowed, task, after, power = POWER_ACTIONS[action]
+    """Stop, start, pause, suspend and their opposites. Raises Refused 409 for a server in the wrong state."""
+    allowed, task, *_ = POWER_ACTIONS[action]
     if server.vm_state not in allowed:
         raise not_in_state(server.uuid, "vm_state", server.vm_state, _verb(action))
     if server.task_state is not None:
@@ -52,7 +64,8 @@ def change_power(world: World, server: Server, action: str) -> None:
         raise Refused(409, f"Instance {server.uuid} is not ready")
     server.task_state = task
     world.touch(server)
-    world.after(world.settings.action_s, _power_changed, world, server, task, after, power)
+    world.announce(server, ANNOUNCED_AS.get(action, action), "start")
+    world.after(world.settings.action_s, _power_changed, world, server, action)
 
 
 def reset_state(world: World, server: Server, state: str) -> None:
@@ -68,7 +81,15 @@ def delete(world: World, server: Server) -> None:
         return
     server.task_state = "deleting"
     world.touch(server)
-    world.after(world.settings.action_s, _deleted, world, server)
+    host = world.hosts[server.host] if server.host is not None else None
+    if host is not None and world.is_up(host):
+        world.announce(server, "delete", "start")
+        world.announce(server, "shutdown", "start")
+        world.after(world.settings.action_s, _deleted, world, server, compute(host.name))
+    else:
+        # Without a nova-compute the API does it by itself.
+        world.announce(server, "delete", "start", API)
+        world.after(world.settings.action_s, _deleted, world, server, API)
 
 
 def kill_compute(world: World, host: Host) -> None:
@@ -96,6 +117,8 @@ def _not_booted(world: World, server: Server, reason: str) -> None:
     server.vm_state, server.task_state = "error", None
     server.fault = (world.now, 500, f"No valid host was found. {reason}")
     world.touch(server)
+    if world.announcer is not None:
+        world.announcer.task_failed(server, "build_instances", server.fault[2])
 
 
 def _booted(world: World, server: Server) -> None:
@@ -103,18 +126,24 @@ def _booted(world: World, server: Server) -> None:
         server.vm_state, server.task_state, server.power_state = "active", None, 1
         server.launched_at = world.now
         world.touch(server)
+        world.announce(server, "create", "end")
 
 
-def _power_changed(world: World, server: Server, task: str, state: str, power: int) -> None:
+def _power_changed(world: World, server: Server, action: str) -> None:
+    _, task, state, power = POWER_ACTIONS[action]
     if server.task_state == task:
         server.vm_state, server.task_state, server.power_state = state, None, power
         world.touch(server)
+        world.announce(server, ANNOUNCED_AS.get(action, action), "end")
 
 
-def _deleted(world: World, server: Server) -> None:
+def _deleted(world: World, server: Server, by: str) -> None:
     if server.uuid not in world.servers:
         return
     migration = world.migrations.get(server.migration or 0)
     if migration is not None and migration.status not in ENDED:
         live_migration.server_is_going(world, migration)
+    if by != API:
+        world.announce(server, "shutdown", "end", by)
     world.bury(server)
+    world.announce(server, "delete", "end", by)

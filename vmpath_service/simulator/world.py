@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from vmpath_service.simulator.announcements import Announcer, compute
 from vmpath_service.simulator.clock import Clock
 from vmpath_service.simulator.disorder import Disorder
 from vmpath_service.simulator.ledger import Ledger, Provider
@@ -66,6 +67,7 @@ class World:
         self.aggregates: dict[int, Aggregate] = {}
         self.silent_cells: set[str] = set()
         self.flavors: dict[str, Flavor] = {}
+        self.announcer: Announcer | None = None
         self._server_numbers = itertools.count(1)
         self._migration_numbers = itertools.count(1)
         self._sequence = itertools.count()
@@ -157,8 +159,22 @@ class World:
         return (server.created_at, server.number, server.uuid)
 
     def touch(self, server: Server) -> None:
-        """Note that the server has just changed."""
+        """Note that the server has just changed, as Nova does whenever it saves one."""
         server.updated_at = self.now
+        if self.announcer is not None:
+            self.announcer.update(server, self._node(server), self.now)
+
+    def announce(
+        self, server: Server, action: str, phase: str | None, publisher: str | None = None, **changed: Any
+    ) -> None:
+        """Tell of an action on the server. publisher: the nova-compute of its host unless said otherwise;
+        changed: what the publisher believes of the server that is not so."""
+        if self.announcer is not None:
+            name = compute(server.host) if publisher is None else publisher
+            self.announcer.action(server, self._node(server), (action, phase), name, changed)
+
+    def _node(self, server: Server) -> str | None:
+        return None if server.host is None else self.hosts[server.host].hypervisor_hostname
 
     def place(self, server: Server, host: str | None) -> None:
         """Let the server be on `host`."""

@@ -6,5 +6,5 @@ differ, the simulated cloud is wrong.
 
 import pytest
 
-for part in ("life", "live_migration", "mishaps", "reading", "port", "under_test", "zones"):
+for part in ("life", "live_migration", "mishaps", "notifications", "reading", "port", "under_test", "zones"):
     pytest.register_assert_rewrite(f"{__name__}.{part}")

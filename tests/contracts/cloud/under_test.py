@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from keystoneauth1.adapter import Adapter
 from requests import Response
 
+from tests.contracts.cloud.hearing import Hearing
 from vmpath_service.cloud.live import NovaCloud
 
 Found = TypeVar("Found")
@@ -68,6 +69,10 @@ class CloudUnderTest(abc.ABC):
     @abc.abstractmethod
     def vmpath(self, ordinary: bool = False) -> NovaCloud:
         """vmpath's own port to this cloud, as the administrator or as the ordinary user."""
+
+    @abc.abstractmethod
+    def hear(self) -> Hearing:
+        """Begin to hear the cloud's notifications."""
 
     def reset(self) -> None:
         """Let all servers, groups, flavors and allocations be gone, every host up and enabled."""

@@ -15,7 +15,7 @@ from keystoneauth1 import exceptions
 
 from novalab import processes, reset
 from novalab.control_plane import ControlPlane
-from novalab.settings import LabError, Layout, Settings
+from novalab.settings import NOTIFICATION_TOPIC, LabError, Layout, Settings
 
 DEFAULT_COMPUTES = 6
 MOST_COMPUTES = 64
@@ -127,6 +127,8 @@ def _status(layout: Layout, arguments: argparse.Namespace) -> int:
             "keystone": plane.settings.keystone_url,
             "nova": plane.settings.nova_url,
             "placement": plane.settings.placement_url,
+            "broker": plane.settings.broker_url,
+            "notification_topic": NOTIFICATION_TOPIC,
             "max_live_migrations": plane.settings.max_live_migrations,
         }
         print(json.dumps(report, indent=2))

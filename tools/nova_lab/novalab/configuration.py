@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 from novalab.identity import RESTRICTED
-from novalab.settings import REGION, LabError, Layout, Settings
+from novalab.settings import NOTIFICATION_TOPIC, REGION, LabError, Layout, Settings
 
 TEMPLATES = Path(__file__).parent.parent / "conf"
 #: the samples that operators are given, so that the lab proves them
@@ -70,7 +70,8 @@ def _values(layout: Layout, settings: Settings) -> dict[str, str]:
         "KEYSTONE_URL": settings.keystone_url,
         "GLANCE_URL": settings.glance_url,
         "NEUTRON_URL": settings.neutron_url,
-        "RABBIT_PORT": str(settings.rabbit_port),
+        "BROKER_URL": settings.broker_url,
+        "NOTIFICATION_TOPIC": NOTIFICATION_TOPIC,
         "PASSWORD": settings.password,
         "MAX_LIVE_MIGRATIONS": str(settings.max_live_migrations),
         "SERVICE_DOWN_TIME": str(settings.service_down_time),

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import amqp
+import kombu
+
 from novalab import identity, processes
 from novalab.control_plane import ControlPlane
-from novalab.settings import LabError
+from novalab.settings import NOTIFICATION_TOPIC, LabError
 
 IN_PROGRESS = ("queued", "accepted", "preparing", "running", "pre-migrating", "post-migrating")
 WORKERS = 8
@@ -36,6 +39,7 @@ def reset(plane: ControlPlane) -> None:
     _delete_flavors(cloud)
     _delete_allocations(cloud)
     _verify(cloud, len(numbers))
+    _forget_notifications(plane.settings.broker_url)
     print(f"lab is clean after {time.monotonic() - began:.1f} s")
 
 
@@ -123,6 +127,16 @@ def _delete_flavors(cloud: identity.Cloud) -> None:
     for flavor in cloud.compute.get("/flavors?is_public=None").json()["flavors"]:
         if flavor["name"] not in own:
             cloud.compute.delete(f"/flavors/{flavor['id']}")
+
+
+def _forget_notifications(broker: str) -> None:
+    """Empty the queues that wait for a consumer: the next one shall not hear of what is gone."""
+    for priority in ("info", "error"):
+        with kombu.Connection(broker.replace("rabbit:", "amqp:", 1)) as connection:
+            try:
+                connection.default_channel.queue_purge(f"{NOTIFICATION_TOPIC}.{priority}")
+            except amqp.exceptions.NotFound:
+                continue
 
 
 def _allocations(cloud: identity.Cloud) -> set[str]:

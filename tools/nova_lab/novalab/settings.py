@@ -9,6 +9,8 @@ from pathlib import Path
 
 PREFIX = "VMPATH_LAB_"
 REGION = "RegionOne"
+#: where the versioned notifications go; nobody reads them by itself
+NOTIFICATION_TOPIC = "vmpath_notifications"
 
 
 class LabError(Exception):
@@ -54,6 +56,10 @@ class Settings:
     @property
     def neutron_url(self) -> str:
         return f"http://127.0.0.1:{self.neutron_port}"
+
+    @property
+    def broker_url(self) -> str:
+        return f"rabbit://guest:guest@127.0.0.1:{self.rabbit_port}/"
 
     def ports(self) -> dict[str, int]:
         """Every port the lab listens on, by the name of the process."""

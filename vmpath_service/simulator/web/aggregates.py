@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import grouping
+from vmpath_service.simulator.moments import iso_micro
 from vmpath_service.simulator.records import Aggregate
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.site import (
@@ -14,7 +15,6 @@ from vmpath_service.simulator.web.site import (
     answer,
     at_least,
     body_of,
-    iso_micro,
     need_admin,
     only_parameters,
 )

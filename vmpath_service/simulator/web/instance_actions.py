@@ -9,10 +9,11 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import live_migration
+from vmpath_service.simulator.moments import iso_micro
 from vmpath_service.simulator.records import Deed, Migration, Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.servers import find_server
-from vmpath_service.simulator.web.site import Site, answer, at_least, iso_micro, only_parameters, token_of
+from vmpath_service.simulator.web.site import Site, answer, at_least, only_parameters, token_of
 from vmpath_service.simulator.world import uuid_of
 
 CONDUCTOR = "controller"

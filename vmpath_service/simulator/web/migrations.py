@@ -8,14 +8,13 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import live_migration
+from vmpath_service.simulator.moments import iso_micro, moment_of
 from vmpath_service.simulator.records import IN_PROGRESS, Migration
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.site import (
     Site,
     answer,
     at_least,
-    iso_micro,
-    moment_of,
     need_admin,
     next_link,
     only_parameters,

@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import cold_migration, evacuation, live_migration, others, server_life
+from vmpath_service.simulator.announcements import API
 from vmpath_service.simulator.records import Deed, Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.servers import find_server
@@ -116,11 +117,13 @@ class ServerActions:
         if isinstance(details, dict) and at_least(req, 73):
             server.locked_reason = details.get("locked_reason")
         self._site.world.touch(server)
+        self._site.world.announce(server, "lock", None, API)
         return 202
 
     def _unlock(self, req: falcon.Request, server: Server, details: Any) -> int:
         server.locked, server.locked_reason = False, None
         self._site.world.touch(server)
+        self._site.world.announce(server, "unlock", None, API)
         return 202
 
     def _reset(self, req: falcon.Request, server: Server, details: Any) -> int:

@@ -50,6 +50,8 @@ class ServerGroups:
         for member in group.members:
             self._site.world.group_of.pop(member, None)
         del self._site.world.groups[group_id]
+        if self._site.world.announcer is not None:
+            self._site.world.announcer.group(group, "delete")
         resp.status = 204
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -72,6 +74,8 @@ class ServerGroups:
         user = token_of(req).user
         group = ServerGroup(str(uuid.uuid4()), str(asked["name"]), policy, rules, user.project_id, user.id)
         self._site.world.add_group(group)
+        if self._site.world.announcer is not None:
+            self._site.world.announcer.group(group, "create")
         answer(resp, {"server_group": self._shown(req, group)})
 
     def _find(self, req: falcon.Request, group_id: str) -> ServerGroup:

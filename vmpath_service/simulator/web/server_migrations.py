@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 
 from vmpath_service.simulator import live_migration, memory_copy
+from vmpath_service.simulator.moments import iso_micro
 from vmpath_service.simulator.records import IN_PROGRESS, Migration
 from vmpath_service.simulator.refusals import Refused, not_in_state
 from vmpath_service.simulator.web.servers import find_server
@@ -15,7 +16,6 @@ from vmpath_service.simulator.web.site import (
     answer,
     at_least,
     body_of,
-    iso_micro,
     need_admin,
     need_version,
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 import falcon
 
+from vmpath_service.simulator.moments import iso_micro, iso_z
 from vmpath_service.simulator.records import Server
-from vmpath_service.simulator.web.site import Site, at_least, iso_micro, iso_z, token_of
+from vmpath_service.simulator.web.site import Site, at_least, token_of
 
 BUSY = {
     ("active", "migrating"): "MIGRATING",

@@ -12,6 +12,7 @@ import falcon
 
 from vmpath_service.simulator import server_life
 from vmpath_service.simulator.flavors import shape_of
+from vmpath_service.simulator.moments import moment_of
 from vmpath_service.simulator.records import Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web import server_view
@@ -20,7 +21,6 @@ from vmpath_service.simulator.web.site import (
     answer,
     at_least,
     body_of,
-    moment_of,
     need_admin,
     next_link,
     only_parameters,
@@ -203,6 +203,8 @@ class Servers:
                 raise Refused(400, f"Instance group {name} could not be found.")
             group.members.append(server.uuid)
             world.group_of[server.uuid] = group
+            if world.announcer is not None:
+                world.announcer.group(group, "add_member", [server.uuid])
         try:
             server_life.boot(world, server, host)
         except Refused:

@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from vmpath_service.simulator.moments import iso_micro
 from vmpath_service.simulator.records import Host
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.site import (
@@ -13,7 +14,6 @@ from vmpath_service.simulator.web.site import (
     answer,
     at_least,
     body_of,
-    iso_micro,
     need_admin,
     only_parameters,
 )
@@ -108,7 +108,10 @@ class Services:
             host.disabled_reason = reason if host.disabled else None
         if "forced_down" in body:
             host.forced_down = bool(body["forced_down"])
-        host.changed_at = self._site.world.now
+        world = self._site.world
+        host.changed_at = world.now
+        if world.announcer is not None:
+            world.announcer.service(host, host.silent_since or world.now)
 
     def _compute(self, req: falcon.Request, host: Host) -> dict[str, Any]:
         world = self._site.world

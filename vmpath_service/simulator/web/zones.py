@@ -6,8 +6,9 @@ from typing import Any
 
 import falcon
 
+from vmpath_service.simulator.moments import iso_micro
 from vmpath_service.simulator.web.services import CONTROL, REPORT_EVERY_S
-from vmpath_service.simulator.web.site import Site, answer, iso_micro, need_admin
+from vmpath_service.simulator.web.site import Site, answer, need_admin
 
 
 class Zones:
