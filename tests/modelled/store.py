@@ -49,6 +49,7 @@ class MemoryStore:
         self._intentions: dict[str, set[tuple[int, int]]] = {}
         self._events: builtins.list[Event] = []
         self._sequence = 0
+        self._beats: dict[str, int] = {}
         self._freeze: Freeze | None = None
         self._actions: dict[str, dict[int, HostAction]] = {}
         self._troubles: dict[str, HostTrouble] = {}
@@ -234,6 +235,15 @@ class MemoryStore:
         with self._lock:
             found = [each for each in self._events if each.sequence > after]
         return [each for each in found if rearrangement in (None, each.rearrangement)][:limit]
+
+    def beat(self, owner: str) -> Mapping[str, int]:
+        with self._lock:
+            self._beats[owner] = self._beats.get(owner, 0) + 1
+            return dict(self._beats)
+
+    def resign(self, owner: str) -> None:
+        with self._lock:
+            self._beats.pop(owner, None)
 
     def freeze(self, reason: str, by: str) -> Freeze:
         with self._lock:

@@ -180,6 +180,12 @@ class Store(Protocol):
     def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Events with a sequence above ``after``, in order."""
 
+    def beat(self, owner: str) -> Mapping[str, int]:
+        """Give a sign of life of an engine; how many every engine has given so far, this one included."""
+
+    def resign(self, owner: str) -> None:
+        """Let an engine be known for dead from now on."""
+
     def freeze(self, reason: str, by: str) -> Freeze:
         """From now on nothing new starts; a second freeze keeps the first."""
 

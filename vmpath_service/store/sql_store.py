@@ -35,6 +35,7 @@ from vmpath_service.store import records
 from vmpath_service.store.database import Database
 from vmpath_service.store.tables import (
     CounterRow,
+    EngineRow,
     EventRow,
     FreezeRow,
     HostActionRow,
@@ -395,6 +396,22 @@ class SqlStore:
         if rearrangement is not None:
             query = query.where(EventRow.rearrangement == rearrangement)
         return self._database.read(lambda session: [records.to_event(row) for row in session.scalars(query)])
+
+    def beat(self, owner: str) -> Mapping[str, int]:
+        """Give a sign of life of an engine; how many every engine has given so far, this one included."""
+        now = self._clock.time()
+
+        def work(session: Session) -> Mapping[str, int]:
+            again = update(EngineRow).where(EngineRow.owner == owner).values(beats=EngineRow.beats + 1, seen_at=now)
+            if not _count(session, again):
+                session.execute(insert(EngineRow).values(owner=owner, beats=1, seen_at=now))
+            return {row.owner: row.beats for row in session.scalars(select(EngineRow))}
+
+        return self._database.write(work)
+
+    def resign(self, owner: str) -> None:
+        """Let an engine be known for dead from now on."""
+        self._database.write(lambda session: _count(session, delete(EngineRow).where(EngineRow.owner == owner)))
 
     def freeze(self, reason: str, by: str) -> Freeze:
         """From now on nothing new starts; a second freeze keeps the first, which is returned."""

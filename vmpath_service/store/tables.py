@@ -189,6 +189,18 @@ class FreezeRow(Base):
     by: Mapped[str] = mapped_column(String(NAME))
 
 
+class EngineRow(Base):
+    """An engine that lives, or died without a word. Whoever wants to know which watches whether ``beats`` goes on
+    growing: clocks of different machines are not compared. ``seen_at`` is for people."""
+
+    __tablename__ = "engines"
+    __table_args__ = (_MYSQL,)
+
+    owner: Mapped[str] = mapped_column(String(NAME), primary_key=True)
+    beats: Mapped[int] = mapped_column(BigInteger)
+    seen_at: Mapped[float] = mapped_column(Double)
+
+
 class DocumentRow(Base):
     """A maintenance or a schedule, whole, as JSON: few, small, and asked for by ``kind``, ``id`` and ``state`` only.
 
