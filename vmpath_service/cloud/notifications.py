@@ -23,6 +23,9 @@ _AMQP_PORT = 5672
 _TRANSPORTS = ("rabbit", "kombu", "fake")
 # Says that an instance still exists, once an hour of every one: nothing happened to it.
 _AUDIT = "instance.exists"
+# What notifications call the instance. The conductor's say what it gave up: a migration that nobody admits, say, which
+# no other notification tells of unless notify_on_state_change is set.
+_NAMED_BY = {"instance.": "uuid", "compute_task.": "instance_uuid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,11 @@ class NotificationSettings:
 
 def instance_of(event_type: str, payload: object) -> str | None:
     """The instance that a versioned notification says something happened to, if it does."""
-    if not event_type.startswith("instance.") or event_type == _AUDIT or not isinstance(payload, Mapping):
+    name = next((field for start, field in _NAMED_BY.items() if event_type.startswith(start)), None)
+    if name is None or event_type == _AUDIT or not isinstance(payload, Mapping):
         return None
     data = payload.get("nova_object.data")
-    uuid = data.get("uuid") if isinstance(data, Mapping) else None
+    uuid = data.get(name) if isinstance(data, Mapping) else None
     return uuid if isinstance(uuid, str) else None
 
 

@@ -18,6 +18,7 @@ DATA = {"nova_object.name": "InstanceActionPayload", "nova_object.data": {"uuid"
         ("instance.live_migration_post.end", DATA, "x"),
         ("instance.update", DATA, "x"),
         ("instance.delete.end", DATA, "x"),
+        ("compute_task.migrate_server.error", {"nova_object.data": {"instance_uuid": "x", "state": "active"}}, "x"),
         ("instance.exists", DATA, None),
         ("service.update", DATA, None),
         ("compute.instance.update", {"instance_id": "x"}, None),
