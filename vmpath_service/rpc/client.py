@@ -16,67 +16,73 @@ class EngineClient:
 
     def __init__(self, transport: Any, *, timeout: float, reading_timeout: float) -> None:
         """``timeout`` in seconds of a command; ``reading_timeout`` of what reads the whole cloud first."""
-        import oslo_messaging
-
-        self._client = oslo_messaging.get_rpc_client(
-            transport, oslo_messaging.Target(topic=TOPIC, version=VERSION), timeout=timeout
-        )
+        self._client = connect(transport, timeout)
         self._reading = self._client.prepare(timeout=reading_timeout)
 
     def policies(self) -> list[dict[str, Any]]:
         """The policies that may be asked for."""
-        return self._call(self._client, "policies")  # type: ignore[no-any-return]
+        return call(self._client, "policies")  # type: ignore[no-any-return]
 
     def hosts(self) -> list[dict[str, Any]]:
         """The hosts as they are now."""
-        return self._call(self._reading, "hosts")  # type: ignore[no-any-return]
+        return call(self._reading, "hosts")  # type: ignore[no-any-return]
 
     def instances(self) -> list[dict[str, Any]]:
         """The instances as they are now."""
-        return self._call(self._reading, "instances")  # type: ignore[no-any-return]
+        return call(self._reading, "instances")  # type: ignore[no-any-return]
 
     def create(self, request: Request) -> Rearrangement:
         """Ask for a rearrangement; it is planned in the background."""
-        return _rearrangement(self._call(self._client, "create", request=msgspec.to_builtins(request)))
+        return _rearrangement(call(self._client, "create", request=msgspec.to_builtins(request)))
 
     def approve(self, identity: str) -> Rearrangement:
         """Let a plan be carried out."""
-        return _rearrangement(self._call(self._client, "approve", identity=identity))
+        return _rearrangement(call(self._client, "approve", identity=identity))
 
     def pause(self, identity: str) -> Rearrangement:
         """Start nothing more of it for now."""
-        return _rearrangement(self._call(self._client, "pause", identity=identity))
+        return _rearrangement(call(self._client, "pause", identity=identity))
 
     def proceed(self, identity: str) -> Rearrangement:
         """Undo ``pause``."""
-        return _rearrangement(self._call(self._client, "proceed", identity=identity))
+        return _rearrangement(call(self._client, "proceed", identity=identity))
 
     def cancel(self, identity: str) -> Rearrangement:
         """Start nothing more of it."""
-        return _rearrangement(self._call(self._client, "cancel", identity=identity))
+        return _rearrangement(call(self._client, "cancel", identity=identity))
 
     def delete(self, identity: str) -> None:
         """Forget one that has ended."""
-        self._call(self._client, "delete", identity=identity)
+        call(self._client, "delete", identity=identity)
 
     def freeze(self, reason: str, by: str) -> Freeze:
         """Let nothing new start anywhere."""
-        return msgspec.convert(self._call(self._client, "freeze", reason=reason, by=by), Freeze)
+        return msgspec.convert(call(self._client, "freeze", reason=reason, by=by), Freeze)
 
     def thaw(self) -> None:
         """Lift the freeze."""
-        self._call(self._client, "thaw")
+        call(self._client, "thaw")
 
-    def _call(self, client: Any, method: str, **arguments: Any) -> Any:
-        import oslo_messaging
 
-        try:
-            answer = client.call({}, method, **arguments)
-        except oslo_messaging.MessagingTimeout as error:
-            raise EngineUnreachable(f"the engine did not answer to {method!r} in time") from error
-        except oslo_messaging.MessagingException as error:
-            raise EngineUnreachable(f"the engine cannot be reached: {error}") from error
-        return envelope.unpack(answer)
+def connect(transport: Any, timeout: float, namespace: str | None = None) -> Any:
+    """A client of the endpoint with this namespace."""
+    import oslo_messaging
+
+    target = oslo_messaging.Target(topic=TOPIC, version=VERSION, namespace=namespace)
+    return oslo_messaging.get_rpc_client(transport, target, timeout=timeout)
+
+
+def call(client: Any, method: str, **arguments: Any) -> Any:
+    """What the engine answers; raises what it raised, or EngineUnreachable."""
+    import oslo_messaging
+
+    try:
+        answer = client.call({}, method, **arguments)
+    except oslo_messaging.MessagingTimeout as error:
+        raise EngineUnreachable(f"the engine did not answer to {method!r} in time") from error
+    except oslo_messaging.MessagingException as error:
+        raise EngineUnreachable(f"the engine cannot be reached: {error}") from error
+    return envelope.unpack(answer)
 
 
 def _rearrangement(answer: Any) -> Rearrangement:

@@ -41,40 +41,40 @@ class _Endpoint:
         self._engine = engine
 
     def policies(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        return _answer(self._engine.policies)
+        return answer(self._engine.policies)
 
     def hosts(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        return _answer(self._engine.hosts)
+        return answer(self._engine.hosts)
 
     def instances(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        return _answer(self._engine.instances)
+        return answer(self._engine.instances)
 
     def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-        return _answer(lambda: self._engine.create(msgspec.convert(request, Request)))
+        return answer(lambda: self._engine.create(msgspec.convert(request, Request)))
 
     def approve(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.approve(identity))
+        return answer(lambda: self._engine.approve(identity))
 
     def pause(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.pause(identity))
+        return answer(lambda: self._engine.pause(identity))
 
     def proceed(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.proceed(identity))
+        return answer(lambda: self._engine.proceed(identity))
 
     def cancel(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.cancel(identity))
+        return answer(lambda: self._engine.cancel(identity))
 
     def delete(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.delete(identity))
+        return answer(lambda: self._engine.delete(identity))
 
     def freeze(self, context: Mapping[str, Any], reason: str, by: str) -> dict[str, Any]:
-        return _answer(lambda: self._engine.freeze(reason, by))
+        return answer(lambda: self._engine.freeze(reason, by))
 
     def thaw(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        return _answer(self._engine.thaw)
+        return answer(self._engine.thaw)
 
 
-def _answer(work: Callable[[], Any]) -> dict[str, Any]:
+def answer(work: Callable[[], Any]) -> dict[str, Any]:
     """Do it; whatever goes wrong is an answer too."""
     try:
         return envelope.pack_result(work())
@@ -89,13 +89,14 @@ def _answer(work: Callable[[], Any]) -> dict[str, Any]:
 class EngineServer:
     """Serves calls in threads until it is stopped."""
 
-    def __init__(self, transport: Any, engine: Commands, host: str) -> None:
+    def __init__(self, transport: Any, engine: Commands, host: str, *more: object) -> None:
+        """``more``: endpoints of other nouns."""
         import oslo_messaging
 
         self._server = oslo_messaging.get_rpc_server(
             transport,
             oslo_messaging.Target(topic=TOPIC, server=host),
-            [_Endpoint(engine)],
+            [_Endpoint(engine), *more],
         )
 
     def start(self) -> None:

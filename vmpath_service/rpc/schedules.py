@@ -1,0 +1,74 @@
+"""Orders about schedules, at both ends of the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from vmpath_service.model.schedules import Schedule, ScheduleRequest
+from vmpath_service.rpc import VERSION
+from vmpath_service.rpc.client import call, connect
+from vmpath_service.rpc.server import answer
+
+NAMESPACE = "schedules"
+
+
+class Schedules(Protocol):
+    """Who takes the orders; every method raises VmpathError."""
+
+    def create(self, request: ScheduleRequest) -> Schedule: ...
+    def enable(self, name: str) -> Schedule: ...
+    def disable(self, name: str) -> Schedule: ...
+    def delete(self, name: str) -> None: ...
+
+
+class ScheduleEndpoint:
+    """What may be called; the arguments are plain data and are checked again here."""
+
+    def __init__(self, keeper: Schedules) -> None:
+        import oslo_messaging
+
+        self.target = oslo_messaging.Target(version=VERSION, namespace=NAMESPACE)
+        self._keeper = keeper
+
+    def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        return answer(lambda: self._keeper.create(msgspec.convert(request, ScheduleRequest)))
+
+    def enable(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
+        return answer(lambda: self._keeper.enable(name))
+
+    def disable(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
+        return answer(lambda: self._keeper.disable(name))
+
+    def delete(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
+        return answer(lambda: self._keeper.delete(name))
+
+
+class ScheduleClient:
+    """Tells the keeper what to do. Every method raises what it raised, or EngineUnreachable."""
+
+    def __init__(self, transport: Any, *, timeout: float) -> None:
+        """``timeout``: in seconds, of a call."""
+        self._client = connect(transport, timeout, NAMESPACE)
+
+    def create(self, request: ScheduleRequest) -> Schedule:
+        """Keep a new one."""
+        return _schedule(call(self._client, "create", request=msgspec.to_builtins(request)))
+
+    def enable(self, name: str) -> Schedule:
+        """Let it run."""
+        return _schedule(call(self._client, "enable", name=name))
+
+    def disable(self, name: str) -> Schedule:
+        """Let it run no more for now."""
+        return _schedule(call(self._client, "disable", name=name))
+
+    def delete(self, name: str) -> None:
+        """Forget it."""
+        call(self._client, "delete", name=name)
+
+
+def _schedule(found: Any) -> Schedule:
+    return msgspec.convert(found, Schedule)
