@@ -157,7 +157,8 @@ def test_balance(data):
         "max_migrations": data.draw(LIMITS),
         "classes": data.draw(st.sampled_from((("MEMORY_MB",), ("VCPU", "MEMORY_MB")))),
         "threshold": data.draw(st.sampled_from((0.0, 5.0, 20.0))),
-        "min_gain": data.draw(st.sampled_from((0.01, 1.0, 50.0))),
+        "aggressiveness": data.draw(st.integers(1, 5)),
+        "min_gain": data.draw(st.sampled_from((None, 1.0))),
     }
     contract = PolicyContract(lambda cloud: registry.make("balance", given_))
     scope = data.draw(scopes(snapshot, naming=0))

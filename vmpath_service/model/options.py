@@ -6,7 +6,7 @@ HTTP API validates request bodies with them: one declaration, one parser, one er
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,8 @@ class Option:
     """One option of a plug-in.
 
     ``kind`` ``share`` is a mapping ``NAME:10%, NAME:20%`` to fractions of one. ``None`` as default means
-    "not set" and is what an empty text gives.
+    "not set" and is what an empty text gives. ``check`` looks at a text, or at each text of a list: it raises
+    InvalidInput, with a sentence, for one that is wrong; ``form`` is what it expects, in words.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Option:
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    check: Callable[[str], object] | None = None
+    form: str = ""
 
     def parse(self, text: str) -> OptionValue:
         """Read a value as written in an ini file or on the command line; raises InvalidInput."""
@@ -83,10 +86,18 @@ class Option:
             fine = fine and (self.maximum is None or value <= self.maximum)
         if not fine:
             raise InvalidInput(f"option {self.name}: found {value!r}, expected {self.expected()}")
+        if self.check is not None:
+            for text in (result,) if isinstance(result, str) else result if isinstance(result, tuple) else ():
+                try:
+                    self.check(text)
+                except InvalidInput as error:
+                    raise InvalidInput(f"option {self.name}: {error}") from error
         return result
 
     def expected(self) -> str:
         """What is allowed, for error sentences and generated documentation."""
+        if self.form:
+            return self.form
         bounds = ""
         if self.minimum is not None and self.maximum is not None:
             bounds = f" from {self.minimum:g} to {self.maximum:g}"

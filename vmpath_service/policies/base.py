@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.options import Option, OptionValue
-
-GUARDS: tuple[Option, ...] = (
-    Option("availability_zones", "list", "Only hosts in these availability zones; empty: all.", ()),
-    Option("aggregates", "list", "Only hosts in one of these aggregates; empty: all.", ()),
-    Option("max_migrations", "integer", "At most this many migrations; not set: no limit.", None, minimum=1),
-    Option(
-        "objective",
-        "string",
-        "What the path finder saves: cost (memory moved), time (until the last migration ends), or both.",
-        "balanced",
-        choices=("cost", "time", "balanced"),
-    ),
-    Option(
-        "approval",
-        "string",
-        "Whether a person approves the plan before anything moves.",
-        "manual",
-        choices=("manual", "automatic"),
-    ),
-)
-"""Options that every policy has beside its own."""
+from vmpath_service.policies.course import Course, Point, Rescored
+from vmpath_service.policies.guards import GUARDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +48,15 @@ class Leftover:
 class Decision:
     """A policy's answer: a target that is sane by itself, though a path to it need not exist.
 
-    ``placement``: uuid to host of every instance that is to be elsewhere than now, nothing else.
+    ``placement``: uuid to host of every instance that is to be elsewhere than now, nothing else, in the order in
+    which the migrations do most good: where guards allow only some of them, it is the first.
     ``disable``: hosts that must take nothing in from before the first migration (a drain).
     ``emptied``: hosts that the target leaves without any instance.
     ``shortage``: why the target is less than what was asked for, or None; a rearrangement with a shortage ends as
     failed, however far it got. A policy that only improves (packs, evens out) falls short of nothing: where it
     stopped, and why, is one of its ``notes``.
+    ``reasons``: why each instance moves, by uuid. ``curve``: the score after each migration, in an order in which
+    each has room when its turn comes; ``decide`` of ``deciding`` fills it in.
     """
 
     placement: Mapping[str, str]
@@ -83,6 +67,8 @@ class Decision:
     emptied: tuple[str, ...] = ()
     shortage: str | None = None
     notes: tuple[str, ...] = ()
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    curve: tuple[Point, ...] = ()
 
 
 class Policy(abc.ABC):
@@ -97,6 +83,8 @@ class Policy(abc.ABC):
     summary: ClassVar[str]
     """One sentence for lists."""
     options: ClassVar[tuple[Option, ...]] = ()
+    asks_for_all: ClassVar[bool] = False
+    """Whether a target that guards cut short is less than what was asked for (a drain), not just less good."""
 
     def __init__(self, settings: Mapping[str, OptionValue]) -> None:
         """``settings``: a value for each of ``options`` and ``GUARDS``, as ``read_options`` completes them."""
@@ -118,3 +106,7 @@ class Policy(abc.ABC):
 
         Raises what ``decide`` raises.
         """
+
+    def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
+        """The score while instances move one by one; to be overridden where it can be kept up to date faster."""
+        return Rescored(cloud.home, lambda where: self.score(cloud, where, scope).value)

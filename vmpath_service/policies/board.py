@@ -120,6 +120,16 @@ def named_placement(cloud: CompiledCloud, where: Sequence[int]) -> dict[str, str
     }
 
 
+def ordered_placement(cloud: CompiledCloud, order: Iterable[int], where: Sequence[int]) -> dict[str, str]:
+    """As ``named_placement``, with the instances in this order."""
+    instances, hosts = cloud.snapshot.instances, cloud.snapshot.hosts
+    return {
+        instances[guest].uuid: hosts[where[guest]].name
+        for guest in order
+        if where[guest] not in (cloud.home[guest], NOWHERE)
+    }
+
+
 def scales(cloud: CompiledCloud, hosts: Sequence[int]) -> tuple[float, ...]:
     """Per dimension, what makes amounts comparable: one over the mean capacity of these hosts (0: none)."""
     totals = [sum(cloud.capacity[host][at] for host in hosts) for at in range(len(cloud.dimensions))]

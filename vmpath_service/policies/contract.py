@@ -8,12 +8,15 @@ the example clouds that come with it.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud, compile_cloud
 from vmpath_service.model.options import Option
 from vmpath_service.model.snapshot import Host, InFlight, Instance, Inventory, ServerGroup, Snapshot
-from vmpath_service.policies.base import GUARDS, Decision, Policy, Scope
+from vmpath_service.policies.base import Decision, Policy, Scope
+from vmpath_service.policies.deciding import as_if, decide
+from vmpath_service.policies.guards import GUARDS, guarded
 from vmpath_service.policies.legality import problems
 
 Maker = Callable[[CompiledCloud], Policy]
@@ -36,15 +39,17 @@ class PolicyContract:
         policy = self.make(cloud)
         self.check_declaration(policy)
         before = copy.deepcopy((list(cloud.home), dict(cloud.pinned)))
-        decision = policy.decide(cloud, scope)
+        decision = decide(policy, cloud, scope)
         assert before == (list(cloud.home), dict(cloud.pinned)), f"{policy.name} changed the cloud that it was given"
-        assert decision == policy.decide(cloud, scope), f"{policy.name} decides differently the second time"
-        assert decision == self.make(compile_cloud(cloud.snapshot)).decide(compile_cloud(cloud.snapshot), scope), (
-            f"{policy.name} decides differently from a fresh start"
-        )
+        assert decision == decide(policy, cloud, scope), f"{policy.name} decides differently the second time"
+        fresh = compile_cloud(cloud.snapshot)
+        again = decide(self.make(fresh), fresh, scope)
+        assert decision == again, f"{policy.name} decides differently from a fresh start"
         where = self.check_placement(policy, cloud, scope, decision)
         self.check_scores(policy, cloud, scope, decision, where)
         self.check_report(policy, cloud, decision, where)
+        self.check_curve(policy, cloud, decision)
+        self.check_again(cloud, scope, decision, where)
         return decision
 
     def check_declaration(self, policy: Policy) -> None:
@@ -76,10 +81,24 @@ class PolicyContract:
             where[guest] = host
         wrong = list(problems(cloud, where))
         assert not wrong, f"{policy.name}: {wrong[0]}"
-        limit = policy.settings["max_migrations"]
-        if isinstance(limit, int):
-            assert len(decision.placement) <= limit, f"{policy.name} moves more than max_migrations"
+        self.check_guards(policy, cloud, decision)
         return where
+
+    def check_guards(self, policy: Policy, cloud: CompiledCloud, decision: Decision) -> None:
+        """No more is moved than the limits allow, and nobody whom the guards leave alone."""
+        moved = [cloud.snapshot.instances[cloud.instance_index[uuid]] for uuid in decision.placement]
+        amounts = {
+            "max_migrations": len(moved),
+            "max_memory": sum(each.memory_mb() for each in moved),
+            "max_hosts_touched": len({*decision.placement.values(), *(each.host for each in moved)}),
+        }
+        for name, amount in amounts.items():
+            limit = policy.settings[name]
+            assert not isinstance(limit, int) or amount <= limit, f"{policy.name} moves more than {name} allows"
+        left_alone = guarded(cloud, policy.settings).pinned
+        for uuid in decision.placement:
+            guest = cloud.instance_index[uuid]
+            assert guest not in left_alone, f"{policy.name} moves {uuid}: {left_alone[guest]}"
 
     def check_scores(
         self, policy: Policy, cloud: CompiledCloud, scope: Scope, decision: Decision, where: list[int]
@@ -105,12 +124,39 @@ class PolicyContract:
             assert leftover.instance not in decision.placement, f"{policy.name} moves a leftover"
             assert leftover.reason, f"{policy.name} gives no reason for the leftover {leftover.instance}"
 
+    def check_curve(self, policy: Policy, cloud: CompiledCloud, decision: Decision) -> None:
+        """It begins with the score before and ends with the score after, and counts what is moved."""
+        first, last = decision.curve[0], decision.curve[-1]
+        assert first.migrations == 0, f"{policy.name}: the curve does not begin before the first migration"
+        assert last.migrations == len(decision.placement), f"{policy.name}: the curve ends too early or too late"
+        memory = sum(cloud.snapshot.instances[cloud.instance_index[uuid]].memory_mb() for uuid in decision.placement)
+        assert last.memory_mb == memory, f"{policy.name}: the curve counts another amount of memory"
+        for point, score in ((first, decision.before), (last, decision.after)):
+            assert math.isclose(point.score, score.value, rel_tol=1e-6, abs_tol=1e-6), (
+                f"{policy.name}: the curve has {point.score} after {point.migrations} migrations, not {score.value}"
+            )
+
+    def check_again(self, cloud: CompiledCloud, scope: Scope, decision: Decision, where: list[int]) -> None:
+        """Applied to its own target it moves nothing, unless guards cut it short."""
+        policy = self.make(cloud)
+        if any(policy.settings[name] is not None for name in ("max_migrations", "max_memory", "max_hosts_touched")):
+            return
+        again = decide(policy, as_if(cloud, where, decision.disable), scope)
+        assert not again.placement, f"{policy.name} moves {', '.join(again.placement)} when applied again"
+
 
 def inside(policy: Policy, host: Host, scope: Scope) -> bool:
     """Whether the scope and the policy's guards leave the host to be touched."""
     wanted_zones = (scope.zones, policy.settings["availability_zones"])
+    excluded = policy.settings["exclude_hosts"], policy.settings["exclude_availability_zones"]
+    for value, names in zip((host.name, host.availability_zone), excluded, strict=True):
+        if isinstance(names, tuple) and value in names:
+            return False
     wanted_aggregates = (scope.aggregates, policy.settings["aggregates"])
     mine = {aggregate.name for aggregate in host.aggregates}
+    banned = policy.settings["exclude_aggregates"]
+    if isinstance(banned, tuple) and mine & set(banned):
+        return False
     for zones in wanted_zones:
         if isinstance(zones, tuple) and zones and host.availability_zone not in zones:
             return False

@@ -35,6 +35,7 @@ class DrainPolicy(Policy):
 
     name = "drain"
     summary = "Empties the named hosts, moving as little as possible."
+    asks_for_all = True
     options = (
         Option(
             "destinations",

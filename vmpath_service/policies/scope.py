@@ -50,6 +50,12 @@ def reach(cloud: CompiledCloud, scope: Scope, settings: Settings, *, hosts_are_s
             _known("aggregate", wanted, aggregates)
             chosen &= {at for at in chosen if any(each.name in wanted for each in hosts[at].aggregates)}
             restrictions.append(f"aggregates {', '.join(wanted)}")
+    _known("availability zone", read.names(settings, "exclude_availability_zones"), zones)
+    _known("aggregate", read.names(settings, "exclude_aggregates"), aggregates)
+    excluded = _excluded(cloud, settings)
+    if excluded:
+        chosen -= excluded
+        restrictions.append("what the policy does not exclude")
     named = hosts_named(cloud, scope.hosts)
     if named and hosts_are_sources:
         outside = [hosts[at].name for at in named if at not in chosen]
@@ -62,6 +68,17 @@ def reach(cloud: CompiledCloud, scope: Scope, settings: Settings, *, hosts_are_s
         raise InvalidInput(f"no host is within {' and '.join(restrictions)}")
     inside = tuple(sorted(chosen))
     return Reach(inside, tuple(at for at in inside if hosts[at].receives()))
+
+
+def _excluded(cloud: CompiledCloud, settings: Settings) -> set[int]:
+    zones = read.names(settings, "exclude_availability_zones")
+    aggregates = read.names(settings, "exclude_aggregates")
+    excluded = set(hosts_named(cloud, read.names(settings, "exclude_hosts")))
+    if zones or aggregates:
+        for at, host in enumerate(cloud.snapshot.hosts):
+            if host.availability_zone in zones or any(each.name in aggregates for each in host.aggregates):
+                excluded.add(at)
+    return excluded
 
 
 def _known(noun: str, wanted: Iterable[str], there: Iterable[str]) -> None:

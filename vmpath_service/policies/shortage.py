@@ -80,6 +80,11 @@ def limited(left: int, limit: int) -> str:
     return f"{left} more migrations are wanted than max_migrations = {limit} allows; run it again, or raise it"
 
 
+def held_back(left: int, why: str) -> str:
+    """What other guards have cost."""
+    return f"{left} more migrations are wanted than the guards allow ({why}); run it again, or loosen them"
+
+
 def _missing(board: Board, guest: int, host: int) -> tuple[float, str, int] | None:
     """The class most short: its share of the capacity, name and amount; None if there is room."""
     worst: tuple[float, str, int] | None = None

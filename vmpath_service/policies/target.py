@@ -29,6 +29,7 @@ class TargetPolicy(Policy):
 
     name = "target"
     summary = "Puts instances where a file says."
+    asks_for_all = True
     options = (Option("file", "string", "Path of a placement file (vmpath-placement/1)."),)
 
     def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:

@@ -31,7 +31,7 @@ from vmpath_service.cli.command import load
 from vmpath_service.cli.commands import COMMANDS
 from vmpath_service.model.options import Option
 from vmpath_service.policies import registry
-from vmpath_service.policies.base import GUARDS
+from vmpath_service.policies.guards import GUARDS
 
 _OWN_GROUPS = ("positional arguments", "options")
 _ANSWERS = (0, 3, 4)

@@ -128,7 +128,7 @@ WRONG = {
     ),
     "guard of a policy": (
         "[policy:drain]\napproval = never\n",
-        "at [policy:drain]: option approval: found 'never', expected one of manual, automatic",
+        "at [policy:drain]: option approval: found 'never', expected manual, automatic",
     ),
     "share": (
         "[policy:nightly]\ndriver = consolidate\nheadroom = 10%\n",
