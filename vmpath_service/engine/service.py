@@ -12,10 +12,11 @@ import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine import views
+from vmpath_service.engine.keeping import Keeper
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
-from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, StoreError
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.records import Event, Freeze, Rearrangement, RearrangementState, Request
 from vmpath_service.policies import registry
@@ -52,7 +53,17 @@ class Engine:
         self._notify = notify
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._threads: set[threading.Thread] = set()
+        self._threads: dict[str, threading.Thread] = {}
+        self._keeper = Keeper(
+            store,
+            clock,
+            settings.owner,
+            settings.lease_seconds,
+            GOING,
+            attends=self._attends,
+            take=self._take_up,
+            stopping=self._stop.is_set,
+        )
         self._around = Surroundings(
             cloud=cloud,
             store=store,
@@ -69,12 +80,11 @@ class Engine:
     # its own life
 
     def resume(self) -> int:
-        """Take up all that was going on when the last engine ended; returns how many that are."""
-        going = self._store.list(states=GOING)
-        for record in reversed(going):
-            self._tell("rearrangement.resumed", f"rearrangement taken up again, {record.state.value}", record.id, None)
-            self._start(record.id)
-        return len(going)
+        """Take up what was going on when this engine ended, and what another left; returns how many that are.
+
+        From then on what an engine holds that falls silent is taken over, too.
+        """
+        return self._keeper.begin()
 
     def stop(self) -> bool:
         """Let everything stop where it is, journaled; returns whether all threads have ended in time."""
@@ -84,6 +94,8 @@ class Engine:
         for thread in self._alive():
             thread.join(max(0.0, deadline - time.monotonic()))
         left = self._alive()
+        if not left:
+            self._keeper.end(max(1.0, deadline - time.monotonic()))
         for thread in left:
             LOG.warning("Thread %s has not ended within %g s", thread.name, self._settings.stop_seconds)
         return not left
@@ -223,15 +235,37 @@ class Engine:
             raise Conflict(f"{self._settings.max_active} rearrangements are going on already, more are not allowed")
 
     def _alive(self) -> list[threading.Thread]:
-        self._threads = {thread for thread in self._threads.copy() if thread.is_alive()}
-        return sorted(self._threads, key=lambda thread: thread.name)
+        self._threads = {name: thread for name, thread in self._threads.copy().items() if thread.is_alive()}
+        return sorted(self._threads.values(), key=lambda thread: thread.name)
+
+    def _attends(self, identity: str) -> bool:
+        thread = self._threads.get(identity)
+        return thread is not None and thread.is_alive()
+
+    def _take_up(self, record: Rearrangement) -> bool:
+        """Carry on what nobody attends to, if that is still so."""
+        with self._lock:
+            if self._stop.is_set() or self._attends(record.id):
+                return False
+            try:
+                now = self._store.get(record.id)
+            except NotFound:
+                return False
+            if now.state not in GOING or now.epoch != record.epoch:
+                return False
+            left = record.owner not in (None, self._settings.owner)
+            by = f", as engine {record.owner} does not show itself any more" if left else ""
+            message = f"rearrangement taken up again, {now.state.value}{by}"
+            self._tell("rearrangement.resumed", message, record.id, None)
+            self._start(record.id)
+        return True
 
     def _start(self, identity: str) -> None:
         # a daemon: what hangs in a call must not keep the process, as everything is journaled
         thread = threading.Thread(
             target=self._attend, args=(identity,), name=f"rearrangement-{identity[:8]}", daemon=True
         )
-        self._threads.add(thread)
+        self._threads[identity] = thread
         thread.start()
 
     def _attend(self, identity: str) -> None:

@@ -30,7 +30,8 @@ class EngineSettings:
 
     ``planning_timeout``: planning that has taken so long is killed. ``planners``: how many plans are made at once,
     each in a process of its own. ``max_active``: how many rearrangements may be planned or walked at once.
-    ``stop_seconds``: how long ``stop`` waits for the threads. ``migration_mbps``: what a live migration
+    ``stop_seconds``: how long ``stop`` waits for the threads. ``lease_seconds``: an engine on the same database that
+    gives no sign of life for so long is taken for dead. ``migration_mbps``: what a live migration
     is predicted to copy, in Mbit/s. ``cost``: what a migration costs, for the choice between ways.
     ``strategy``: how to look for a path.
     """
@@ -43,6 +44,7 @@ class EngineSettings:
     planners: int = 2
     max_active: int = 16
     stop_seconds: float = 30.0
+    lease_seconds: float = 30.0
     constraints: tuple[Constraint, ...] = field(default_factory=registry.make)
     migration_mbps: float = 8000.0
     cost: Cost = field(default_factory=MemoryCost)
