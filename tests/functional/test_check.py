@@ -10,10 +10,13 @@ import pytest
 
 from tests.functional.conftest import Factory
 from tests.functional.small_cloud import group, host, identity, instance, snapshot
-from tests.programs import service_on
+from tests.programs import free_port, service_on
+from vmpath_service.cloud import broker
 from vmpath_service.cloud.examination import Examination
+from vmpath_service.cloud.notifications import NotificationSettings
 from vmpath_service.cloud.rights import Finding, Verdict
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.declarations import Declaration, Declarations
 from vmpath_service.simulator import live_migration
 from vmpath_service.simulator.clock import ScaledClock, SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
@@ -84,11 +87,15 @@ RIGHTS = {
     "os_compute_api:os-migrations:index:host": "see the hosts of migrations",
     "os_compute_api:servers:migrations:index": "show the progress of migrations",
     "os_compute_api:os-migrate-server:migrate_live:host": "live-migrate to a named host",
+    "os_compute_api:servers:migrations:delete": "abort live migrations",
+    "os_compute_api:servers:migrations:force_complete": "force live migrations to complete",
+    "os_compute_api:os-migrate-server:migrate:host": "cold-migrate to a named host",
     "placement:resource_providers:list": "list resource providers",
     "placement:resource_providers:inventories:list": "list inventories",
     "placement:resource_providers:usages": "show usages",
     "placement:resource_providers:traits:list": "list traits of providers",
     "placement:resource_providers:allocations:list": "list allocations of providers",
+    "placement:allocations:list": "show what a server holds",
     "placement:allocation_candidates:list": "list allocation candidates",
 }
 
@@ -99,6 +106,17 @@ def test_the_right_that_was_taken_away_is_missing(simulated_cloud: Factory, rule
     assert names(found, Verdict.MISSING) == {RIGHTS[rule]}
     assert rule in found[RIGHTS[rule]].advice
     assert "-policy.yaml" in found[RIGHTS[rule]].advice
+
+
+def test_a_right_that_only_some_work_needs_is_not_missed(simulated_cloud: Factory) -> None:
+    found = examined(cloud_with(simulated_cloud, "os_compute_api:os-evacuate"))
+    assert names(found, Verdict.MISSING) == set()
+    evacuating = found["rebuild servers of a dead host"]
+    assert (evacuating.verdict, evacuating.details) == (
+        Verdict.OK,
+        "not given: only rebuilding from dead hosts needs it",
+    )
+    assert "os_compute_api:os-evacuate" in evacuating.advice
 
 
 def test_a_server_that_is_listed_and_hidden(simulated_cloud: Factory) -> None:
@@ -115,6 +133,9 @@ def test_an_ordinary_user_misses_nearly_everything(simulated_cloud: Factory) -> 
         "see the hosts of migrations",
         "list the server groups of all projects",
         "live-migrate to a named host",
+        "cold-migrate to a named host",
+        "abort live migrations",
+        "force live migrations to complete",
         "show the progress of migrations",
     }
     assert found["authentication"].verdict is Verdict.OK
@@ -156,6 +177,22 @@ def test_the_program_says_it_line_by_line_and_as_json(simulated_cloud: Factory, 
     assert {each["name"] for each in said["findings"] if each["verdict"] == "missing"} == {"disable and enable hosts"}
     assert {"state_path", "database"} <= {each["name"] for each in said["findings"] if each["verdict"] == "ok"}
     assert service.attempt("-f", "json").returncode == 2
+
+
+def test_an_aggregate_that_something_is_declared_of_and_that_is_not_there(simulated_cloud: Factory) -> None:
+    declarations = Declarations({"sdd": Declaration(storage="local"), "*": Declaration(cell="one")})
+    found = examined(cloud_with(simulated_cloud), declarations=declarations)
+    assert names(found, Verdict.MISSING) == {"declarations of aggregates"}
+    assert found["declarations of aggregates"].details == "the cloud has no aggregate sdd"
+
+
+def test_a_broker_that_does_not_answer() -> None:
+    (found,) = broker.examine(NotificationSettings(f"rabbit://u:sekret@127.0.0.1:{free_port()}/"))
+    assert found.verdict is Verdict.MISSING
+    assert "does not answer" in found.details
+    assert "sekret" not in str(found)
+    (unheard,) = broker.examine(NotificationSettings())
+    assert unheard.verdict is Verdict.OK
 
 
 def test_a_freeze_and_a_broken_database_are_told(simulated_cloud: Factory, tmp_path: Path) -> None:

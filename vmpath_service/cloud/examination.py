@@ -10,7 +10,9 @@ from keystoneauth1 import exceptions as keystone
 
 from vmpath_service.cloud import failures, rights, surroundings
 from vmpath_service.cloud.api import Api, Parameters, Probed
+from vmpath_service.cloud.declared import absent
 from vmpath_service.cloud.microversions import (
+    COLD_TO_HOST,
     FLAVOR_EMBEDDED,
     HYPERVISOR_PAGES,
     HYPERVISORS_WANTED,
@@ -27,6 +29,8 @@ from vmpath_service.model.errors import CloudError, VmpathError
 Steps = Generator[Finding, None, Any]
 NO_HOST = "vmpath-check-no-such-host"
 """Asked for as the destination: Nova checks the right first, then that there is no such host, and changes nothing."""
+NO_MIGRATION = 2**31 - 1
+"""The number of no migration: the largest that Nova's database holds."""
 
 
 class Examination:
@@ -127,7 +131,11 @@ class Examination:
         yield from self._ask(
             rights.HYPERVISORS, "/os-hypervisors/detail", versions.for_compute(HYPERVISORS_WANTED), one
         )
-        yield from self._ask(rights.AGGREGATES, "/os-aggregates", newest)
+        aggregates = yield from self._ask(rights.AGGREGATES, "/os-aggregates", newest)
+        if aggregates is not None:
+            declarations = self._settings.declarations
+            known = {str(each.get("name")) for each in _list(aggregates, "aggregates")}
+            yield surroundings.judge_declarations(declarations.of_aggregate, absent(declarations, known))
         shown = yield from self._ask(rights.GROUPS, "/os-server-groups", newest, {"all_projects": "True", **page})
         if shown is not None:
             yield rights.judge_groups(_list(shown, "server_groups"), servers, self._project)
@@ -139,9 +147,9 @@ class Examination:
     def _of_server(self, servers: Sequence[Mapping[str, Any]], versions: Microversions) -> Iterator[Finding]:
         """What is allowed with a server of another project, rather of one that cannot be migrated just now."""
         newest, own = versions.for_compute(), self._project
-        asked = [rights.SHOW_SERVER, rights.PROGRESS, rights.MIGRATE]
+        tried = [rights.SHOW_SERVER, rights.PROGRESS, rights.MIGRATE, rights.COLD, rights.ABORT, rights.FORCE]
         if not servers:
-            for right in asked:
+            for right in [*tried, rights.EVACUATE]:
                 yield rights.untried(right, "there is no server to try it on", "check again once there are servers")
             return
         server = min(
@@ -149,15 +157,37 @@ class Examination:
             key=lambda each: (each.get("tenant_id") == own, each.get("status") != "SHUTOFF", str(each.get("id"))),
         )
         place = f"/servers/{server.get('id')}"
-        yield from self._ask(rights.SHOW_SERVER, place, newest)
+        seen = yield from self._ask(rights.SHOW_SERVER, place, newest)
         yield from self._ask(rights.PROGRESS, f"{place}/migrations", newest)
         if not versions.has(UUID_OF_HYPERVISOR):
             # before, Nova marked the server as migrating before it looked for the host
             reason = "below 2.53 there is no way to try it without doing it"
-            yield rights.untried(rights.MIGRATE, reason, rights.MIGRATE.advice())
+            for right in (rights.MIGRATE, rights.COLD, rights.EVACUATE):
+                yield rights.untried(right, reason, right.advice())
+        else:
+            live: Mapping[str, Any] = {"os-migrateLive": {"host": NO_HOST, "block_migration": "auto"}}
+            yield from self._ask(rights.MIGRATE, f"{place}/action", newest, method="POST", body=live)
+            yield from self._to_no_host(rights.COLD, place, versions, COLD_TO_HOST, {"migrate": {"host": NO_HOST}})
+            # to a named host it was forced before
+            yield from self._to_no_host(rights.EVACUATE, place, versions, 68, {"evacuate": {"host": NO_HOST}})
+        if seen is None:
+            # 404 would say nothing of the right
+            for right in (rights.ABORT, rights.FORCE):
+                yield rights.untried(right, "the server cannot be seen", right.advice())
             return
-        body = {"os-migrateLive": {"host": NO_HOST, "block_migration": "auto"}}
-        yield from self._ask(rights.MIGRATE, f"{place}/action", newest, method="POST", body=body)
+        migration = f"{place}/migrations/{NO_MIGRATION}"
+        yield from self._ask(rights.ABORT, migration, newest, method="DELETE")
+        yield from self._ask(
+            rights.FORCE, f"{migration}/action", newest, method="POST", body={"force_complete": None}
+        )
+
+    def _to_no_host(
+        self, right: Right, place: str, versions: Microversions, since: int, body: Mapping[str, Any]
+    ) -> Iterator[Finding]:
+        if not versions.has(since):
+            yield rights.untried(right, f"below 2.{since} Nova is not asked for it", right.advice())
+            return
+        yield from self._ask(right, f"{place}/action", versions.for_compute(), method="POST", body=body)
 
     def _of_placement(self, version: str) -> Iterator[Finding]:
         listed = yield from self._ask(rights.PROVIDERS, "/resource_providers", version, of=self._placement)
@@ -172,6 +202,7 @@ class Examination:
             provider = providers[0].get("uuid") if providers else uuid.uuid4()
             path = f"/resource_providers/{provider}/{noun}"
             yield from self._ask(right, path, version, of=self._placement)
+        yield from self._ask(rights.HELD, f"/allocations/{uuid.uuid4()}", version, of=self._placement)
         parameters: Parameters = {"resources": "MEMORY_MB:1", "limit": 1}
         yield from self._ask(rights.CANDIDATES, "/allocation_candidates", version, parameters, of=self._placement)
 

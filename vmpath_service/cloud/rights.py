@@ -45,6 +45,7 @@ class Right:
 
     ``shown_by``: statuses from 400 on that only those get who have it, since the request was made for something
     that does not exist. ``hides``: a thing that does exist is answered with 404 to those who may not see it.
+    ``only_for``: what cannot be done without it, where all else can; empty for what is always needed.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Right:
     rules: tuple[str, ...]
     shown_by: frozenset[int] = frozenset()
     hides: bool = False
+    only_for: str = ""
 
     def advice(self, *rules: str) -> str:
         """Where to give it."""
@@ -59,8 +61,11 @@ class Right:
         return f"add the user's role to {' and '.join(rules or self.rules)} in {self.service}'s policy (see {file})"
 
 
-def _nova(name: str, *rules: str, shown_by: Collection[int] = (), hides: bool = False) -> Right:
-    return Right(name, "Nova", tuple(f"os_compute_api:{rule}" for rule in rules), frozenset(shown_by), hides)
+def _nova(
+    name: str, *rules: str, shown_by: Collection[int] = (), hides: bool = False, only_for: str = ""
+) -> Right:
+    given = tuple(f"os_compute_api:{rule}" for rule in rules)
+    return Right(name, "Nova", given, frozenset(shown_by), hides, only_for)
 
 
 def _placement(name: str, rule: str) -> Right:
@@ -80,11 +85,22 @@ MIGRATIONS = _nova("list migrations", "os-migrations:index", "os-migrations:inde
 PROGRESS = _nova("show the progress of migrations", "servers:migrations:index", hides=True)
 # 400: no such host; 409: the server is not in a state for it
 MIGRATE = _nova("live-migrate to a named host", "os-migrate-server:migrate_live:host", shown_by=[400, 409], hides=True)
+# of a migration that does not exist, whatever the server does
+ABORT = _nova("abort live migrations", "servers:migrations:delete", shown_by=[400, 404, 409])
+FORCE = _nova("force live migrations to complete", "servers:migrations:force_complete", shown_by=[400, 404, 409])
+COLD = _nova(
+    "cold-migrate to a named host", "os-migrate-server:migrate:host", shown_by=[400, 409], hides=True
+)
+# 404: no such host
+EVACUATE = _nova(
+    "rebuild servers of a dead host", "os-evacuate", shown_by=[400, 404, 409], only_for="rebuilding from dead hosts"
+)
 PROVIDERS = _placement("list resource providers", "resource_providers:list")
 INVENTORIES = _placement("list inventories", "resource_providers:inventories:list")
 USAGES = _placement("show usages", "resource_providers:usages")
 TRAITS = _placement("list traits of providers", "resource_providers:traits:list")
 ALLOCATIONS = _placement("list allocations of providers", "resource_providers:allocations:list")
+HELD = _placement("show what a server holds", "allocations:list")
 CANDIDATES = _placement("list allocation candidates", "allocation_candidates:list")
 
 
@@ -92,6 +108,9 @@ def judge(right: Right, answer: Answer) -> Finding:
     """What the answer to a request that needs the right says of it."""
     if answer.status < 300 or answer.status in right.shown_by:
         return Finding(right.name, Verdict.OK, "allowed")
+    if answer.status == 403 and right.only_for:
+        details = f"not given: only {right.only_for} needs it"
+        return Finding(right.name, Verdict.OK, details, right.advice())
     if answer.status == 403:
         details = f"{right.service} forbids it (403): {answer.said}"
         named = [rule for rule in right.rules if f"{rule} " in f"{answer.said} "]

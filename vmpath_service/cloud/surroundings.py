@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from vmpath_service.cloud.microversions import Microversions
 from vmpath_service.cloud.rights import Finding, Verdict
 
@@ -49,6 +51,22 @@ def judge_service_user(life_s: float | None, margin_s: float) -> Finding:
         "cannot be seen from outside",
         f"see that nova.conf has send_service_user_token = true: without it a migration that outlives its token, which"
         f" has at least {at_least:g} s left when it starts, can fail in Nova's clean-up",
+    )
+
+
+def judge_declarations(declared: Collection[str], absent: Collection[str]) -> Finding:
+    """``declared``: the aggregates that something is declared of, ``absent`` those of them that the cloud lacks."""
+    name = "declarations of aggregates"
+    if absent:
+        details = f"the cloud has no aggregate {', '.join(sorted(absent))}"
+        return Finding(name, Verdict.MISSING, details, "see [aggregate:NAME] in the configuration")
+    if declared:
+        return Finding(name, Verdict.OK, f"of {', '.join(sorted(declared))}")
+    return Finding(
+        name,
+        Verdict.OK,
+        "none: instances that forbid post-copy stay where they are, and no migration is forced to complete",
+        "declare post_copy_permitted and timeout_action of [aggregate:NAME], or of [aggregate:*] for every host",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from vmpath_service.cloud import broker
 from vmpath_service.cloud.examination import Examination
 from vmpath_service.cloud.inventory import Reading
 from vmpath_service.cloud.live import NovaCloud
@@ -28,7 +29,11 @@ def check(configuration: Configuration, form: str = "plain") -> int:
     except VmpathError as error:
         failed = error
     lines.append(f"policies: {', '.join(configuration.engine.policies) or 'none'}")
-    findings = [*Examination(configuration.cloud).findings(), *own_state.examine(configuration)]
+    findings = [
+        *Examination(configuration.cloud).findings(),
+        *broker.examine(configuration.notifications),
+        *own_state.examine(configuration),
+    ]
     if form == "json":
         said = {"cloud": lines, "error": None if failed is None else str(failed), "findings": findings}
         print(msgspec.json.format(msgspec.json.encode(said), indent=2).decode())  # noqa: T201
