@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
-from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Arrival, HostStep, Migration, Plan, Summary
 from vmpath_service.pathfinder.answer import Answer
