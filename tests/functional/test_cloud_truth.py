@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from tests.functional.conftest import Factory
-from tests.functional.reading import notes_of, reader
+from tests.functional.reading import essence, notes_of, reader
 from tests.functional.small_cloud import host, identity, instance, snapshot
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.snapshot import Aggregate, Inventory, Storage
 from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
+from vmpath_service.simulator.settings import Settings
 
 # openstacksdk says so of every cloud, whether or not it has InfluxDB
 pytestmark = pytest.mark.filterwarnings("ignore:Support for InfluxDB")
@@ -258,6 +259,16 @@ def test_an_allocation_counts_more_than_the_flavor(simulated_cloud: Factory) -> 
     read = reader(cloud).read()
     assert read.instances[0].resources == {"MEMORY_MB": 1500, "VCPU": 1}
     assert all(not each.used_by_others for each in read.hosts)
+
+
+def test_a_list_of_candidates_that_is_cut_short_is_noticed_and_completed(simulated_cloud: Factory) -> None:
+    parts = [*(host(name) for name in "abcdef"), *(instance(f"x{name}", name) for name in "abcdef")]
+    whole = reader(simulated_cloud(snapshot(*parts))).read()
+    cut = simulated_cloud(snapshot(*parts), settings=Settings(max_allocation_candidates=2))
+    reading = reader(cut).read_with_notes()
+    assert essence(reading.snapshot) == essence(whole)
+    assert "Placement cuts its lists of candidates short" in notes_of(reading)
+    assert "4 hosts were asked for one by one" in notes_of(reading)
 
 
 def test_an_inventory_changed_without_its_capacity_is_noticed(simulated_cloud: Factory) -> None:

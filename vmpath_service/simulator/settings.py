@@ -23,6 +23,7 @@ class Settings:
     boot_s: what booting a server takes.
     token_lifetime_s: life of a token in real seconds.
     page_limit: most entries of one page of a list.
+    max_allocation_candidates: most candidates of one answer of Placement; None for no limit.
     hypervisor_domain: appended to a service's host to give the hypervisor's host name.
     compute_microversion: newest microversion of the Compute API that is spoken, 2.N.
     denied_rights: rules of Nova's and Placement's policies that do not hold for the administrator.
@@ -41,6 +42,7 @@ class Settings:
     boot_s: float = 1.0
     token_lifetime_s: float = 3600.0
     page_limit: int = 1000
+    max_allocation_candidates: int | None = None
     hypervisor_domain: str = ""
     compute_microversion: int = 100
     denied_rights: frozenset[str] = frozenset()

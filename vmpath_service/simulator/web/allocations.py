@@ -100,7 +100,8 @@ class AllocationCandidates:
         known = frozenset(("resources", "limit", "required", "in_tree"))
         given = only_parameters(self._site, req, known)
         wanted = _resources(given.get("resources", ""))
-        limit = _limit(given.get("limit"))
+        limits = (_limit(given.get("limit")), self._site.world.settings.max_allocation_candidates)
+        limit = min((each for each in limits if each is not None), default=None)
         required = [t for t in given.get("required", "").split(",") if t]
         ledger = self._site.world.ledger
         inside = ledger.providers.get(given.get("in_tree", ""))
