@@ -228,3 +228,23 @@ def test_many_readers_at_a_time(service: Service) -> None:
     for thread in threads:
         thread.join()
     assert answers == [200] * 24
+
+
+def test_a_cloud_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
+    cloud = SimulatedCloud(make_sample(4, 12, seed=3)).start()
+    port = int(cloud.site.base_url.rpartition(":")[2])
+    service = service_on(tmp_path, cloud, **{"policy:drain": {"approval": "automatic"}})
+    cloud.stop()
+    with service:
+        assert "the cloud cannot be reached" in service.log.read_text()
+        failed = service.command("host", "list")
+        assert failed.returncode == 1
+        assert "does not answer" in failed.stderr
+        again = SimulatedCloud(make_sample(4, 12, seed=3), clock=ScaledClock(50), port=port).start()
+        try:
+            wait_until(lambda: "the cloud answers now" in service.log.read_text(), "the cloud is found", 60)
+            host = again.world.servers[next(iter(again.world.servers))].host
+            assert host is not None
+            assert service.answer("drain", host, "--wait")["state"] == "succeeded"
+        finally:
+            again.stop()

@@ -44,12 +44,11 @@ def test_check_says_what_can_be_done(cloud: SimulatedCloud, tmp_path: Path) -> N
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize("words", [(), ("--check",)])
-def test_a_keystone_that_is_not_there(cloud: SimulatedCloud, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_keystone_that_is_not_there(cloud: SimulatedCloud, tmp_path: Path) -> None:
     service = service_on(tmp_path, cloud, nova={"attempts": 1})
     clouds = tmp_path / "clouds.yaml"
     clouds.write_text(clouds.read_text().replace(cloud.auth_url, f"http://127.0.0.1:{free_port()}/v3"))
-    said = refused(service, *words)
+    said = refused(service, "--check")
     assert "127.0.0.1" in said
     assert "refused" in said
 

@@ -83,6 +83,9 @@ def translate(error: Exception, *, asked: str, user: str) -> VmpathError:
         return CloudDenied(f"{user} is given no service catalogue: a project must be named")
     if isinstance(error, keystone.CatalogException):
         return CloudUnreachable(f"the service catalogue does not help {user}: {_first_line(error)}")
+    if isinstance(error, keystone.DiscoveryFailure) and "Unable to establish connection" in str(error):
+        # keystoneauth says in words only what led to it
+        return CloudUnreachable(f"{_party(error, asked)} does not answer: {reason_of(error)}")
     if isinstance(error, keystone.DiscoveryFailure | keystone.InvalidResponse):
         return CloudUnreachable(f"{_party(error, asked)} answers, but not as that API does (is the address right?)")
     if isinstance(error, keystone.HttpError):

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import threading
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +21,7 @@ from vmpath_service.cloud.notifications import NotificationListener, Notificatio
 from vmpath_service.cmd.configuration import Configuration, reload_policies
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
-from vmpath_service.model.errors import InvalidInput, NoDecision, VmpathError
+from vmpath_service.model.errors import CloudUnreachable, InvalidInput, NoDecision, VmpathError
 from vmpath_service.rpc.client import EngineClient
 from vmpath_service.rpc.server import EngineServer
 from vmpath_service.rpc.transport import make_transport
@@ -30,6 +32,9 @@ LOG = logging.getLogger(__name__)
 _COMMAND_S = 60.0
 _READING_S = 240.0
 _STOP_S = 60.0
+# Between two looks for a cloud that was away when the service started.
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 15.0
 
 
 class AllInOne:
@@ -81,8 +86,9 @@ class AllInOne:
 
         changes = self._listen(configuration.notifications)
         cloud = NovaCloud(configuration.cloud, changes)
-        _look_at(cloud)
-        self._engine = Engine(cloud, store, clock, configuration.engine, happenings=changes)
+        reached = _reached(cloud)
+        settings = replace(configuration.engine, owner=_name_of_engine(configuration.state_path))
+        self._engine = Engine(cloud, store, clock, settings, happenings=changes)
         transport = make_transport()
         client = EngineClient(transport, timeout=_COMMAND_S, reading_timeout=_READING_S)
 
@@ -106,14 +112,37 @@ class AllInOne:
 
         # stopped in this order: the API, the calls, the engine
         self._undo[-1:] = [self._engine.stop, stop_api]
-        resumed = self._engine.resume()
-        if resumed:
-            LOG.warning("%d rearrangements are taken up again", resumed)
+        if reached:
+            self._resume()
+        else:
+            waiting = threading.Thread(target=self._resume_later, args=(cloud, stopping), name="cloud-away")
+            waiting.start()
+            self._undo[-1:] = [waiting.join, stop_api]
         calls = EngineServer(transport, self._engine, socket.gethostname())
         calls.start()
         self._undo[-1:] = [calls.stop, stop_api]
         server.start()
         return server.port
+
+    def _resume(self) -> None:
+        resumed = self._engine.resume()
+        if resumed:
+            LOG.warning("%d rearrangements are taken up again", resumed)
+
+    def _resume_later(self, cloud: NovaCloud, stopping: threading.Event) -> None:
+        """Take up what was going on once the cloud answers: what was being planned would fail before."""
+        pause = _FIRST_PAUSE_S
+        while not stopping.wait(pause):
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            try:
+                if _reached(cloud):
+                    LOG.warning("the cloud answers now")
+                    self._resume()
+                    return
+            except VmpathError as error:
+                LOG.error("the cloud answers, but not as is needed: %s", error)
+            except Exception:
+                LOG.exception("looking for the cloud broke; it goes on")
 
     def _listen(self, settings: NotificationSettings) -> Changes | None:
         """What Nova's notifications tell of, if they are to be listened to."""
@@ -195,13 +224,44 @@ def _prepare(database: Database) -> None:
             LOG.warning("the schema of the database was brought from %s to %s", before, after)
 
 
-def _look_at(cloud: NovaCloud) -> None:
-    """Find out early that the cloud does not answer, or not to us; raises CloudUnreachable and CloudDenied.
+def _reached(cloud: NovaCloud) -> bool:
+    """Find out early whether the cloud answers, and answers us; raises CloudDenied and InvalidInput.
 
-    A cloud that answers in part is no reason not to start: migrations under way want to be followed.
+    Neither a cloud that answers in part nor one that does not answer is a reason not to start: migrations under way
+    want to be followed as soon as they can be seen.
     """
     try:
         # needs the rights of an administrator and nothing but one short list
         cloud.read_hosts(("",))
+    except CloudUnreachable as error:
+        LOG.warning("the cloud cannot be reached, nothing is decided until it can: %s", error)
+        return False
     except NoDecision as error:
         LOG.warning("%s", error)
+    return True
+
+
+def _name_of_engine(state_path: Path) -> str:
+    """The name of this engine to others on the same database, the same after a restart: this machine, and a mark of
+    the state that it works on. Whoever holds the lock there is the only one with that name."""
+    path = state_path / "engine.name"
+    try:
+        mark = path.read_text().strip()
+        if not mark:
+            raise FileNotFoundError
+    except FileNotFoundError:
+        mark = uuid.uuid4().hex[:12]
+        _write(path, mark)
+    except OSError as error:
+        raise VmpathError(f"{path}: cannot be read: {error.strerror}") from error
+    return f"{socket.gethostname()}:{mark}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole, or not at all."""
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_text(f"{text}\n")
+        fresh.replace(path)
+    except OSError as error:
+        raise VmpathError(f"{path}: cannot be written: {error.strerror}") from error

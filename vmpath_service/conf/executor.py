@@ -58,6 +58,13 @@ OPTIONS = (
         "waited out for request_settle_seconds.",
     ),
     cfg.FloatOpt(
+        "lease_seconds",
+        default=30.0,
+        min=1,
+        help="An engine that has given no sign of life in the database for so long is taken for dead: another engine "
+        "on the same database takes over what it holds.",
+    ),
+    cfg.FloatOpt(
         "stop_seconds", default=30.0, min=0, help="How long the service waits for its threads when it is told to end."
     ),
 )

@@ -27,7 +27,8 @@ def test_with_nothing_configured_the_defaults_are_those_of_the_settings() -> Non
     assert found.cloud == CloudSettings()
     expected = EngineSettings(owner="me", policies={})
     assert found.engine.executor == expected.executor
-    for field in ("owner", "poll_seconds", "planning_timeout", "planners", "max_active", "stop_seconds"):
+    times = ("poll_seconds", "planning_timeout", "stop_seconds", "lease_seconds")
+    for field in ("owner", "planners", "max_active", *times):
         assert getattr(found.engine, field) == getattr(expected, field)
     assert found.engine.migration_mbps == expected.migration_mbps
     assert (found.engine.cost.name, found.engine.cost.settings) == ("memory", {})
@@ -94,6 +95,7 @@ start_wait_seconds = 9
 verify_seconds = 10
 stuck_seconds = 12
 stop_seconds = 13
+lease_seconds = 14
 """)
     assert found.state_path == tmp_path / "state"
     assert found.api == ApiSettings("localhost", 1234, 7, oslo=found.oslo)
@@ -120,7 +122,7 @@ stop_seconds = 13
     assert found.engine.executor == Settings(Limits(3, 4, 5), 7, 8, 9, 10, 12)
     engine = found.engine
     assert (engine.planning_timeout, engine.planners, engine.migration_mbps) == (11, 3, 4000)
-    assert (engine.max_active, engine.poll_seconds, engine.stop_seconds) == (6, 1.5, 13)
+    assert (engine.max_active, engine.poll_seconds, engine.stop_seconds, engine.lease_seconds) == (6, 1.5, 13, 14)
     assert [rule.name for rule in engine.constraints] == ["traits", "capacity"]
     assert list(engine.policies) == ["only"]
 

@@ -225,6 +225,7 @@ def engine_settings(
         planners=values.get("planner", "processes"),
         max_active=values.get("executor", "max_rearrangements"),
         stop_seconds=values.get("executor", "stop_seconds"),
+        lease_seconds=values.get("executor", "lease_seconds"),
         constraints=constraints,
         migration_mbps=values.get("planner", "migration_mbps"),
         cost=_cost(values),
