@@ -171,7 +171,8 @@ def _fits(
             if total > limit[number]:
                 return False
     for group in rules.groups_of.get(uuid, ()):
-        count = counts[group] - sum(group in rules.groups_of.get(each, ()) for each in absent)
+        # in a plan that is wrong, somebody may come back who never was there
+        count = counts.get(group, 0) - sum(group in rules.groups_of.get(each, ()) for each in absent)
         if count > rules.groups[group].limit:
             return False
     return True
