@@ -187,9 +187,27 @@ def test_a_shared_disk_belongs_to_no_host_and_costs_no_further_requests(simulate
         assert each.resources == {"VCPU": 1, "MEMORY_MB": 1000}
         assert each.storage == Storage("shared")
         assert each.extra["scheduler_decides"] == ["DISK_GB of a provider that hosts share"]
+        assert each.movable == "live"
+    (pool,) = read.extra["shared_pools"]
+    assert (pool["name"], pool["capacity"], pool["used"]) == ("nfs", {"DISK_GB": 100}, {"DISK_GB": 8})
     before = vmpath.requests_sent()
     vmpath.read()
-    assert vmpath.requests_sent() - before <= 10
+    # four of them for the disk
+    assert vmpath.requests_sent() - before <= 14
+
+
+def test_what_hosts_share_must_be_free_a_second_time(simulated_cloud: Factory) -> None:
+    hosts = [host(name, aggregates=(Aggregate("nfs"),)) for name in "ab"]
+    large = msgspec.structs.replace(instance("x", "a", image="an-image"), resources=SHARE | {"DISK_GB": 60})
+    given = msgspec.structs.replace(
+        snapshot(*hosts, large, instance("y", "b", image="an-image")),
+        extra={"shared_disk": {"total": 100, "name": "nfs", "aggregate": "nfs"}},
+    )
+    found = {each.name: each for each in reader(simulated_cloud(given)).read().instances}
+    assert found["x"].why_not == (
+        "of the DISK_GB that hosts share (nfs) 39 are free, and while it moves Nova counts its 60 twice"
+    )
+    assert found["y"].movable == "live"
 
 
 def test_projects_flavors_and_images_are_kept_off_hosts_set_apart(simulated_cloud: Factory) -> None:
@@ -262,7 +280,8 @@ def test_an_allocation_counts_more_than_the_flavor(simulated_cloud: Factory) -> 
 
 
 def test_a_list_of_candidates_that_is_cut_short_is_noticed_and_completed(simulated_cloud: Factory) -> None:
-    parts = [*(host(name) for name in "abcdef"), *(instance(f"x{name}", name) for name in "abcdef")]
+    since = "2026-01-01T00:00:00Z"
+    parts = [*(host(name) for name in "abcdef"), *(instance(f"x{name}", name, created_at=since) for name in "abcdef")]
     whole = reader(simulated_cloud(snapshot(*parts))).read()
     cut = simulated_cloud(snapshot(*parts), settings=Settings(max_allocation_candidates=2))
     reading = reader(cut).read_with_notes()

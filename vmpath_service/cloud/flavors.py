@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from vmpath_service.cloud.wire import Flavor, Server
 
@@ -113,10 +113,19 @@ def _traits(server: Server) -> Iterator[tuple[str, str]]:
                 yield implied
 
 
-def device_of(flavor: Flavor) -> str | None:
-    """The device of its host that a guest of this flavor is given, in words; None if there is none."""
+def aliases_of(flavor: Flavor) -> frozenset[str]:
+    """The aliases of PCI devices that a guest of this flavor is given."""
+    asked = flavor.extra_specs.get("pci_passthrough:alias", "").split(",")
+    return frozenset(name for each in asked if (name := each.partition(":")[0].strip()))
+
+
+def device_of(flavor: Flavor, travelling: Collection[str] = ()) -> str | None:
+    """The device of its host that a guest of this flavor is given, in words; None if there is none.
+
+    ``travelling``: aliases of PCI devices that do not count, as a guest can take them along.
+    """
     specs = flavor.extra_specs
-    if specs.get("pci_passthrough:alias"):
+    if not aliases_of(flavor) <= frozenset(travelling):
         return f"the PCI device {specs['pci_passthrough:alias']}"
     if specs.get("accel:device_profile"):
         return f"the accelerator {specs['accel:device_profile']}"
@@ -129,4 +138,9 @@ def device_of(flavor: Flavor) -> str | None:
 
 def is_device(resource_class: str) -> bool:
     """Whether a resource class counts devices that a guest cannot take along."""
-    return resource_class in ("VGPU", "PGPU", "FPGA", "PCI_DEVICE") or resource_class.startswith("CUSTOM_PCI_")
+    return resource_class in ("VGPU", "PGPU", "FPGA") or is_pci_device(resource_class)
+
+
+def is_pci_device(resource_class: str) -> bool:
+    """Whether a resource class counts PCI devices, as Nova reports them to Placement."""
+    return resource_class == "PCI_DEVICE" or resource_class.startswith("CUSTOM_PCI_")

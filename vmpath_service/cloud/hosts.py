@@ -128,13 +128,16 @@ def host(
     Raises NoDecision where it would be in two cells.
     """
     service = node.service
-    reason = service.disabled_reason if service.status == "disabled" else _LEFT_DISABLED if tree.disabled else None
+    disabled, reason = service.status == "disabled", service.disabled_reason
+    if not disabled:
+        disabled = tree.disabled and state_of(service) == "up"
+        reason = _LEFT_DISABLED if disabled else None
     return Host(
         name=service.host,
         uuid=node.provider,
         inventories=dict(tree.inventories),
         state=state_of(service),
-        status="disabled" if service.status == "disabled" or tree.disabled else "enabled",
+        status="disabled" if disabled else "enabled",
         disabled_reason=reason,
         used_by_others=dict(sorted(others.items())),
         availability_zone=service.zone,

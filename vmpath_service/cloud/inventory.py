@@ -18,6 +18,7 @@ from vmpath_service.cloud import (
     instances,
     migrations,
     movability,
+    pools,
     scheduling,
     wire,
 )
@@ -25,6 +26,7 @@ from vmpath_service.cloud.api import side_by_side
 from vmpath_service.cloud.kept import OVERLAP_S, Doubtful, Kept, KeptServers
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
+from vmpath_service.cloud.pools import Pool
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import CloudDenied, NoDecision
 from vmpath_service.model.readings import MigrationOutcome
@@ -57,6 +59,8 @@ class Picture:
     records: tuple[wire.Migration, ...]
     trees: Mapping[str, Tree]
     """By the uuid of the host's provider."""
+    pools: tuple[Pool, ...] = ()
+    """Read only where a server asks for what its host does not have itself."""
     restless: frozenset[str] = frozenset()
     """Servers that changed between their reading and the last look."""
 
@@ -66,7 +70,8 @@ class Inventory:
 
     Requests: two for services, one each for aggregates, server groups, migrations, resource providers and changes,
     one for every thousand servers and for every thousand hypervisors, one to three for what all hosts have and use
-    (and one for each host that Placement leaves out of these lists).
+    (and one for each host that Placement leaves out of these lists). Where servers have something that hosts share,
+    one, and three for each provider of such.
     One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
     flavors, one for each server that is being moved without a record among the newest thousand. A change during the
     reading adds four. Where the servers are kept between readings (``kept``), one for all that changed instead of
@@ -200,7 +205,10 @@ class Inventory:
 
     def _assembled(self, picture: Picture) -> tuple[Reading, frozenset[str]]:
         """With the servers that hold nothing in Placement where they are."""
-        guests, under_way, forced = _guests(picture)
+        guests, shared = _guests(picture)
+        if shared:
+            picture = replace(picture, pools=self._placement.pools())
+        under_way, forced = _moves(picture)
         used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
         strange = accounts.unexplained(used, guests, under_way.flights, forced)
         nodes = picture.nodes.usable
@@ -218,7 +226,7 @@ class Inventory:
                 "Placement cuts its lists of candidates short (max_allocation_candidates):"
                 f" {self._placement.cut_short} hosts were asked for one by one"
             )
-        reading = assemble(picture, under_way, settled, self._settings, notes)
+        reading = assemble(picture, under_way, settled, shared, self._settings, notes)
         stamped = replace(reading, snapshot=_stamped(reading.snapshot, self._region, reading.notes))
         return stamped, frozenset(settled.unbacked)
 
@@ -227,23 +235,29 @@ def _present(servers: Mapping[str, wire.Server]) -> Mapping[str, wire.Server]:
     return {uuid: server for uuid, server in servers.items() if server.status not in instances.GONE}
 
 
-def _demand(server: wire.Server, there: Collection[str]) -> dict[str, int] | None:
-    """What the flavor asks of the host itself: a class that the host does not have comes from a provider that several
-    hosts share (DISK_GB of a network file system), and is held on none of them."""
-    amounts = flavors.resources_of(server)
-    return None if amounts is None else {name: amount for name, amount in amounts.items() if name in there}
+def _guests(picture: Picture) -> tuple[list[accounts.Guest], Mapping[str, tuple[str, ...]]]:
+    """The servers on usable hosts with what their flavors ask of the host itself, and by server what they have from
+    elsewhere: a class that the host does not have comes from a provider that several hosts share (DISK_GB of a
+    network file system), and is held on none of them."""
+    usable = picture.nodes.usable
+    classes = {name: picture.trees[node.provider].inventories.keys() for name, node in usable.items()}
+    guests: list[accounts.Guest] = []
+    shared: dict[str, tuple[str, ...]] = {}
+    for server in picture.servers.values():
+        if server.host is None or server.host not in usable:
+            continue
+        there, asked = classes[server.host], flavors.resources_of(server)
+        if asked is not None and not asked.keys() <= there:
+            shared[server.id] = tuple(sorted(asked.keys() - there))
+            asked = {name: amount for name, amount in asked.items() if name in there}
+        guests.append(accounts.Guest(server.id, server.host, asked))
+    return guests, shared
 
 
-def _guests(picture: Picture) -> tuple[list[accounts.Guest], migrations.UnderWay, frozenset[str]]:
-    """The servers on usable hosts, the migrations under way, and the hosts that must be read in full."""
+def _moves(picture: Picture) -> tuple[migrations.UnderWay, frozenset[str]]:
+    """The migrations under way, and the hosts that must be read in full."""
     usable = picture.nodes.usable
     under_way = migrations.under_way(picture.records, picture.servers, frozenset(usable))
-    classes = {name: picture.trees[node.provider].inventories.keys() for name, node in usable.items()}
-    guests = [
-        accounts.Guest(server.id, server.host, _demand(server, classes[server.host]))
-        for server in picture.servers.values()
-        if server.host is not None and server.host in usable
-    ]
     forced: set[str] = set()
     if picture.restless:
         # where they are and where they may be on their way to
@@ -254,17 +268,19 @@ def _guests(picture: Picture) -> tuple[list[accounts.Guest], migrations.UnderWay
             forced.update(name for name in ends if name in usable)
         flights = {uuid: flight for uuid, flight in under_way.flights.items() if uuid not in picture.restless}
         under_way = replace(under_way, flights=flights)
-    return guests, under_way, frozenset(forced)
+    return under_way, frozenset(forced)
 
 
 def assemble(
     picture: Picture,
     under_way: migrations.UnderWay,
     settled: accounts.Accounts,
+    shared: Mapping[str, tuple[str, ...]],
     settings: CloudSettings,
     notes: Collection[str] = (),
 ) -> Reading:
-    """Put a snapshot together. Pure.
+    """Put a snapshot together. Pure. ``shared``: by server, the resource classes that it has from elsewhere than its
+    host.
 
     Servers on hosts that cannot live-migrate at all are left out with their hosts; servers on a host that Nova
     does not list are left out with a note.
@@ -301,6 +317,7 @@ def assemble(
     server_groups = groups.server_groups(picture.groups, listed.keys())
     member_of = groups.group_of(server_groups)
     keys = scheduling.keys_of(picture.aggregates)
+    short = pools.shortages(picture.pools)
     values: list[Instance] = []
     for uuid, server in listed.items():
         resources = settled.resources.get(uuid)
@@ -310,10 +327,10 @@ def assemble(
         obstacle = (
             (None if server.task_state else _left_over(uuid, under_way, settled))
             or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
+            or short.get(uuid)
         )
-        shared = _shared(server, place.inventories) if place is not None and place.inventories else ()
         disks = facts.of(server.host or "").storage
-        values.append(instances.instance(server, resources, obstacle, settings, keys, shared, disks))
+        values.append(instances.instance(server, resources, obstacle, settings, keys, shared.get(uuid, ()), disks))
     undecided = [
         each.label() for each in values if each.movable == "live" and scheduling.SCHEDULER_DECIDES in each.extra
     ]
@@ -352,13 +369,9 @@ def assemble(
         instances=tuple(sorted(values, key=lambda each: each.uuid)),
         in_flight=tuple(under_way.flights[uuid] for uuid in sorted(under_way.flights) if uuid in listed),
         server_groups=tuple(sorted(server_groups, key=lambda group: group.uuid)),
+        extra=pools.extra_of(picture.pools),
     )
     return Reading(snapshot, tuple(said))
-
-
-def _shared(server: wire.Server, there: Collection[str]) -> tuple[str, ...]:
-    """The classes that the server has from elsewhere than its host."""
-    return tuple(sorted((flavors.resources_of(server) or {}).keys() - set(there)))
 
 
 def _left_over(uuid: str, under_way: migrations.UnderWay, settled: accounts.Accounts) -> str | None:
@@ -374,5 +387,5 @@ def _left_over(uuid: str, under_way: migrations.UnderWay, settled: accounts.Acco
 def _stamped(snapshot: Snapshot, region: str | None, notes: tuple[str, ...]) -> Snapshot:
     taken_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return msgspec.structs.replace(
-        snapshot, taken_at=taken_at, region=region, extra={"notes": list(notes)} if notes else {}
+        snapshot, taken_at=taken_at, region=region, extra=snapshot.extra | ({"notes": list(notes)} if notes else {})
     )

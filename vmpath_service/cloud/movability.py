@@ -92,14 +92,18 @@ def _by_group(group: ServerGroup | None) -> str | None:
 def _by_device(server: Server, resources: Mapping[str, int], settings: CloudSettings) -> str | None:
     # devices that can be taken along are set up so in nova.conf; only the flavor's word for it counts
     travels = server.flavor.extra_specs.get(settings.movable_key) == "live"
-    device = None if travels else flavors.device_of(server.flavor)
+    aliases = settings.live_migratable_aliases
+    device = None if travels else flavors.device_of(server.flavor, aliases)
     if device is None and not travels:
-        held = sorted(name for name in resources if flavors.is_device(name))
+        along = bool(flavors.aliases_of(server.flavor))
+        held = sorted(
+            name for name in resources if flavors.is_device(name) and not (along and flavors.is_pci_device(name))
+        )
         device = f"a device of class {held[0]}" if held else None
     if device is not None:
         return f"it uses {device} of its host"
     specs, image = server.flavor.extra_specs, server.image_properties()
-    if _true(specs.get("hw:mem_encryption", image.get("hw_mem_encryption"))):
+    if _true(specs.get("hw:mem_encryption", image.get("hw_mem_encryption"))) or "MEM_ENCRYPTION_CONTEXT" in resources:
         return "its memory is encrypted by its host (SEV)"
     version = specs.get("hw:tpm_version", image.get("hw_tpm_version"))
     if version and specs.get("hw:tpm_secret_security") not in ("host", "deployment"):

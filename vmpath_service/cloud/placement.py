@@ -10,12 +10,14 @@ from typing import TypeVar
 from vmpath_service.cloud import wire
 from vmpath_service.cloud.api import Api, for_each
 from vmpath_service.cloud.microversions import Microversions
+from vmpath_service.cloud.pools import Pool
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import NoDecision, NotFound
 from vmpath_service.model.snapshot import Inventory
 
 # Says again what the service's status says.
 _STATUS_TRAIT = "COMPUTE_STATUS_DISABLED"
+_SHARING_TRAIT = "MISC_SHARES_VIA_AGGREGATE"
 _ASKED = ("MEMORY_MB", "VCPU", "PCPU")
 # Of this many providers an inventory that may have changed is read again with each reading.
 _DOUBTED_AT_ONCE = 20
@@ -108,6 +110,25 @@ class Placement:
         """What Placement calls it; its uuid, where it is not known."""
         known = self._known.get(provider)
         return provider if known is None else known.name
+
+    def pools(self) -> tuple[Pool, ...]:
+        """The providers that hosts share: one request, and three for each of them."""
+        listed = self._get("/resource_providers", wire.Providers, {"required": _SHARING_TRAIT}).resource_providers
+
+        def read(provider: wire.Provider) -> Pool:
+            place = f"/resource_providers/{provider.uuid}"
+            held = self._get(f"{place}/allocations", wire.ProviderAllocations).allocations
+            usages = self._get(f"{place}/usages", wire.Usages).usages
+            inventories = self._get(f"{place}/inventories", wire.Inventories).inventories
+            return Pool(
+                uuid=provider.uuid,
+                name=provider.name,
+                capacity={name: _inventory(each).limit() for name, each in inventories.items()},
+                used=usages,
+                held={consumer: each.resources for consumer, each in held.items()},
+            )
+
+        return tuple(for_each(self._settings.workers, read, listed))
 
     def free(self, root: str) -> Mapping[str, int]:
         """Capacity less use per class of one host, both as they are now: one request, where the host has some

@@ -30,6 +30,8 @@ def undecided(server: Server) -> tuple[str, ...]:
     found = []
     if said("hw:numa_nodes"):
         found.append(f"{said('hw:numa_nodes')} NUMA nodes")
+    if said("hw:pmem"):
+        found.append("persistent memory")
     policy = flavors.processor_policy(server)
     if policy in ("dedicated", "mixed") or said("resources:PCPU") not in ("", "0"):
         found.append("pinned CPUs")

@@ -76,4 +76,10 @@ OPTIONS = (
         default="vmpath:cell",
         help="Key in the metadata of aggregates that says in which cell their hosts are.",
     ),
+    cfg.ListOpt(
+        "live_migratable_aliases",
+        default=[],
+        help="Names of those aliases in [pci] of nova.conf that have live_migratable = yes: an instance whose flavor "
+        "asks for no other PCI device can be live-migrated.",
+    ),
 )

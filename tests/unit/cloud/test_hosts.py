@@ -42,9 +42,12 @@ def test_a_host_of_the_snapshot() -> None:
 
 def test_a_host_that_only_placement_has_as_disabled_takes_nothing_in() -> None:
     node = hosts.nodes(SERVICES, HYPERVISORS, PROVIDERS).usable["compute5"]
-    five = hosts.host(node, replace(TREE, disabled=True), (), {}, "vmpath:cell")
+    up = replace(node, service=wire.Service("nova-compute", "compute5", "enabled", state="up"))
+    five = hosts.host(up, replace(TREE, disabled=True), (), {}, "vmpath:cell")
     assert five.status == "disabled"
     assert "though its service is enabled" in (five.disabled_reason or "")
+    # one that is down takes nothing in anyway, and its trait waits until it comes back
+    assert hosts.host(node, replace(TREE, disabled=True), (), {}, "vmpath:cell").status == "enabled"
 
 
 def test_forced_down_is_down_whatever_the_service_reports() -> None:

@@ -43,6 +43,8 @@ def test_running_and_paused_servers_move(status: str) -> None:
         ({"extra_specs": {"vmpath:movable": "no"}}, "its flavor forbids it"),
         ({"extra_specs": {"resources:VGPU": "1"}}, "VGPU"),
         ({"extra_specs": {"hw:mem_encryption": "True"}}, "SEV"),
+        ({"properties": {"hw_mem_encryption": True}}, "SEV"),
+        ({"extra_specs": {"accel:device_profile": "fpga"}}, "it uses the accelerator fpga of its host"),
         ({"properties": {"hw_tpm_version": "2.0"}}, "TPM"),
     ],
 )
@@ -108,3 +110,20 @@ def test_a_device_travels_where_the_flavor_says_so_and_not_where_the_server_does
     specs = {"pci_passthrough:alias": "nic:1"}
     assert why(extra_specs=specs, metadata={"vmpath:movable": "live"}) == "it uses the PCI device nic:1 of its host"
     assert why(extra_specs=specs | {"vmpath:movable": "live"}) is None
+
+
+@pytest.mark.parametrize(
+    ("alias", "held", "stays"),
+    [
+        ("nic:1", {}, False),
+        ("nic:1,gpu:2", {}, False),
+        ("nic:1,disk:1", {}, True),
+        ("nic:1", {"CUSTOM_PCI_8086_1": 1}, False),
+        ("nic:1", {"VGPU": 1}, True),
+        ("", {"CUSTOM_PCI_8086_1": 1}, True),
+    ],
+)
+def test_devices_that_nova_can_move_are_no_obstacle(alias: str, held: dict[str, int], stays: bool) -> None:
+    settings = CloudSettings(live_migratable_aliases=("nic", "gpu"))
+    given = server(extra_specs={"pci_passthrough:alias": alias} if alias else {})
+    assert (movability.obstacle(given, UP, None, held, settings) is not None) == stays

@@ -24,6 +24,7 @@ from vmpath_service.cloud import scheduling, wire
         ({"extra_specs": {"hw:mem_page_size": "small"}}, ()),
         ({"extra_specs": {"hw:cpu_realtime": "yes"}}, ("real-time CPUs",)),
         ({"extra_specs": {"pci_passthrough:alias": "nic:1"}}, ("the PCI device nic:1",)),
+        ({"extra_specs": {"hw:pmem": "6GB"}}, ("persistent memory",)),
         ({"properties": {"hw_vif_model": "virtio"}}, ()),
     ],
 )

@@ -28,7 +28,7 @@ class ResourceProviders:
         self._site = site
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        given = only_parameters(self._site, req, frozenset(("name", "uuid", "in_tree")))
+        given = only_parameters(self._site, req, frozenset(("name", "uuid", "in_tree", "required")))
         found = list(self._site.world.ledger.providers.values())
         if "uuid" in given:
             found = [p for p in found if p.uuid == given["uuid"]]
@@ -37,6 +37,9 @@ class ResourceProviders:
             found = [p for p in found if inside is not None and p.root == inside.root]
         if "name" in given:
             found = [p for p in found if p.name == given["name"]]
+        if "required" in given:
+            wanted = set(given["required"].split(","))
+            found = [p for p in found if wanted <= set(traits_of(self._site, p))]
         answer(resp, {"resource_providers": [self._shown(req, p) for p in found]})
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, provider_id: str) -> None:
