@@ -86,6 +86,9 @@ class Policy(abc.ABC):
     asks_for_all: ClassVar[bool] = False
     """Whether a target that guards cut short is less than what was asked for (a drain), not just less good."""
 
+    hosts_are_sources: ClassVar[bool] = False
+    """Whether the hosts of a scope are those to be emptied, instead of the only ones to be touched."""
+
     def __init__(self, settings: Mapping[str, OptionValue]) -> None:
         """``settings``: a value for each of ``options`` and ``GUARDS``, as ``read_options`` completes them."""
         self.settings = settings

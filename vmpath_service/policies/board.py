@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vmpath_service.model.compiled import NOWHERE, CompiledCloud, Vector
+from vmpath_service.model.compiled import NOWHERE, CompiledCloud
 from vmpath_service.model.occupancy import Occupancy
 
 
@@ -40,7 +40,7 @@ class Board:
     """
 
     def __init__(
-        self, cloud: CompiledCloud, destinations: Iterable[int], limits: Sequence[Vector] | None = None
+        self, cloud: CompiledCloud, destinations: Iterable[int], limits: Sequence[Sequence[int]] | None = None
     ) -> None:
         self.cloud = cloud
         self.destinations = tuple(destinations)

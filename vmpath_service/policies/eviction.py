@@ -32,11 +32,16 @@ class _Eviction:
     """Who goes where first, in this order."""
 
 
-def best_destination(board: Board, guest: int, *, pack: bool, without: int | None = None) -> int | None:
-    """The destination where the instance may arrive now and that is least filled after (``pack``: fullest)."""
+def best_destination(
+    board: Board, guest: int, *, pack: bool, without: int | None = None, among: Sequence[int] | None = None
+) -> int | None:
+    """The destination where the instance may arrive now and that is least filled after (``pack``: fullest).
+
+    ``among``: only these destinations; ``without``: not this one.
+    """
     best: tuple[float, int] | None = None
     here = board.accounts.where[guest]
-    for host in board.destinations:
+    for host in board.destinations if among is None else among:
         if host in (here, without) or not board.may_arrive(guest, host):
             continue
         fill = board.fill_after(guest, host)

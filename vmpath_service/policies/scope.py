@@ -50,8 +50,6 @@ def reach(cloud: CompiledCloud, scope: Scope, settings: Settings, *, hosts_are_s
             _known("aggregate", wanted, aggregates)
             chosen &= {at for at in chosen if any(each.name in wanted for each in hosts[at].aggregates)}
             restrictions.append(f"aggregates {', '.join(wanted)}")
-    _known("availability zone", read.names(settings, "exclude_availability_zones"), zones)
-    _known("aggregate", read.names(settings, "exclude_aggregates"), aggregates)
     excluded = _excluded(cloud, settings)
     if excluded:
         chosen -= excluded
@@ -70,15 +68,26 @@ def reach(cloud: CompiledCloud, scope: Scope, settings: Settings, *, hosts_are_s
     return Reach(inside, tuple(at for at in inside if hosts[at].receives()))
 
 
+def among(
+    cloud: CompiledCloud, zones: Iterable[str], aggregates: Iterable[str], names: Iterable[str]
+) -> frozenset[int]:
+    """Hosts in any of the zones or aggregates, or named; raises NotFound for what the cloud does not have."""
+    hosts = cloud.snapshot.hosts
+    wanted_zones, wanted_aggregates = set(zones), set(aggregates)
+    _known("availability zone", wanted_zones, {each.availability_zone for each in hosts if each.availability_zone})
+    _known("aggregate", wanted_aggregates, {aggregate.name for each in hosts for aggregate in each.aggregates})
+    found = set(hosts_named(cloud, names))
+    for at, host in enumerate(hosts):
+        mine = {aggregate.name for aggregate in host.aggregates}
+        if host.availability_zone in wanted_zones or mine & wanted_aggregates:
+            found.add(at)
+    return frozenset(found)
+
+
 def _excluded(cloud: CompiledCloud, settings: Settings) -> set[int]:
-    zones = read.names(settings, "exclude_availability_zones")
-    aggregates = read.names(settings, "exclude_aggregates")
-    excluded = set(hosts_named(cloud, read.names(settings, "exclude_hosts")))
-    if zones or aggregates:
-        for at, host in enumerate(cloud.snapshot.hosts):
-            if host.availability_zone in zones or any(each.name in aggregates for each in host.aggregates):
-                excluded.add(at)
-    return excluded
+    kinds = ("exclude_availability_zones", "exclude_aggregates", "exclude_hosts")
+    wanted = [read.names(settings, kind) for kind in kinds]
+    return set(among(cloud, *wanted)) if any(wanted) else set()
 
 
 def _known(noun: str, wanted: Iterable[str], there: Iterable[str]) -> None:
