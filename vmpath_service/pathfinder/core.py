@@ -11,6 +11,7 @@ from collections.abc import Container
 
 from vmpath_service.pathfinder import explanation
 from vmpath_service.pathfinder.answer import Answer, price
+from vmpath_service.pathfinder.arrangements import Arrangements, Reach
 from vmpath_service.pathfinder.attempt import rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving, proofs
@@ -26,6 +27,7 @@ SMALL = 20_000
 ORDERS = 20
 PATIENCE = 50
 # Steps of the budget for each kind of search.
+GLANCING = 40_000
 PROVING = 300_000
 SOLVING = 1_000_000
 POLISHING = 300_000
@@ -49,11 +51,19 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     reasons = proofs(problem, fixed)
     if reasons:
         return Answer("infeasible", [], explanation.proved(reasons))
-    found = reorder(problem, settings, budget) if small(problem) else None
-    found = found or part(problem, rehearsal, budget)
     if not small(problem):
-        return found
-    return cheaper(problem, found, budget, fixed) if found else exhaust(problem, rehearsal, fixed, budget)
+        return part(problem, rehearsal, budget)
+    result = whole(problem, fixed).forward(budget.share(GLANCING), HASTE)
+    if result.verdict == "found":
+        return cheaper(problem, Answer("found", result.moves), budget, fixed)
+    arrangements = Arrangements(problem, fixed)
+    reach = arrangements.reach(budget.share(PROVING)) if arrangements.applicable() else "unknown"
+    if reach == "unreachable":
+        return exhausted(problem, rehearsal)
+    found = reorder(problem, settings, budget) or part(problem, rehearsal, budget)
+    if found:
+        return cheaper(problem, found, budget, fixed)
+    return exhaust(problem, rehearsal, fixed, budget, reach)
 
 
 def reorder(problem: Problem, settings: PathSettings, budget: Budget) -> Answer | None:
@@ -104,15 +114,22 @@ def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[in
     return found
 
 
-def exhaust(problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget) -> Answer | None:
+def exhaust(
+    problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget, reach: Reach
+) -> Answer | None:
     """Search the whole of a small cloud: a path, a proof that there is none, or None where the budget ends."""
     search = whole(problem, fixed)
-    if search.backward(budget.share(PROVING)) != "exhausted":
+    if reach == "reachable" or search.backward(budget.share(PROVING)) != "exhausted":
         result = search.forward(budget.share(SOLVING), HASTE)
         if result.verdict == "found":
             return cheaper(problem, Answer("found", result.moves), budget, fixed)
         if result.verdict == "given up" or problem.cloud.vetoes:
             return None  # what a veto says holds for one placement: it proves nothing
+    return exhausted(problem, rehearsal)
+
+
+def exhausted(problem: Problem, rehearsal: Rehearsal) -> Answer:
+    """All that could lead to the target was searched: there is no path."""
     blocked = sorted(rehearsal.pending)
     return Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, EXHAUSTED))
 

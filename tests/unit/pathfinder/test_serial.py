@@ -22,7 +22,7 @@ def posed(hosts, instances, wanted, **more):
 
 
 def crowd(seed, hosts=8, each=5):
-    """Hosts that are full at the start or at the end, with instances of three sizes, and the same instances dealt anew."""
+    """Hosts that are full at the start or at the end, instances of three sizes, and the same instances dealt anew."""
     chance = random.Random(seed)
     sizes = {f"i{number}": chance.choice([2, 3, 7]) for number in range(hosts * each)}
     deals = []
