@@ -10,7 +10,7 @@ import msgspec
 
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints.base import Constraint
-from vmpath_service.model.options import OptionValue, read_options
+from vmpath_service.model.options import Option, OptionValue, read_options
 from vmpath_service.model.snapshot import Host, Snapshot
 from vmpath_service.policies import registry
 
@@ -99,6 +99,13 @@ def policy(name: str, section: Section) -> dict[str, Any]:
         "driver": section.driver,
         "summary": kind.summary,
         "approval": settings["approval"],
-        "options": msgspec.to_builtins(kind.declared()),
+        "options": [_described(option) for option in kind.declared()],
         "settings": msgspec.to_builtins(settings, enc_hook=dict),
     }
+
+
+def _described(option: Option) -> dict[str, Any]:
+    """What a client needs to know to give an option a value; the rest is checked here."""
+    told = ("name", "kind", "help", "default", "choices", "minimum", "maximum", "form")
+    described: dict[str, Any] = msgspec.to_builtins({name: getattr(option, name) for name in told}, enc_hook=dict)
+    return described
