@@ -16,16 +16,16 @@ from vmpath_service.policies.board import held, ordered_placement
 from vmpath_service.policies.deciding import as_if
 from vmpath_service.policies.guards import GUARDS
 
-# What a score of a later policy counts beside that of an earlier one.
-_LESSER = 1e-4
+# What a score counts beside that of the next policy.
+_GREATER = 1e4
 
 
 class ComposedPolicy(Policy):
     """Several policies, each of which works on the target of the one before; their joint target is the target.
 
     Hosts that one of them disables or empties take nothing in from those that follow. A policy is left out where it
-    would spoil what an earlier one has reached. The score is that of the first policy; those of the others count a ten
-    thousandth of the one before each.
+    would spoil what an earlier one has reached. The score is that of the last policy; those of the others count
+    ten thousand times what the next one counts.
     """
 
     drivers: ClassVar[tuple[type[Policy], ...]]
@@ -92,12 +92,11 @@ class ComposedPolicy(Policy):
         )
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
-        value, weight = 0.0, 1.0
+        value = 0.0
         terms: dict[str, float] = {}
         for part in self._parts:
             found = part.score(cloud, where, self._scope_for(part, scope))
-            value += weight * found.value
-            weight *= _LESSER
+            value = value * _GREATER + found.value
             terms[f"{part.name}: {found.unit}"] = found.value
         return Score(value, "points of all policies", terms)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from vmpath_service.model.compiled import CompiledCloud
+from vmpath_service.model.plan import Plan
 from vmpath_service.policies import settings as read
 from vmpath_service.policies import shortage
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope
@@ -134,8 +137,6 @@ def as_if(cloud: CompiledCloud, where: Sequence[int], closed: Iterable[str] = ()
 
     Where not every host can be reached from every other, who has moved stays: a stop on the way is no target.
     """
-    import msgspec
-
     snapshot = cloud.snapshot
     moved = named_placement(cloud, where)
     shut = set(closed)
@@ -158,3 +159,23 @@ def as_if(cloud: CompiledCloud, where: Sequence[int], closed: Iterable[str] = ()
         home=list(where),
         pinned=pinned,
     )
+
+
+def along(policy: Policy, cloud: CompiledCloud, scope: Scope, decision: Decision, plan: Plan) -> tuple[Decision, Plan]:
+    """The decision with its curve in the order of the plan's migrations, and the plan with the policy's reasons.
+
+    A migration to a stop on the way keeps the reason that the path finder gave.
+    """
+    moves = [
+        (cloud.instance_index[each.instance], cloud.host_index[each.dest])
+        for each in plan.migrations
+        if each.instance in cloud.instance_index and each.dest in cloud.host_index
+    ]
+    migrations = tuple(
+        msgspec.structs.replace(each, reason="; ".join(filter(None, (decision.reasons[each.instance], each.reason))))
+        if each.instance in decision.reasons and not each.bypass
+        else each
+        for each in plan.migrations
+    )
+    followed = dataclasses.replace(decision, curve=curve(cloud, policy.course(cloud, scope), moves))
+    return followed, msgspec.structs.replace(plan, migrations=migrations)
