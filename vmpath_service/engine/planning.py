@@ -72,11 +72,12 @@ def make_plan(job: Job) -> bytes:
     from vmpath_service.model.placement import Placement
     from vmpath_service.pathfinder import PathSettings, find_path
     from vmpath_service.policies import registry as policies
+    from vmpath_service.policies.deciding import along, decide
 
     snapshot = files.decode_snapshot(job.snapshot, "the state of the cloud")
     cloud = compile_cloud(snapshot, job.constraints)
     policy = policies.make(job.driver, job.settings)
-    decision = policy.decide(cloud, job.scope)
+    decision = decide(policy, cloud, job.scope)
     if decision.disable:
         hosts = tuple(
             msgspec.structs.replace(host, status="disabled") if host.name in decision.disable else host
@@ -100,12 +101,14 @@ def make_plan(job: Job) -> bytes:
     moved = {migration.instance for migration in plan.migrations}
     resources = {each.uuid: each.resources for each in snapshot.instances if each.uuid in moved}
     plan = msgspec.structs.replace(plan, extra={**plan.extra, "resources": resources})
+    decision, plan = along(policy, cloud, job.scope, decision, plan)
     return msgspec.json.encode(Planned(plain(decision), plan))
 
 
 def plain(decision: Decision) -> dict[str, Any]:
-    """A decision as plain data without its placement."""
-    kept = {each.name: getattr(decision, each.name) for each in fields(decision) if each.name != "placement"}
+    """A decision as plain data without what the plan says: the placement and the reasons."""
+    elsewhere = ("placement", "reasons")
+    kept = {each.name: getattr(decision, each.name) for each in fields(decision) if each.name not in elsewhere}
     found: dict[str, Any] = msgspec.to_builtins(kept, enc_hook=dict)
     return found
 

@@ -32,6 +32,7 @@ from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Limits, Plan
 from vmpath_service.model.records import Migration, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.policies.approval import needs_a_person
 from vmpath_service.policies.base import Scope
 
 LOG = logging.getLogger(__name__)
@@ -314,7 +315,7 @@ def _after_planning(
         return RearrangementState.PLANNED, explanation
     if nothing:
         return (RearrangementState.FAILED if shortage else RearrangementState.SUCCEEDED), explanation
-    if approval == "manual" and not request.approve:
+    if needs_a_person(str(approval), len(plan.migrations)) and not request.approve:
         return RearrangementState.AWAITING_APPROVAL, explanation
     return RearrangementState.RUNNING, explanation
 
