@@ -1,5 +1,6 @@
 """Walks: single migrations one after the other, there and back."""
 
+import itertools
 import random
 
 import pytest
@@ -13,6 +14,7 @@ from vmpath_service.pathfinder.ordering import legal
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 from vmpath_service.pathfinder.serial.ledger import Ledger
+from vmpath_service.pathfinder.serial.patience import shortened
 from vmpath_service.pathfinder.serial.task import against_time, with_time
 from vmpath_service.pathfinder.serial.walk import Manner, Walk
 
@@ -129,3 +131,39 @@ def test_there_is_no_way_back_where_a_host_is_over_its_limit():
 
 def test_the_budget_ends_a_walk():
     assert not Walk(with_time(posed(*SWAP)), Manner()).run(Budget(1))
+
+
+def test_who_could_have_waited_does_not_step_aside():
+    # x makes way for w and goes on when y has left b: it may as well wait for that, and w for x
+    hosts = {"a": 10, "b": 10, "c": 10, "d": 10, "e": 10}
+    instances = {"x": ("a", 8), "y": ("b", 8), "w": ("e", 8)}
+    task = with_time(posed(hosts, instances, {"x": "b", "y": "c", "w": "a"}))
+    steps = [(0, 0, 3), (2, 4, 0), (1, 1, 2), (0, 3, 1)]
+    assert shortened(task, steps, Budget(1000)) == [(1, 1, 2), (0, 0, 1), (2, 4, 0)]
+    assert shortened(task, steps, Budget(0)) == steps
+
+
+def test_stops_that_are_needed_stay():
+    task = with_time(posed(*SWAP))
+    steps = [(0, 0, 2), (1, 1, 0), (0, 2, 1)]
+    assert shortened(task, steps, Budget(1000)) == steps
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_shortened_stays_legal(seed):
+    problem = crowd(seed)
+    task = with_time(problem)
+    chance = random.Random(seed)
+    room, steps = task.room.copy(), []
+    walk = Walk(task, Manner())
+    assert walk.run(Budget(1_000_000))
+    for guest, source, dest in walk.ledger.made:
+        stops = [host for host in range(len(room.free)) if host not in (source, dest) and room.fits(guest, host)]
+        way = [source, *chance.sample(stops, min(len(stops), chance.choice([0, 1, 2]))), dest]
+        for here, there in itertools.pairwise(way):
+            room.move(guest, there)
+            steps.append((guest, here, there))
+    assert legal(problem, task.moves(steps))
+    shorter = shortened(task, steps, Budget(1_000_000))
+    assert legal(problem, task.moves(shorter))
+    assert len(shorter) < len(steps)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from vmpath_service.pathfinder.answer import Answer, least, price
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.needless import straightened
-from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.problem import Move, Problem
+from vmpath_service.pathfinder.serial.patience import Steps, shortened
 from vmpath_service.pathfinder.serial.task import Task, against_time, with_time
 from vmpath_service.pathfinder.serial.walk import Manner, Walk
 
@@ -16,6 +16,8 @@ EFFORT = 150_000
 # How many walks there are at most, and by how much they take sizes to differ.
 WALKS = 24
 NOISES = (0.1, 0.3, 0.6)
+# How often a path is shortened from its beginning and from its end.
+ROUNDS = 10
 
 
 def cheapest_walk(problem: Problem, budget: Budget) -> Answer | None:
@@ -26,10 +28,11 @@ def cheapest_walk(problem: Problem, budget: Budget) -> Answer | None:
     forth = with_time(problem)
     if forth is None:
         return None
-    best: Answer | None = None
+    back = against_time(forth)
+    best: list[Move] | None = None
     lowest = least(problem)
     share = budget
-    for number, (task, manner) in enumerate(_attempts(forth)):
+    for number, (task, manner) in enumerate(_attempts(forth, back)):
         if number == 1:
             share = budget.share(EFFORT)
         elif number and share.left <= 0:
@@ -39,19 +42,33 @@ def cheapest_walk(problem: Problem, budget: Budget) -> Answer | None:
             if budget.ended():
                 break
             continue
-        moves, _ = straightened(problem, task.moves(walk.ledger.made), range(len(walk.ledger.made)))
-        if best is None or price(problem, moves) < price(problem, best.moves):
-            best = Answer("found", moves)
+        moves = _shortest(task, forth if task is back else back, walk.ledger.made, share)
+        if best is None or price(problem, moves) < price(problem, best):
+            best = moves
             if price(problem, moves) == lowest:
                 break
-    return best
+    return None if best is None else Answer("found", best)
 
 
-def _attempts(forth: Task) -> Iterator[tuple[Task, Manner]]:
+def _attempts(forth: Task, back: Task | None) -> Iterator[tuple[Task, Manner]]:
     yield forth, Manner()
-    back = against_time(forth)
     tasks = [forth] if back is None else [forth, back]
     if back is not None:
         yield back, Manner()
     for seed in range(1, WALKS - 1):
         yield tasks[seed % len(tasks)], Manner(seed=seed, noise=NOISES[seed // len(tasks) % len(NOISES)])
+
+
+def _shortest(task: Task, opposite: Task | None, made: Steps, budget: Budget) -> list[Move]:
+    """The moves of a walk with as few stops as come out, as they are to be carried out."""
+    fruitless = 0
+    for _ in range(ROUNDS):
+        before = len(made)
+        made = shortened(task, made, budget)
+        fruitless = 0 if len(made) < before else fruitless + 1
+        if len(made) == len(task.movers) or fruitless > (opposite is not None):
+            break
+        if opposite is not None:
+            made = [(guest, dest, source) for guest, source, dest in reversed(made)]
+            task, opposite = opposite, task
+    return task.moves(made)

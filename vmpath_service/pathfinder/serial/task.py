@@ -40,6 +40,11 @@ class Task:
             return cloud.may_pass(stop, source) and cloud.may_pass(goal, stop)
         return cloud.may_pass(source, stop) and cloud.may_pass(stop, goal)
 
+    def may_go(self, guest: int, source: int, dest: int) -> bool:
+        """Whether the instance may be moved so, passages considered; not room, nor filters at its goal."""
+        cloud = self.cloud
+        return cloud.may_pass(dest, source) if self.against_time else cloud.may_pass(source, dest)
+
     def moves(self, made: Sequence[tuple[int, int, int]]) -> list[Move]:
         """The migrations of a walk (instance, from, to), in the order in which they are to be carried out."""
         if self.against_time:
