@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import AnswerLost, CloudUnreachable, NotFound, RequestRefused
+from vmpath_service.model.declarations import UNDECLARED, Declaration, PostCopy, departure_obstacle, extra_of
+from vmpath_service.model.errors import AnswerLost, CloudBusy, CloudUnreachable, NotFound, RequestRefused
 from vmpath_service.model.readings import HostReading, InstanceReading, MigrationOutcome, MigrationReading
-from vmpath_service.model.snapshot import Host, InFlight, Instance, Inventory, Snapshot
+from vmpath_service.model.snapshot import Host, InFlight, Instance, Inventory, ServerGroup, Snapshot
 
 End = Literal[
     "completed",
@@ -30,20 +31,27 @@ End = Literal[
     "error after completion",
     "compute dies",
     "deleted midway",
+    "never converges",
+    "confirm refused",
 ]
-Answer = Literal["accepted", "refused", "lost", "lost and never arrives", "lost and arrives late"]
+Answer = Literal["accepted", "refused", "lost", "lost and never arrives", "lost and arrives late", "busy"]
+Aborted = Literal["cancelled", "cancelled, then error", "without effect"]
 
 GOOD_ENDS = frozenset(("completed", "host follows late"))
-ENDED = frozenset(("completed", "failed", "error", "cancelled"))
+ENDED = frozenset(("completed", "failed", "error", "cancelled", "confirmed", "reverted"))
+UNDER_WAY = frozenset(("preparing", "running"))
 LATE_ARRIVAL = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """``scheduling`` and ``copying`` in seconds."""
+    """``scheduling`` and ``copying`` in seconds. ``aborted``: what an abort comes to; ``demanded``: what is answered
+    to demands; one that was lost has arrived."""
 
     end: End = "completed"
     answer: Answer = "accepted"
+    aborted: Aborted = "cancelled"
+    demanded: Literal["accepted", "lost", "refused"] = "accepted"
     scheduling: float = 1.0
     copying: float = 10.0
 
@@ -55,6 +63,9 @@ class Server:
     status: str = "ACTIVE"
     task_state: str | None = None
     ours: bool = True
+    post_copy: PostCopy = "allowed"
+    project: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,6 +82,8 @@ class Move:
     claimed: bool = False
     was: str = "ACTIVE"
     began: float = 0.0
+    kind: str = "live-migration"
+    demands: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -79,13 +92,16 @@ class HostState:
     up: bool = True
     reason: str | None = None
     enabled: bool = True
+    declared: Declaration = UNDECLARED
+    zone: str | None = None
 
 
 @dataclass
 class ModelCloud:
     """``fates``: per instance, what becomes of its requests in turn (then: completed).
 
-    ``frozen``: asked at each request whether one may come at all.
+    ``frozen``: asked at each request whether one may come at all. ``busy``: so many of the next calls are refused.
+    ``slots``: how many live migrations Nova lets leave a host at a time. ``groups``: members of server groups.
     """
 
     clock: Clock
@@ -99,6 +115,9 @@ class ModelCloud:
     violations: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     unreachable: bool = False
+    busy: int = 0
+    slots: int | None = None
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.RLock()
@@ -121,12 +140,27 @@ class ModelCloud:
                         state="up" if host.up else "down",
                         status="enabled" if host.enabled else "disabled",
                         disabled_reason=host.reason,
+                        availability_zone=host.zone,
+                        extra=extra_of(host.declared),
                     )
                     for name, host in self.hosts.items()
                 ),
                 instances=tuple(
-                    Instance(uuid, server.host, dict(server.resources), status=server.status)
+                    Instance(
+                        uuid,
+                        server.host,
+                        dict(server.resources),
+                        status=server.status,
+                        task_state=server.task_state,
+                        project_id=server.project,
+                        metadata=server.metadata,
+                        movable="live" if server.status in ("ACTIVE", "PAUSED", "MIGRATING") else "no",
+                        post_copy=server.post_copy,
+                    )
                     for uuid, server in self.servers.items()
+                ),
+                server_groups=tuple(
+                    ServerGroup(name, "soft-anti-affinity", members) for name, members in self.groups.items()
                 ),
                 in_flight=tuple(InFlight(move.instance, move.source, move.dest) for move in moving),
             )
@@ -144,7 +178,7 @@ class ModelCloud:
         with self._lock:
             self._arrive("read_instances")
             return {
-                uuid: InstanceReading(uuid, server.host, server.status, server.task_state)
+                uuid: InstanceReading(uuid, server.host, server.status, server.task_state, server.post_copy)
                 for uuid in uuids
                 if (server := self.servers.get(uuid)) is not None
             }
@@ -165,6 +199,8 @@ class ModelCloud:
                 self.violations.append(f"{instance} was to move while everything is frozen")
             if any(name == instance for name, _ in self.on_the_way):
                 self.violations.append(f"{instance} was to move while an earlier request was on its way")
+            if fate.answer == "busy":
+                raise CloudBusy("429: too many requests", 5.0)
             if fate.answer == "refused":
                 raise RequestRefused("409: the instance is not in a state for it", 409)
             if fate.answer == "lost and never arrives":
@@ -176,6 +212,88 @@ class ModelCloud:
             self._begin(instance, dest, fate)
             if fate.answer == "lost":
                 raise AnswerLost("time-out")
+
+    def abort(self, instance: str, migration: int) -> None:
+        with self._lock:
+            move = self._demand("abort", instance, migration, ("queued", "preparing", "running"))
+            if "force_complete" in move.demands and self.hosts[move.source].declared.forcing() != "pause":
+                self.violations.append(f"{instance} was to be aborted after it may have been switched to post-copy")
+            if move.fate.aborted != "without effect":
+                self.later(1.0, lambda: self._cancel(move))
+            self._reply(move)
+
+    def force_complete(self, instance: str, migration: int) -> None:
+        with self._lock:
+            move = self._demand("force_complete", instance, migration, ("running",))
+            if self.servers[instance].post_copy == "forbidden":
+                self.violations.append(f"{instance} forbids post-copy and was force-completed")
+            if self.hosts[move.source].declared.forcing() == "unknown":
+                self.violations.append(f"{instance} was force-completed, and nobody has said what that is")
+            self.later(3.0, lambda: self._force(move))
+            self._reply(move)
+
+    def cold_migrate(self, instance: str, dest: str) -> None:
+        with self._lock:
+            self._arrive("cold_migrate")
+            self.requests.append((instance, dest))
+            fates = self.fates.get(instance, [])
+            turn = sum(1 for name, _ in self.requests if name == instance) - 1
+            fate = fates[turn] if turn < len(fates) else Fate()
+            if fate.answer == "refused" or self.servers[instance].status != "SHUTOFF":
+                raise RequestRefused("409: the instance is not in a state for it", 409)
+            if fate.answer == "lost and never arrives":
+                raise AnswerLost("time-out")
+            self._begin(instance, dest, fate, kind="migration")
+            if fate.answer == "lost":
+                raise AnswerLost("time-out")
+
+    def confirm_resize(self, instance: str) -> None:
+        with self._lock:
+            move, server = self._verifying("confirm_resize", instance)
+            if move.fate.end == "confirm refused":
+                raise RequestRefused("409: it cannot be confirmed", 409)
+            move.status = "confirming"
+
+            def confirmed() -> None:
+                move.status, move.claimed, server.status = "confirmed", False, "SHUTOFF"
+
+            self.later(1.0, confirmed)
+            self._reply(move)
+
+    def revert_resize(self, instance: str) -> None:
+        with self._lock:
+            move, server = self._verifying("revert_resize", instance)
+            move.status = "reverting"
+            server.task_state = "resize_reverting"
+
+            def reverted() -> None:
+                move.status = "reverted"
+                server.host = move.source
+                self._back(move, server)
+
+            self.later(2.0, reverted)
+            self._reply(move)
+
+    def reset_state(self, instance: str) -> None:
+        with self._lock:
+            self._arrive("reset_state")
+            server = self.servers[instance]
+            if server.status != "ERROR" or any(move.claimed for move in self.moves if move.instance == instance):
+                self.violations.append(f"the state of {instance} was reset though it may run on two hosts")
+            server.status = "ACTIVE"
+
+    def evacuate(self, instance: str) -> None:
+        with self._lock:
+            self._arrive("evacuate")
+            raise RequestRefused("400: the host is up", 400)
+
+    def read_allocations(self, instances: Collection[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        with self._lock:
+            self._arrive("read_allocations")
+            return {
+                uuid: {server.host: dict(server.resources)} if (server := self.servers.get(uuid)) else {}
+                for uuid in instances
+            }
 
     def disable_host(self, name: str, reason: str) -> None:
         with self._lock:
@@ -245,6 +363,50 @@ class ModelCloud:
         self.calls.append(call)
         if self.unreachable:
             raise CloudUnreachable("503: no answer")
+        if self.busy:
+            self.busy -= 1
+            raise CloudBusy("429: too many requests", 7.0)
+
+    def _demand(self, what: str, instance: str, migration: int, statuses: Collection[str]) -> Move:
+        """A demand about a migration under way; its refusal is Nova's."""
+        self._arrive(what)
+        move = next(each for each in self.moves if each.id == migration)
+        if move.status not in statuses:
+            raise RequestRefused(f"409: the migration is {move.status}", 409)
+        if move.fate.demanded == "refused":
+            raise RequestRefused("409: not now", 409)
+        if what in move.demands and move.fate.demanded == "accepted" and move.fate.aborted != "without effect":
+            self.violations.append(f"{what} of {instance} was demanded twice")
+        move.demands.append(what)
+        return move
+
+    def _reply(self, move: Move) -> None:
+        if move.fate.demanded == "lost":
+            raise AnswerLost("time-out")
+
+    def _verifying(self, what: str, instance: str) -> tuple[Move, Server]:
+        self._arrive(what)
+        server = self.servers[instance]
+        move = next((each for each in reversed(self.moves) if each.instance == instance), None)
+        if move is None or server.status != "VERIFY_RESIZE" or move.status != "finished":
+            raise RequestRefused("409: nothing is to be verified", 409)
+        move.demands.append(what)
+        return move, server
+
+    def _cancel(self, move: Move) -> None:
+        server = self.servers.get(move.instance)
+        if server is None or move.status in ENDED:
+            return
+        self._back(move, server)
+        move.status = "cancelled"
+        if move.fate.aborted == "cancelled, then error":
+            self.later(2.0, lambda: self._break(move, server))
+
+    def _force(self, move: Move) -> None:
+        server = self.servers.get(move.instance)
+        if server is not None and move.status == "running":
+            self._arrived(move, server)
+            move.status = "completed"
 
     def _arrive_late(self, instance: str, dest: str, fate: Fate) -> None:
         """A request that was thought lost; what others did meanwhile is not held against its sender."""
@@ -253,10 +415,15 @@ class ModelCloud:
         if server is not None and server.task_state is None and host.up and host.enabled and server.host != dest:
             self._begin(instance, dest, fate)
 
-    def _begin(self, instance: str, dest: str, fate: Fate) -> None:
+    def _begin(self, instance: str, dest: str, fate: Fate, kind: str = "live-migration") -> None:
         server = self.servers.get(instance)
         if server is None:
             return
+        if kind == "live-migration":
+            if server.status not in ("ACTIVE", "PAUSED") and server.task_state is None:
+                raise RequestRefused(f"409: the instance is {server.status}", 409)
+            if departure_obstacle(server.post_copy, server.host, self.hosts[server.host].declared):
+                self.violations.append(f"{instance} forbids post-copy, and Nova might switch it on {server.host}")
         if server.task_state is not None:
             self.violations.append(f"{instance} was to move while busy with {server.task_state}")
             raise RequestRefused("409: the instance is busy", 409)
@@ -264,9 +431,12 @@ class ModelCloud:
         short = [kind for kind, amount in server.resources.items() if amount > free.get(kind, 0) - promised[kind]]
         if short or not (self.hosts[dest].up and self.hosts[dest].enabled):
             self.violations.append(f"{instance} was to move to {dest}, which cannot take it in ({short})")
-        move = Move(next(self._ids), instance, server.host, dest, fate, was=server.status)
+        move = Move(next(self._ids), instance, server.host, dest, fate, was=server.status, kind=kind)
         self.moves.append(move)
-        server.status, server.task_state = "MIGRATING", "migrating"
+        if kind == "live-migration":
+            server.status, server.task_state = "MIGRATING", "migrating"
+        else:
+            server.status, server.task_state = "RESIZE", "resize_migrating"
         self.later(fate.scheduling, lambda: self._schedule(move))
 
     def _schedule(self, move: Move) -> None:
@@ -277,6 +447,14 @@ class ModelCloud:
         if move.fate.end == "no valid host":
             move.status = "error"
             server.status, server.task_state = move.was, None
+            return
+        if self.slots is not None and move.kind == "live-migration":
+            busy = [each for each in self.moves if each.source == move.source and each.status in UNDER_WAY]
+            if len(busy) >= self.slots:
+                move.known_dest, move.claimed, move.status = move.dest, True, "queued"
+                self.later(1.0, lambda: self._schedule(move))
+                return
+        if move.status not in ("accepted", "queued"):
             return
         move.known_dest, move.claimed, move.status = move.dest, True, "preparing"
         move.began = self._now()
@@ -289,8 +467,13 @@ class ModelCloud:
 
     def _end(self, move: Move) -> None:
         server = self.servers.get(move.instance)
+        if move.status in ENDED:
+            return
         if server is None:
             move.status, move.claimed = "error", False
+            return
+        if move.kind == "migration" and move.fate.end in ("completed", "host follows late", "confirm refused"):
+            server.host, server.status, server.task_state, move.status = move.dest, "VERIFY_RESIZE", None, "finished"
             return
         match move.fate.end:
             case "completed":
@@ -316,6 +499,11 @@ class ModelCloud:
             case "compute dies":
                 self._back(move, server)
                 move.status = "running"
+            case "never converges":
+                move.status = "running"
+            case "confirm refused":
+                self._arrived(move, server)
+                move.status = "completed"
             case "deleted midway":
                 move.status, move.claimed = "error", False
                 del self.servers[move.instance]
@@ -330,7 +518,7 @@ class ModelCloud:
         server.status, server.task_state, move.status, move.claimed = "ERROR", None, "error", False
 
     def _reading(self, move: Move) -> MigrationReading:
-        if move.status == "completed":
+        if move.status in ("completed", "finished", "confirmed"):
             outcome = MigrationOutcome.COMPLETED
         elif move.status == "cancelled":
             outcome = MigrationOutcome.CANCELLED
@@ -338,10 +526,16 @@ class ModelCloud:
             outcome = MigrationOutcome.FAILED
         else:
             outcome = MigrationOutcome.UNDER_WAY
-        reading = MigrationReading(move.id, None, move.instance, move.source, move.known_dest, move.status, outcome)
+        reading = MigrationReading(
+            move.id, None, move.instance, move.source, move.known_dest, move.status, outcome, move.kind
+        )
         server = self.servers.get(move.instance)
         if move.status != "running" or not move.fate.copying or server is None:
             return reading
         total = server.resources.get("MEMORY_MB", 1) << 20
-        done = int(total * min(1.0, (self.clock.monotonic() - move.began) / move.fate.copying))
-        return replace(reading, memory_total=total, memory_processed=done, memory_remaining=total - done)
+        share = (self.clock.monotonic() - move.began) / move.fate.copying
+        done = int(total * share)
+        left = total - min(done, total)
+        if move.fate.end == "never converges":
+            left = max(left, total // 5)
+        return replace(reading, memory_total=total, memory_processed=done, memory_remaining=left)

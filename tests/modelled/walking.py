@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
+from concurrent.futures import Future
+from typing import Any, ClassVar
 
+import msgspec
 from modelled.clock import StepClock
 from modelled.cloud import HostState, ModelCloud, Server
 from modelled.store import MemoryStore
 
+from vmpath_service.engine.executor.beginning import BACK, begin
+from vmpath_service.engine.executor.extending import FACTS, Rest, extend
+from vmpath_service.engine.executor.facts import Facts, Keys
 from vmpath_service.engine.executor.instructions import Finish
-from vmpath_service.engine.executor.state import Limits, Settings, begin
+from vmpath_service.engine.executor.settings import Limits, Settings
+from vmpath_service.engine.executor.state import Planning
+from vmpath_service.engine.host_steps import HostSteps
+from vmpath_service.engine.hosts import HostSwitch
+from vmpath_service.engine.planning import Job, facts_of
 from vmpath_service.engine.ports import Clock, Store
-from vmpath_service.engine.walk import Walk
+from vmpath_service.engine.replanning import Destination, GoOn, make_destination, make_rest, rest_of
+from vmpath_service.engine.slowdown import Slowdown
+from vmpath_service.engine.walk import Outlook, Walk
+from vmpath_service.model import files
+from vmpath_service.model import plan as plans
+from vmpath_service.model.compiled import compile_cloud
+from vmpath_service.model.constraints import registry
+from vmpath_service.model.errors import VmpathError
 from vmpath_service.model.plan import Migration as PlanMigration
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
+from vmpath_service.policies.base import Scope
 
 POLL = 2.0
-SETTINGS = Settings(limits=Limits(2, 2, 10), retries=0)
+SETTINGS = Settings(limits=Limits(2, 2, 10), retries=0, on_failure="retry")
+
+
+def settings(**values: Any) -> Settings:
+    """As ``Settings``, but nothing is tried again, and there is no new plan, unless it is said."""
+    return Settings(**{"retries": 0, "on_failure": "retry"} | values)
 
 
 def plan_of(*steps: tuple[str, str, str] | tuple[str, str, str, Sequence[int]]) -> Plan:
@@ -37,6 +59,7 @@ class World:
     """A modelled cloud, a store, and a rearrangement in it that is about to be walked.
 
     ``hosts``: memory; ``instances``: host and memory. ``make_store`` may be replaced by one that gives a database.
+    ``facts``: what is known beside the plan is read from the cloud when the first walk begins.
     """
 
     make_store: ClassVar[Callable[[Clock], Store]] = MemoryStore
@@ -58,6 +81,7 @@ class World:
         )
         self.plan = plan
         self.settings = settings
+        self.slowdown = Slowdown(self.clock)
         self.stop: Callable[[], bool] = lambda: False
         self.identity = self.store.create(Request("drain")).id
         epoch = self.store.claim(self.identity, "engine")
@@ -68,12 +92,38 @@ class World:
             [Migration(self.identity, each.id, each.instance, each.source, each.dest) for each in plan.migrations],
         )
         self.store.change(self.identity, epoch, state=RearrangementState.RUNNING)
-        self.resources = {uuid: {"MEMORY_MB": memory} for uuid, (_, memory) in instances.items()}
+        self.policy = ("target", {"placement": dict(plan.target)})
+        self.keep_facts()
+
+    def keep_facts(self) -> None:
+        """Take the facts that the plan knows of from the cloud as it is."""
+        facts = facts_of(compile_cloud(self.cloud.read(), ()), self.plan, Keys())
+        self.plan = msgspec.structs.replace(self.plan, extra={FACTS: facts.plain()})
+        epoch = self.store.get(self.identity).epoch
+        self.store.extend_plan(self.identity, epoch, self.plan, (), ())
+        self.cloud.calls.clear()
 
     def walk(self) -> Walk:
         """A walk from what the store has, as after a start of the engine."""
         epoch = self.store.claim(self.identity, "engine")
-        state = begin(self.plan, self.store.migrations(self.identity), self.resources, self.settings)
+        plan = self.store.plan(self.identity)
+        state = begin(
+            plan,
+            self.store.migrations(self.identity),
+            Facts.of(plan.extra[FACTS]),
+            self.settings,
+            self.store.host_actions(self.identity),
+        )
+
+        def keep_disabled(hosts: tuple[str, ...]) -> None:
+            self.store.change(self.identity, epoch, disabled=hosts)
+
+        switch = HostSwitch("vmpath: rearrangement", self.cloud, self.clock, lambda: self.stop(), keep_disabled)
+        steps = HostSteps(
+            switch,
+            lambda: self.store.get(self.identity).disabled,
+            lambda action: self.store.record_host_action(epoch, action),
+        )
         return Walk(
             self.identity,
             epoch,
@@ -85,7 +135,42 @@ class World:
             turnstile=threading.Lock(),
             stopping=lambda: self.stop(),
             tell=self.tell,
+            slowdown=self.slowdown,
+            planner=self,
+            act=steps.act,
         )
+
+    def job(self) -> Job:
+        """The present as a planner gets it."""
+        driver, options = self.policy
+        return Job(
+            files.encode(self.cloud.read()), "policy", driver, options, Scope(), plans.Limits(), registry.make()
+        )
+
+    def begin(self, what: Planning, outlook: Outlook, step: int | None) -> Future[Rest | Destination]:
+        """Plan at once, in this process: fulfils ``Planner``."""
+        answer: Future[Rest | Destination] = Future()
+        records = tuple(task.record for task in outlook.state.tasks.values())
+        plan = msgspec.json.encode(self.store.plan(self.identity))
+        work = GoOn(self.job(), plan, records, outlook.quarantined, step=step)
+        try:
+            if what == "destination":
+                answer.set_result(msgspec.json.decode(make_destination(work), type=Destination))
+            else:
+                answer.set_result(rest_of(make_rest(work)))
+        except VmpathError as error:
+            answer.set_exception(error)
+        return answer
+
+    def roll_back(self, limit: float = 50_000.0) -> Finish:
+        """Walk back what was done, after a walk that ended for it."""
+        epoch = self.store.claim(self.identity, "engine")
+        plan, records = self.store.plan(self.identity), tuple(self.store.migrations(self.identity))
+        if BACK not in plan.extra:
+            rest = rest_of(make_rest(GoOn(self.job(), msgspec.json.encode(plan), records, back=True)))
+            longer = extend(self.identity, plan, records, rest, (), back=True)
+            self.store.extend_plan(self.identity, epoch, longer.plan, longer.added, longer.changed)
+        return self.run(limit)
 
     def run(self, limit: float = 50_000.0) -> Finish:
         """Walk to the end; an end that does not come within ``limit`` modelled seconds is an error."""

@@ -44,7 +44,7 @@ class HostSwitch:
         not do it in a few attempts.
         """
         for host in wanted:
-            if self._reason_now(host) is not None:
+            if self.reason_now(host) is not None:
                 continue
             if host not in disabled:
                 disabled = (*disabled, host)
@@ -57,7 +57,7 @@ class HostSwitch:
         left: list[str] = []
         for host in disabled:
             try:
-                if self._reason_now(host) == self._reason:
+                if self.reason_now(host) == self._reason:
                     self._repeat(partial(self._cloud.enable_host, host))
             except CloudError:
                 left.append(host)
@@ -65,8 +65,17 @@ class HostSwitch:
             self._keep(tuple(left))
         return tuple(left)
 
-    def _reason_now(self, host: str) -> str | None:
-        """Why the host is disabled; a host that Nova does not have any more is in nobody's way."""
+    def enable_one(self, host: str) -> None:
+        """Enable a host, whoever has disabled it; raises CloudError."""
+        self._repeat(partial(self._cloud.enable_host, host))
+
+    def disable_as(self, host: str, reason: str) -> None:
+        """Disable a host, if it is enabled, with a reason that it had before; raises CloudError."""
+        if self.reason_now(host) is None:
+            self._repeat(partial(self._cloud.disable_host, host, reason))
+
+    def reason_now(self, host: str) -> str | None:
+        """Why the host is disabled, None if it is not; a host that Nova does not have any more is in nobody's way."""
         try:
             return self._repeat(partial(self._cloud.disabled_reason, host))
         except NotFound:

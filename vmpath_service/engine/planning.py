@@ -12,11 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 from oslo_log import log as logging
 
+from vmpath_service.engine.executor.extending import FACTS
+from vmpath_service.engine.executor.facts import Facts, Keys, gather
+from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.costs.plain import MemoryCost
@@ -24,6 +27,9 @@ from vmpath_service.model.errors import PlanningFailed, VmpathError
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Limits, Plan
 from vmpath_service.policies.base import Decision, Scope
+
+if TYPE_CHECKING:
+    from vmpath_service.pathfinder import PathSettings
 
 LOG = logging.getLogger(__name__)
 
@@ -53,12 +59,23 @@ class Job:
     cost: Cost = field(default_factory=MemoryCost)
     strategy: str = "layered"
     seconds: float = 600.0
+    keys: Keys = field(default_factory=Keys)
+
+
+class Timed(Protocol):
+    """Whatever is to be worked out in another process: ``seconds`` is what it may take."""
+
+    @property
+    def seconds(self) -> float: ...
+
+
+Work = TypeVar("Work", bound=Timed)
 
 
 class Planned(msgspec.Struct, frozen=True):
     """The policy's decision in plain data, without the placement (the plan's target), and the plan.
 
-    ``plan.extra["resources"]`` is what each instance takes that the plan moves.
+    ``plan.extra["facts"]`` is what the executor has to know of instances and hosts.
     """
 
     decision: dict[str, Any]
@@ -70,7 +87,7 @@ def make_plan(job: Job) -> bytes:
     from vmpath_service.model import files
     from vmpath_service.model.compiled import compile_cloud
     from vmpath_service.model.placement import Placement
-    from vmpath_service.pathfinder import PathSettings, find_path
+    from vmpath_service.pathfinder import find_path
     from vmpath_service.policies import registry as policies
     from vmpath_service.policies.deciding import along, decide
 
@@ -84,25 +101,37 @@ def make_plan(job: Job) -> bytes:
             for host in snapshot.hosts
         )
         cloud = compile_cloud(msgspec.structs.replace(snapshot, hosts=hosts), job.constraints)
-    settings = PathSettings(
-        objective=policy.settings["objective"],  # type: ignore[arg-type]  # one of its choices: it was checked
+    plan = find_path(
+        cloud,
+        Placement(dict(decision.placement)),
+        path_settings(job),
+        snapshot_identity=files.identity(job.snapshot),
+        policy=job.policy,
+    )
+    plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
+    decision, plan = along(policy, cloud, job.scope, decision, plan)
+    return msgspec.json.encode(Planned(plain(decision), plan))
+
+
+def path_settings(job: Job) -> PathSettings:
+    """What the path finder is asked for."""
+    from vmpath_service.pathfinder import PathSettings
+
+    objective = job.settings.get("objective") or "balanced"
+    return PathSettings(
+        objective=objective,  # type: ignore[arg-type]  # one of its choices: it was checked
         limits=job.limits,
         time_limit=job.seconds * SHARE_FOR_SEARCH,
         cost=job.cost,
         strategy=job.strategy,
     )
-    plan = find_path(
-        cloud,
-        Placement(dict(decision.placement)),
-        settings,
-        snapshot_identity=files.identity(job.snapshot),
-        policy=job.policy,
-    )
-    moved = {migration.instance for migration in plan.migrations}
-    resources = {each.uuid: each.resources for each in snapshot.instances if each.uuid in moved}
-    plan = msgspec.structs.replace(plan, extra={**plan.extra, "resources": resources})
-    decision, plan = along(policy, cloud, job.scope, decision, plan)
-    return msgspec.json.encode(Planned(plain(decision), plan))
+
+
+def facts_of(cloud: CompiledCloud, plan: Plan, keys: Keys) -> Facts:
+    """What the executor has to know of the instances and hosts of a plan."""
+    moved = {each.instance for each in plan.migrations}
+    hosts = {host for each in plan.migrations for host in (each.source, each.dest)}
+    return gather(cloud, moved, hosts, keys)
 
 
 def plain(decision: Decision) -> dict[str, Any]:
@@ -114,7 +143,12 @@ def plain(decision: Decision) -> dict[str, Any]:
 
 
 def plan_apart(job: Job, cancelled: Callable[[], bool], make: Callable[[Job], bytes] = make_plan) -> Planned:
-    """Make a plan in a process of its own.
+    """Make a plan in a process of its own; see ``apart``."""
+    return msgspec.json.decode(apart(job, cancelled, make), type=Planned)
+
+
+def apart(job: Work, cancelled: Callable[[], bool], make: Callable[[Work], bytes]) -> bytes:
+    """Work something out in a process of its own.
 
     ``cancelled`` is asked several times a second; ``make`` is a function of a module that the process can import.
     Raises what ``make`` raises of VmpathError; PlanningFailed if it was cancelled, took longer than ``job.seconds``,
@@ -122,7 +156,7 @@ def plan_apart(job: Job, cancelled: Callable[[], bool], make: Callable[[Job], by
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_plan_and_tell, args=(make, job, theirs), name="vmpath-planning", daemon=True)
+    process = context.Process(target=_work_and_tell, args=(make, job, theirs), name="vmpath-planning", daemon=True)
     deadline = time.monotonic() + job.seconds
     try:
         try:
@@ -142,7 +176,7 @@ def plan_apart(job: Job, cancelled: Callable[[], bool], make: Callable[[Job], by
         _end(process)
 
 
-def _answer(ours: connection.Connection, process: SpawnProcess) -> Planned:
+def _answer(ours: connection.Connection, process: SpawnProcess) -> bytes:
     try:
         answer = ours.recv() if ours.poll() else None
     except (EOFError, OSError):
@@ -151,7 +185,7 @@ def _answer(ours: connection.Connection, process: SpawnProcess) -> Planned:
         process.join(LAST_CHANCE)
         raise PlanningFailed(f"the planning process died (exit code {process.exitcode})")
     if isinstance(answer, bytes):
-        return msgspec.json.decode(answer, type=Planned)
+        return answer
     if isinstance(answer, VmpathError):
         raise answer
     summary, details = answer
@@ -167,7 +201,7 @@ def _end(process: SpawnProcess) -> None:
     process.close()
 
 
-def _plan_and_tell(make: Callable[[Job], bytes], job: Job, pipe: connection.Connection) -> None:
+def _work_and_tell(make: Callable[[Work], bytes], job: Work, pipe: connection.Connection) -> None:
     """In the planning process."""
     # a terminal or an init system tells the whole group to end: the parent decides what becomes of planning
     signal.signal(signal.SIGINT, signal.SIG_IGN)

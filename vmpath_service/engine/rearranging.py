@@ -11,18 +11,27 @@ import msgspec
 import tenacity
 from oslo_log import log as logging
 
+from vmpath_service.engine.executor.beginning import BACK, begin
+from vmpath_service.engine.executor.extending import FACTS, extend
+from vmpath_service.engine.executor.facts import Facts
 from vmpath_service.engine.executor.instructions import Finish
-from vmpath_service.engine.executor.state import begin
+from vmpath_service.engine.executor.settings import Settings
+from vmpath_service.engine.host_steps import HostSteps
 from vmpath_service.engine.hosts import HostSwitch, reason_of
-from vmpath_service.engine.planning import Job, Planned, plan_apart
+from vmpath_service.engine.planners import PlannerBeside
+from vmpath_service.engine.planning import Job, Planned, facts_of, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
-from vmpath_service.engine.settings import EngineSettings
+from vmpath_service.engine.replanning import GoOn, rest_apart
+from vmpath_service.engine.settings import EngineSettings, for_policy
+from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.engine.walk import FROZEN, Walk, stored
 from vmpath_service.model import files
+from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import (
     CloudDenied,
     CloudError,
     Fenced,
+    InvalidInput,
     NotFound,
     PlanningFailed,
     StoreError,
@@ -30,7 +39,7 @@ from vmpath_service.model.errors import (
 )
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Limits, Plan
-from vmpath_service.model.records import Migration, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import HostAction, Migration, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.approval import needs_a_person
 from vmpath_service.policies.base import Scope
@@ -42,8 +51,9 @@ ENDINGS: Mapping[str, RearrangementState] = {
     "succeeded": RearrangementState.SUCCEEDED,
     "failed": RearrangementState.FAILED,
     "cancelled": RearrangementState.CANCELLED,
+    "rolled back": RearrangementState.ROLLED_BACK,
 }
-WALKING = (RearrangementState.RUNNING, RearrangementState.PAUSED)
+WALKING = (RearrangementState.RUNNING, RearrangementState.PAUSED, RearrangementState.ROLLING_BACK)
 NOTHING_TO_DO = "the cloud already is as the policy wants it"
 
 Answer = TypeVar("Answer")
@@ -67,6 +77,7 @@ class Surroundings:
     stopping: Callable[[], bool]
     tell: Tell
     options: Callable[[Request], tuple[str, dict[str, OptionValue]]]
+    slowdown: Slowdown
     happenings: Happenings | None = None
 
 
@@ -131,28 +142,11 @@ class Rearranging:
         return self._end_planning(state, explanation, **facts)
 
     def _make_plan(self, record: Rearrangement) -> tuple[Planned, OptionValue]:
-        settings, request = self._around.settings, record.request
+        request = record.request
         driver, options = self._around.options(request)
-        limits = settings.executor.limits
-        self._wait_for_planner()
+        self._wait_for_planner(self._cancelled)
         try:
-            snapshot = self._read()
-            job = Job(
-                snapshot=files.encode(snapshot),
-                policy=request.policy,
-                driver=driver,
-                settings=options,
-                scope=Scope(request.zones, request.aggregates, request.hosts),
-                limits=Limits(
-                    per_host=_least(limits.per_source, limits.per_destination),
-                    in_total=limits.in_total,
-                    migration_mbps=settings.migration_mbps,
-                ),
-                constraints=settings.constraints,
-                cost=settings.cost,
-                strategy=settings.strategy,
-                seconds=settings.planning_timeout,
-            )
+            job = self._job(request, driver, options, self._read())
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())
         except (CloudError, PlanningFailed):
             if self._around.stopping():
@@ -160,17 +154,42 @@ class Rearranging:
             raise
         finally:
             self._around.planners.release()
-        if planned.plan.host_steps:
-            step = planned.plan.host_steps[0]
-            raise PlanningFailed(f"the plan needs a step that is not carried out: {step.action} {step.host}")
+        for step in planned.plan.host_steps:
+            if step.action not in ("enable", "disable"):
+                what = f"{step.action} {step.host} (there is no power driver)"
+                raise PlanningFailed(f"the plan needs a step that is not carried out: {what}")
         return planned, options["approval"]
 
-    def _wait_for_planner(self) -> None:
+    def _job(self, request: Request, driver: str, options: Mapping[str, OptionValue], snapshot: Snapshot) -> Job:
+        settings = self._around.settings
+        limits = settings.executor.limits
+        return Job(
+            snapshot=files.encode(snapshot),
+            policy=request.policy,
+            driver=driver,
+            settings=options,
+            scope=Scope(request.zones, request.aggregates, request.hosts),
+            limits=Limits(
+                per_host=_least(limits.per_source, limits.per_destination),
+                in_total=limits.in_total,
+                migration_mbps=settings.migration_mbps,
+                per_group=limits.per_group,
+            ),
+            constraints=settings.constraints,
+            cost=settings.cost,
+            strategy=settings.strategy,
+            seconds=settings.planning_timeout,
+            keys=settings.keys,
+        )
+
+    def _wait_for_planner(self, cancelled: Callable[[], bool]) -> threading.Semaphore:
+        """Hold one of the few places for planning; raises PlanningFailed if nobody waits for the plan any more."""
         while not self._around.planners.acquire(timeout=0.5):
             if self._around.stopping():
                 raise _Abandoned
-            if self._cancelled():
+            if cancelled():
                 raise PlanningFailed("planning was cancelled")
+        return self._around.planners
 
     def _read(self) -> Snapshot:
         retrying = tenacity.Retrying(
@@ -197,26 +216,34 @@ class Rearranging:
     # walking
 
     def _walk(self, record: Rearrangement, *, fresh: bool) -> None:
-        plan = self._stored(lambda: self._store.plan(self._identity))
-        records = self._stored(lambda: self._store.migrations(self._identity))
         switch = HostSwitch(
             reason_of(self._identity), self._cloud, self._around.clock, self._around.stopping, self._keep_disabled
         )
-        wanted = tuple((record.decision or {}).get("disable", ()))
-        disabled = record.disabled
-        if wanted and not any(each.attempt for each in records) and self._may_begin():
-            try:
-                disabled = switch.disable(wanted, disabled)
-            except CloudError as error:
-                if self._around.stopping():
-                    raise _Abandoned from None
-                kept = self._stored(lambda: self._store.get(self._identity)).disabled
-                self._end(Finish("failed", f"a host could not be disabled: {error}"), switch, kept, record)
+        steps = HostSteps(switch, lambda: self._kept().disabled, self._keep_host_action)
+        if not self._close_hosts(record, switch):
+            return
+        finish = self._walk_plan(record, steps, fresh=fresh)
+        if finish.outcome == "rollback":
+            if not self._turn_back(record, switch, finish.explanation):
                 return
+            finish = self._walk_plan(record, steps, fresh=True)
+            for action in self._stored(lambda: self._store.host_actions(self._identity)):
+                steps.undo(action)
+        self._end(finish, switch, record)
+
+    def _walk_plan(self, record: Rearrangement, steps: HostSteps, *, fresh: bool) -> Finish:
+        """Walk the plan as the database has it; raises _Abandoned if the engine stops meanwhile."""
+        plan = self._stored(lambda: self._store.plan(self._identity))
         walk = Walk(
             self._identity,
             self._epoch,
-            begin(plan, records, self._resources(plan, fresh=fresh), self._around.settings.executor),
+            begin(
+                plan,
+                self._stored(lambda: self._store.migrations(self._identity)),
+                self._facts(plan, fresh=fresh),
+                self._settings(record.request),
+                self._stored(lambda: self._store.host_actions(self._identity)),
+            ),
             cloud=self._cloud,
             store=self._store,
             clock=self._around.clock,
@@ -224,12 +251,84 @@ class Rearranging:
             turnstile=self._around.turnstile,
             stopping=self._around.stopping,
             tell=lambda kind, message, step: self._around.tell(kind, message, self._identity, step),
+            slowdown=self._around.slowdown,
+            planner=PlannerBeside(
+                self._identity, lambda _: self._present(record), self._wait_for_planner, self._around.stopping
+            ),
+            act=steps.act,
             happenings=self._around.happenings,
         )
         finish = walk.run()
         if finish is None:
             raise _Abandoned
-        self._end(finish, switch, disabled, record)
+        return finish
+
+    def _settings(self, request: Request) -> Settings:
+        """How the executor behaves for this one; a policy that is gone meanwhile says nothing any more."""
+        try:
+            return for_policy(self._around.settings.executor, self._around.options(request)[1])
+        except InvalidInput as error:
+            LOG.warning("Rearrangement %s: its policy says nothing any more: %s", self._identity, error)
+            return self._around.settings.executor
+
+    def _close_hosts(self, record: Rearrangement, switch: HostSwitch) -> bool:
+        """Disable what the decision wants disabled, before the first migration; False if it ended with that."""
+        records = self._stored(lambda: self._store.migrations(self._identity))
+        wanted = tuple((record.decision or {}).get("disable", ()))
+        begun = record.rolling_back or any(each.attempt for each in records)
+        if not wanted or begun or not self._may_begin():
+            return True
+        try:
+            switch.disable(wanted, record.disabled)
+        except CloudError as error:
+            if self._around.stopping():
+                raise _Abandoned from None
+            self._end(Finish("failed", f"a host could not be disabled: {error}"), switch, record)
+            return False
+        return True
+
+    def _present(self, record: Rearrangement) -> tuple[Job, Plan]:
+        """The cloud as it is now for a new plan, and the plan as it stands."""
+        driver, options = self._around.options(record.request)
+        plan = self._stored(lambda: self._store.plan(self._identity))
+        return self._job(record.request, driver, options, self._read()), plan
+
+    def _turn_back(self, record: Rearrangement, switch: HostSwitch, why: str | None) -> bool:
+        """Put the way back behind the plan; False if it ended with that."""
+        if self._kept().state is not RearrangementState.ROLLING_BACK:
+            self._change(WALKING, state=RearrangementState.ROLLING_BACK, rolling_back=True)
+            self._told(RearrangementState.ROLLING_BACK, why)
+        if BACK in self._stored(lambda: self._store.plan(self._identity)).extra:
+            return True
+        left = switch.enable(self._kept().disabled)
+        self._wait_for_planner(lambda: False)
+        try:
+            job, plan = self._present(record)
+            records = tuple(self._stored(lambda: self._store.migrations(self._identity)))
+            work = GoOn(job, msgspec.json.encode(plan), records, back=True)
+            rest = rest_apart(work, self._around.stopping)
+        except StoreError:
+            raise
+        except VmpathError as error:
+            if self._around.stopping():
+                raise _Abandoned from None
+            self._end(Finish("failed", f"there is no way back: {error}"), switch, record)
+            return False
+        finally:
+            self._around.planners.release()
+        longer = extend(self._identity, plan, records, rest, (), back=True)
+        self._store.extend_plan(self._identity, self._epoch, longer.plan, longer.added, longer.changed)
+        given_up = [*rest.given_up, *(f"{host} could not be enabled again" for host in left)]
+        message = f"the way back: {len(longer.added)} migrations"
+        message += f"; what cannot go back: {'; '.join(given_up)}" if given_up else ""
+        self._around.tell("rearrangement.way_back", message, self._identity, None)
+        return True
+
+    def _kept(self) -> Rearrangement:
+        return self._stored(lambda: self._store.get(self._identity))
+
+    def _keep_host_action(self, action: HostAction) -> None:
+        self._stored(lambda: self._store.record_host_action(self._epoch, action))
 
     def _may_begin(self) -> bool:
         """Wait while everything is frozen or this one paused; False if it was cancelled meanwhile."""
@@ -251,23 +350,21 @@ class Rearranging:
             if self._around.stopping():
                 raise _Abandoned
 
-    def _resources(self, plan: Plan, *, fresh: bool) -> Mapping[str, Mapping[str, int]]:
-        """What each instance takes: as planned, or as it is now if the plan was made a while ago."""
-        resources: dict[str, Mapping[str, int]] = dict(plan.extra["resources"])
+    def _facts(self, plan: Plan, *, fresh: bool) -> Facts:
+        """What is known of instances and hosts: as planned, or as it is now if the plan was made a while ago."""
+        facts = Facts.of(plan.extra.get(FACTS, {}))
         if fresh or not plan.migrations:
-            return resources
+            return facts
         try:
-            snapshot = self._cloud.read()
-        except CloudError as error:
+            cloud = compile_cloud(self._cloud.read(), self._around.settings.constraints)
+        except (CloudError, InvalidInput) as error:
             LOG.warning("Rearrangement %s: sizes of instances are those of the plan: %s", self._identity, error)
-            return resources
-        for instance in snapshot.instances:
-            if instance.uuid in resources:
-                resources[instance.uuid] = instance.resources
-        return resources
+            return facts
+        return facts.updated(facts_of(cloud, plan, self._around.settings.keys))
 
-    def _end(self, finish: Finish, switch: HostSwitch, disabled: tuple[str, ...], record: Rearrangement) -> None:
+    def _end(self, finish: Finish, switch: HostSwitch, record: Rearrangement) -> None:
         outcome, explanation = finish.outcome, finish.explanation
+        disabled = self._kept().disabled
         shortage = (record.decision or {}).get("shortage")
         if outcome == "succeeded" and shortage:
             # all that was planned has been done, yet not what was asked for: nobody may take it for that

@@ -12,20 +12,34 @@ import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine import views
+from vmpath_service.engine.executor.beginning import BACK
 from vmpath_service.engine.keeping import Keeper
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
+from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
 from vmpath_service.model.options import OptionValue, read_options
-from vmpath_service.model.records import Event, Freeze, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import ENDED, Event, Freeze, Rearrangement, RearrangementState, Request
 from vmpath_service.policies import registry
 
 LOG = logging.getLogger(__name__)
 
-GOING = (RearrangementState.PLANNING, RearrangementState.RUNNING, RearrangementState.PAUSED)
+GOING = (
+    *(RearrangementState.PLANNING, RearrangementState.RUNNING, RearrangementState.PAUSED),
+    RearrangementState.ROLLING_BACK,
+)
+MAY_TURN_BACK = (
+    *(RearrangementState.RUNNING, RearrangementState.PAUSED),
+    *(RearrangementState.SUCCEEDED, RearrangementState.FAILED, RearrangementState.CANCELLED),
+)
 WAITING = (RearrangementState.PLANNED, RearrangementState.AWAITING_APPROVAL)
-ALARMING = frozenset(("failed", "skipped", "stuck", "answer_lost", "unreachable", "trouble"))
+ALARMING = frozenset(
+    (
+        *("failed", "skipped", "stuck", "answer_lost", "unreachable", "trouble", "abort", "not_converging"),
+        *("needs_operator", "quarantined", "stopping", "not_replanned", "not_diverted", "demand_refused"),
+    )
+)
 """Last words of the kinds of events that are warnings in the log."""
 
 
@@ -74,6 +88,7 @@ class Engine:
             stopping=self._stop.is_set,
             tell=self._tell,
             options=self._options,
+            slowdown=Slowdown(clock),
             happenings=happenings,
         )
 
@@ -149,29 +164,69 @@ class Engine:
             self._start(identity)
         return record
 
-    def cancel(self, identity: str) -> Rearrangement:
-        """Start nothing more; what is in flight is followed to its end. Raises NotFound, Conflict if it has ended."""
+    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        """Start nothing more; what is in flight is followed to its end, or aborted where Nova can do that.
+
+        Raises NotFound, Conflict if it has ended.
+        """
         with self._lock:
-            record = self._store.request_cancel(identity)
+            record = self._store.request_cancel(identity, abort=abort)
             if record.state in WAITING:
                 record = self._take(record, RearrangementState.CANCELLED)
                 self._tell("rearrangement.cancelled", "rearrangement cancelled", identity, None)
             else:
-                self._tell("rearrangement.cancelling", "cancel requested", identity, None)
+                what = "cancel requested, with what is in flight" if abort else "cancel requested"
+                self._tell("rearrangement.cancelling", what, identity, None)
         return record
+
+    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        """Move back what was moved, as far as that is possible by now; also after the rearrangement has ended.
+
+        Nothing new of the plan starts; what is in flight is followed to its end, or aborted where Nova can do that.
+        Raises NotFound, Conflict if nothing was moved yet, or it goes back already.
+        """
+        with self._lock:
+            record = self._store.get(identity)
+            if record.state not in MAY_TURN_BACK:
+                raise Conflict(f"rearrangement {identity} is {record.state.value}: there is nothing to move back")
+            going = record.state not in ENDED
+            if not going:
+                if not any(each.attempt for each in self._store.migrations(identity)):
+                    raise Conflict(f"rearrangement {identity} has moved nothing")
+                if BACK in self._store.plan(identity).extra:
+                    raise Conflict(f"rearrangement {identity} has been rolled back already")
+                self._check_bound()
+            record = self._store.request_rollback(identity, expected=(record.state,), abort=abort)
+            if going:
+                record = self._switch(identity, (record.state,), RearrangementState.ROLLING_BACK)
+            else:
+                record = self._take(record, RearrangementState.ROLLING_BACK)
+                self._start(identity)
+            self._tell("rearrangement.rolling_back", "rollback requested", identity, None)
+        return record
+
+    def release(self, host: str) -> bool:
+        """Forget the failures of a host, so that migrations go to and from it again; whether there were any."""
+        found = self._store.absolve(host)
+        if found:
+            self._tell("host.absolved", f"host {host} is released from quarantine", None, None)
+        return found
 
     def pause(self, identity: str) -> Rearrangement:
         """Start nothing more for now; what is in flight is followed to its end.
 
         Raises NotFound, Conflict if it is not running.
         """
-        record = self._switch(identity, RearrangementState.RUNNING, RearrangementState.PAUSED)
+        going = (RearrangementState.RUNNING, RearrangementState.ROLLING_BACK)
+        record = self._switch(identity, going, RearrangementState.PAUSED)
         self._tell("rearrangement.paused", "rearrangement paused", identity, None)
         return record
 
     def proceed(self, identity: str) -> Rearrangement:
         """Undo ``pause``. Raises NotFound, Conflict if it is not paused."""
-        record = self._switch(identity, RearrangementState.PAUSED, RearrangementState.RUNNING)
+        back = self._store.get(identity).rolling_back
+        after = RearrangementState.ROLLING_BACK if back else RearrangementState.RUNNING
+        record = self._switch(identity, (RearrangementState.PAUSED,), after)
         self._tell("rearrangement.running", "rearrangement goes on", identity, None)
         return record
 
@@ -197,6 +252,20 @@ class Engine:
         self._store.thaw()
         self._tell("engine.thawed", "the freeze is lifted", None, None)
 
+    # what maintenances and schedules lean on
+
+    def stopping(self) -> bool:
+        """Whether it has been told to end."""
+        return self._stop.is_set()
+
+    def check(self, request: Request) -> None:
+        """Raise InvalidInput for an unknown policy or wrong options; nothing is begun."""
+        self._options(request)
+
+    def tell(self, kind: str, message: str, subject: str) -> None:
+        """Keep an event about something that is no rearrangement."""
+        self._tell(kind, message, subject, None)
+
     # how it is done
 
     def _section(self, name: str) -> PolicySection:
@@ -221,10 +290,12 @@ class Engine:
         epoch = self._store.claim(record.id, self._settings.owner)
         return self._store.change(record.id, epoch, expected=(record.state,), state=state)
 
-    def _switch(self, identity: str, before: RearrangementState, after: RearrangementState) -> Rearrangement:
+    def _switch(
+        self, identity: str, before: tuple[RearrangementState, ...], after: RearrangementState
+    ) -> Rearrangement:
         record = self._store.get(identity)
         try:
-            return self._store.change(identity, record.epoch, expected=(before,), state=after)
+            return self._store.change(identity, record.epoch, expected=before, state=after)
         except Fenced as error:
             raise Conflict(f"rearrangement {identity} has just been taken over; ask again") from error
 

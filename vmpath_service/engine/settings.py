@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from vmpath_service.engine.executor.state import Settings
+from vmpath_service.engine.executor.facts import MODES, Keys
+from vmpath_service.engine.executor.settings import ON_FAILURE, Settings
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.options import OptionValue
+from vmpath_service.model.windows import parse_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class EngineSettings:
     ``stop_seconds``: how long ``stop`` waits for the threads. ``lease_seconds``: an engine on the same database that
     gives no sign of life for so long is taken for dead. ``migration_mbps``: what a live migration
     is predicted to copy, in Mbit/s. ``cost``: what a migration costs, for the choice between ways.
-    ``strategy``: how to look for a path.
+    ``strategy``: how to look for a path. ``keys``: names of the metadata in which instances say what they want.
     """
 
     owner: str
@@ -49,3 +51,15 @@ class EngineSettings:
     migration_mbps: float = 8000.0
     cost: Cost = field(default_factory=MemoryCost)
     strategy: str = "layered"
+    keys: Keys = field(default_factory=Keys)
+
+
+def for_policy(settings: Settings, options: Mapping[str, OptionValue]) -> Settings:
+    """How the executor behaves for a policy: what the policy says of it counts, else what holds for all."""
+    mode, on_failure, no_go = (options.get(name) for name in ("mode", "on_failure", "no_go"))
+    return replace(
+        settings,
+        mode=next((each for each in MODES if each == mode), settings.mode),
+        on_failure=next((each for each in ON_FAILURE if each == on_failure), settings.on_failure),
+        no_go=(*settings.no_go, *parse_windows(str(no_go or ""))),
+    )

@@ -4,27 +4,72 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
+import msgspec
 import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine.executor import machine
-from vmpath_service.engine.executor.events import Accepted, AnswerLost, Event, Intended, Orders, Refused, Tick
-from vmpath_service.engine.executor.instructions import Finish, Intend, Record, Send, Tell
-from vmpath_service.engine.executor.state import State
+from vmpath_service.engine.executor.beginning import begin
+from vmpath_service.engine.executor.events import (
+    Accepted,
+    AnswerLost,
+    Busy,
+    Diverted,
+    Event,
+    HostActed,
+    Intended,
+    NotReplanned,
+    Orders,
+    Refused,
+    Replanned,
+    Tick,
+)
+from vmpath_service.engine.executor.extending import FACTS, Rest, extend, resumed
+from vmpath_service.engine.executor.facts import Facts
+from vmpath_service.engine.executor.instructions import (
+    Absolve,
+    Act,
+    Ask,
+    Blame,
+    Finish,
+    Instruction,
+    Intend,
+    Plan,
+    Record,
+    Send,
+    Tell,
+)
+from vmpath_service.engine.executor.state import Planning, State
 from vmpath_service.engine.ports import Alarm, Clock, Cloud, Happenings, Store
-from vmpath_service.model.errors import CloudDenied, CloudError, Conflict, Fenced, RequestRefused, StoreError
-from vmpath_service.model.records import SETTLED, Migration, RearrangementState
+from vmpath_service.engine.replanning import Destination, in_quarantine
+from vmpath_service.engine.slowdown import Slowdown
+from vmpath_service.model.errors import (
+    CloudBusy,
+    CloudDenied,
+    CloudError,
+    CloudUnreachable,
+    Conflict,
+    Fenced,
+    RequestRefused,
+    StoreError,
+    VmpathError,
+)
+from vmpath_service.model.records import SETTLED, Demand, HostAction, Migration, RearrangementState
 
 LOG = logging.getLogger(__name__)
 
 SENDERS = 8
 """How many requests are sent at once."""
 STORE_ATTEMPTS = 5
+SOONEST = 0.25
+"""The share of the usual pause between two looks that passes in any case, whatever happens."""
 SOONEST = 0.25
 """The share of the usual pause between two looks that passes in any case, whatever happens."""
 LONGEST_BACK_OFF = 30.0
@@ -36,12 +81,36 @@ Answer = TypeVar("Answer")
 Teller = Callable[[str, str, int | None], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a planner gets to know: the walk as it is, and hosts that are not to be counted on."""
+
+    state: State
+    quarantined: tuple[str, ...]
+
+
+class Planner(Protocol):
+    """Makes new plans beside the walk."""
+
+    def begin(self, what: Planning, outlook: Outlook, step: int | None) -> Future[Rest | Destination]:
+        """Begin to work it out; the answer raises VmpathError where there is none."""
+
+    def stop(self) -> None:
+        """Nobody waits for an answer any more."""
+
+
 class _Stopped(Exception):
     """The engine is asked to stop."""
 
 
 def stored(call: Callable[[], Answer], clock: Clock, stopping: Callable[[], bool]) -> Answer:
     """Do something with the database that may be repeated, a few times if it fails; raises StoreError, Fenced."""
+    try:
+        return call()
+    except Fenced:
+        raise
+    except StoreError as error:
+        LOG.debug("Asked again: %s", error)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(
             lambda error: isinstance(error, StoreError) and not isinstance(error, Fenced)
@@ -60,7 +129,8 @@ class Walk:
     ``turnstile`` is held from looking at the other rearrangements and at the hosts until the intentions are
     journaled, so that no two rearrangements of this engine count on the same room. Requests of one tick are sent
     by a few threads at once; the next look is taken when all of them have answered or timed out, so that it shows
-    the cloud as it is after them. What ``happenings`` tells of one of the instances brings the next look forward.
+    the cloud as it is after them. ``act`` carries out a host step and says what became of it. What ``happenings``
+    tells of one of the instances brings the next look forward.
     """
 
     def __init__(
@@ -76,6 +146,9 @@ class Walk:
         turnstile: threading.Lock,
         stopping: Callable[[], bool],
         tell: Teller,
+        slowdown: Slowdown,
+        planner: Planner,
+        act: Callable[[HostAction], HostAction],
         happenings: Happenings | None = None,
     ) -> None:
         self._identity = identity
@@ -89,11 +162,18 @@ class Walk:
         self._turnstile = turnstile
         self._stopping = stopping
         self._tell = tell
+        self._slowdown = slowdown
+        self._planner = planner
+        self._act = act
         self._finish: Finish | None = None
         self._something_ended = False
         self._out_of_reach = False
         self._frozen = False
         self._trouble: StoreError | None = None
+        self._quarantined: tuple[str, ...] = ()
+        self._planning: tuple[Plan, frozenset[int], Future[Rest | Destination]] | None = None
+        self._to_ask: list[Send | Ask] = []
+        self._to_act: list[HostAction] = []
 
     def run(self) -> Finish | None:
         """Walk until nothing will happen any more; None: the engine is asked to stop, all is journaled.
@@ -124,6 +204,9 @@ class Walk:
             except (CloudError, StoreError) as error:
                 if not self._stopping() or isinstance(error, Fenced):
                     raise
+            finally:
+                if self._planning is not None:
+                    self._planner.stop()
         return None
 
     @contextlib.contextmanager
@@ -142,17 +225,26 @@ class Walk:
         """One tick; raises CloudError, with nothing decided, if the cloud cannot be read."""
         if self._stopping():
             raise _Stopped
+        if self._slowdown.left():
+            self._clock.wait(self._slowdown.left())
+            if self._stopping():
+                raise _Stopped
         self._something_ended = False
+        self._take_plan()
         orders = self._orders()
         self._tell_frozen(orders.frozen)
         wanted = machine.wanted(self._state, orders)
         if wanted.candidates:
             with self._turn():
-                sends = self._apply(self._read())
+                self._apply(self._read())
         else:
-            sends = self._apply(self._read())
-        for answer in senders.map(self._ask, sends):
+            self._apply(self._read())
+        asked, self._to_ask = self._to_ask, []
+        for answer in senders.map(self._ask, asked):
             self._apply(answer)
+        acts, self._to_act = self._to_act, []
+        for action in acts:
+            self._apply(HostActed(self._done(action)))
         if self._trouble is not None:
             raise self._trouble
 
@@ -165,18 +257,25 @@ class Walk:
         self._frozen = frozen
 
     def _orders(self) -> Orders:
+        cool_down = self._state.settings.cool_down_seconds
+
         def read() -> Orders:
             rearrangement = self._store.get(self._identity)
             if rearrangement.epoch != self._epoch:
                 raise Fenced(f"rearrangement {self._identity} belongs to {rearrangement.owner} now")
+            since = self._clock.time() - cool_down
             return Orders(
                 frozen=self._store.frozen() is not None,
                 paused=rearrangement.state is RearrangementState.PAUSED,
                 cancel=rearrangement.cancel_requested,
+                abort=rearrangement.abort_requested,
+                rollback=rearrangement.rolling_back,
                 elsewhere=tuple(each for each in self._store.unresolved() if each.rearrangement != self._identity),
+                troubles=self._store.troubles(),
+                moved=self._store.moved_since(since, but=self._identity) if cool_down else {},
             )
 
-        return stored(read, self._clock, self._stopping)
+        return self._stored(read)
 
     def _read(self) -> Tick:
         """Look at the cloud: what ended is seen before the room that it left.
@@ -189,62 +288,169 @@ class Walk:
         now = self._clock.monotonic()
         migrations = self._cloud.read_migrations(wanted.instances) if wanted.instances else {}
         instances = self._cloud.read_instances(wanted.instances) if wanted.instances else {}
+        allocations = self._cloud.read_allocations(wanted.holdings) if wanted.holdings else {}
         hosts = self._cloud.read_hosts(wanted.hosts) if wanted.hosts else {}
-        if self._out_of_reach and wanted.instances:
-            self._out_of_reach = False
-            self._tell("cloud.reached", "the cloud answers again", None)
+        if wanted.instances:
+            self._slowdown.fine()
+            if self._out_of_reach:
+                self._out_of_reach = False
+                self._tell("cloud.reached", "the cloud answers again", None)
         orders = self._orders()
         known = {(each.rearrangement, each.step) for each in before.elsewhere}
         new = tuple(each for each in orders.elsewhere if (each.rearrangement, each.step) not in known)
         orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
-        return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations)
+        self._quarantined = in_quarantine(orders.troubles, self._state.settings.quarantine.failures)
+        return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations, allocations)
 
-    def _apply(self, event: Event) -> list[Send]:
-        """Feed an event to the machine and do what it says; returns what is to be sent."""
+    def _apply(self, event: Event) -> None:
+        """Feed an event to the machine and do what it says; what is to be asked of Nova is kept for later."""
         self._state, instructions = machine.advance(self._state, event)
-        sends: list[Send] = []
         for instruction in instructions:
-            match instruction:
-                case Record(migration):
-                    self._record(migration)
-                case Tell(kind, message, step):
-                    self._tell(kind, message, step)
-                case Intend(migration):
-                    if self._trouble is None and not self._stopping():
-                        try:
-                            self._store.intend(self._epoch, migration)
-                        except Fenced:
-                            raise
-                        except (StoreError, Conflict) as error:
-                            # it may be in the database or not: what the database has is read again before going on
-                            LOG.warning("Rearrangement %s: an intention was not journaled: %s", self._identity, error)
-                            self._trouble = StoreError(f"step {migration.step} could not be journaled: {error}")
-                            continue
-                        sends += self._apply(Intended(migration.step))
-                case Send():
-                    sends.append(instruction)
-                case Finish():
-                    self._finish = instruction
-        return sends
+            self._do(instruction)
+
+    def _do(self, instruction: Instruction) -> None:
+        match instruction:
+            case Record(migration):
+                self._record(migration)
+            case Tell(kind, message, step):
+                self._tell(kind, message, step)
+            case Intend(migration):
+                self._intend(migration)
+            case Send() | Ask():
+                self._to_ask.append(instruction)
+            case Act(action):
+                self._to_act.append(action)
+            case Plan(what, step):
+                outlook = Outlook(self._state, self._quarantined)
+                known = frozenset(
+                    number for number, task in self._state.tasks.items() if task.record.failure is not None
+                )
+                self._planning = (instruction, known, self._planner.begin(what, outlook, step))
+            case Blame(hosts, reason, limit):
+                for host in hosts:
+                    trouble = self._stored(functools.partial(self._store.blame, host, reason))
+                    if trouble.failures == limit:
+                        self._tell("host.quarantined", f"host {host} is in quarantine, after {reason}", None)
+            case Absolve(hosts):
+                for host in hosts:
+                    if self._stored(functools.partial(self._store.absolve, host)):
+                        self._tell("host.absolved", f"host {host} works again: a migration is done", None)
+            case Finish():
+                self._finish = instruction
+
+    def _intend(self, migration: Migration) -> None:
+        if self._trouble is not None or self._stopping():
+            return
+        try:
+            self._store.intend(self._epoch, migration)
+        except Fenced:
+            raise
+        except (StoreError, Conflict) as error:
+            # it may be in the database or not: what the database has is read again before going on
+            LOG.warning("Rearrangement %s: an intention was not journaled: %s", self._identity, error)
+            self._trouble = StoreError(f"step {migration.step} could not be journaled: {error}")
+            return
+        self._apply(Intended(migration.step))
 
     def _record(self, migration: Migration) -> None:
-        stored(lambda: self._store.record(self._epoch, migration), self._clock, self._stopping)
+        self._stored(lambda: self._store.record(self._epoch, migration))
         self._something_ended |= migration.state in SETTLED
 
-    def _ask(self, send: Send) -> Event:
+    def _done(self, action: HostAction) -> HostAction:
+        """Carry out a host step and write down what became of it."""
+
+        def keep(now: HostAction) -> None:
+            self._stored(lambda: self._store.record_host_action(self._epoch, now))
+
+        keep(action)
         try:
-            self._cloud.live_migrate(send.instance, send.dest)
-        except (RequestRefused, CloudDenied) as error:
-            return Refused(send.step, self._clock.time(), str(error))
+            ended = self._act(action)
         except CloudError as error:
-            return AnswerLost(send.step, str(error))
+            ended = msgspec.structs.replace(action, state="failed", reason=str(error))
+        ended = msgspec.structs.replace(ended, ended_at=self._clock.time())
+        keep(ended)
+        said = f": {ended.reason}" if ended.reason else ""
+        kind = f"host.{ended.action}d" if ended.state == "done" else "host.failed"
+        self._tell(kind, f"{ended.action} {ended.host} {ended.state}{said}", ended.step)
+        return ended
+
+    def _ask(self, ask: Send | Ask) -> Event:
+        """Ask Nova, once; whatever comes of it is an event."""
+        demand = ask.demand if isinstance(ask, Ask) else None
+        try:
+            self._request(ask)
+        except CloudBusy as error:
+            self._slowdown.busy(error.retry_after)
+            return Busy(ask.step, self._clock.time(), str(error), demand)
+        except (RequestRefused, CloudDenied, CloudUnreachable) as error:
+            # unreachable: it surely never left
+            return Refused(ask.step, self._clock.time(), str(error), demand)
+        except CloudError as error:
+            return AnswerLost(ask.step, str(error), demand)
         except Exception as error:
-            LOG.exception("Rearrangement %s: the request of step %s broke", self._identity, send.step)
-            return AnswerLost(send.step, f"{type(error).__name__}: {error}")
-        return Accepted(send.step)
+            LOG.exception("Rearrangement %s: the request of step %s broke", self._identity, ask.step)
+            return AnswerLost(ask.step, f"{type(error).__name__}: {error}", demand)
+        return Accepted(ask.step, demand)
+
+    def _request(self, ask: Send | Ask) -> None:
+        match ask:
+            case Send(_, instance, dest, "cold"):
+                self._cloud.cold_migrate(instance, dest)
+            case Send(_, instance, dest):
+                self._cloud.live_migrate(instance, dest)
+            case Ask(_, Demand.ABORT, instance, migration):
+                self._cloud.abort(instance, migration)
+            case Ask(_, Demand.FORCE_COMPLETE, instance, migration):
+                self._cloud.force_complete(instance, migration)
+            case Ask(_, Demand.CONFIRM, instance):
+                self._cloud.confirm_resize(instance)
+            case Ask(_, Demand.REVERT, instance):
+                self._cloud.revert_resize(instance)
+            case Ask(_, Demand.RESET_STATE, instance):
+                self._cloud.reset_state(instance)
+
+    def _take_plan(self) -> None:
+        """Take over what the planner has worked out, if it has."""
+        if self._planning is None or not self._planning[2].done():
+            return
+        asked, known, future = self._planning
+        self._planning = None
+        try:
+            found = future.result()
+        except VmpathError as error:
+            no = NotReplanned(str(error)) if asked.step is None else Diverted(asked.step, None, str(error))
+            self._apply(no)
+            return
+        if isinstance(found, Destination) and asked.step is not None:
+            self._apply(Diverted(asked.step, found.host, found.message))
+        elif isinstance(found, Rest):
+            self._apply(self._extended(found, known))
+
+    def _extended(self, rest: Rest, known: frozenset[int]) -> Replanned:
+        """Have the longer plan in the database, and the state that goes with it."""
+        plan = self._stored(lambda: self._store.plan(self._identity))
+        records = [task.record for task in self._state.tasks.values()]
+        longer = extend(self._identity, plan, records, rest, known)
+        # tried again it would find its own steps there: whether it was done is read anew
+        self._store.extend_plan(self._identity, self._epoch, longer.plan, longer.added, longer.changed)
+        fresh = begin(
+            longer.plan,
+            self._stored(lambda: self._store.migrations(self._identity)),
+            Facts.of(longer.plan.extra[FACTS]),
+            self._state.settings,
+            self._stored(lambda: self._store.host_actions(self._identity)),
+        )
+        given_up = f"; given up: {'; '.join(rest.given_up)}" if rest.given_up else ""
+        message = f"a new plan for the rest: {len(longer.added)} migrations{given_up}"
+        return Replanned(resumed(fresh, self._state), message)
+
+    def _stored(self, call: Callable[[], Answer]) -> Answer:
+        return stored(call, self._clock, self._stopping)
 
     def _not_reached(self, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
+        if isinstance(error, CloudBusy):
+            self._slowdown.busy(error.retry_after)
         if not self._out_of_reach:
             self._out_of_reach = True
             self._tell("cloud.unreachable", f"nothing is decided until the cloud can be read again: {error}", None)

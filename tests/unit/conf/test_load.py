@@ -12,7 +12,7 @@ import pytest
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration import ApiSettings, Configuration, load, reload_policies
 from vmpath_service.conf.opts import list_opts
-from vmpath_service.engine.executor.state import Limits, Settings
+from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.errors import InvalidFile, InvalidInput

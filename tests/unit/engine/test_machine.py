@@ -3,18 +3,20 @@
 from modelled.walking import SETTINGS, plan_of
 
 from vmpath_service.engine.executor import machine
+from vmpath_service.engine.executor.beginning import begin
 from vmpath_service.engine.executor.events import Accepted, Intended, Orders, Refused, Tick, Wanted
+from vmpath_service.engine.executor.facts import Facts, InstanceFacts
 from vmpath_service.engine.executor.instructions import Finish, Instruction, Intend, Send
-from vmpath_service.engine.executor.state import State, begin
+from vmpath_service.engine.executor.state import State
 from vmpath_service.model.readings import HostReading, InstanceReading
 from vmpath_service.model.records import Migration, MigrationState
 
 OPEN = Orders()
-RESOURCES = {"x": {"MEMORY_MB": 1}}
+FACTS = Facts({"x": InstanceFacts({"MEMORY_MB": 1})})
 
 
 def state(**of_record: object) -> State:
-    return begin(plan_of(("x", "a", "b")), [Migration("r", 1, "x", "a", "b", **of_record)], RESOURCES, SETTINGS)
+    return begin(plan_of(("x", "a", "b")), [Migration("r", 1, "x", "a", "b", **of_record)], FACTS, SETTINGS)
 
 
 def look(before: State, orders: Orders = OPEN) -> tuple[State, tuple[Instruction, ...]]:
@@ -70,4 +72,4 @@ def test_nothing_happens_after_the_end() -> None:
 def test_steps_of_one_instance_follow_each_other_whatever_the_plan_says() -> None:
     plan = plan_of(("x", "a", "b"), ("x", "b", "c"))
     records = [Migration("r", step.id, step.instance, step.source, step.dest) for step in plan.migrations]
-    assert begin(plan, records, RESOURCES, SETTINGS).tasks[2].step.after == (1,)
+    assert begin(plan, records, FACTS, SETTINGS).tasks[2].step.after == (1,)

@@ -14,6 +14,8 @@ import pytest
 from clouds import cloud
 from modelled import planners
 
+from vmpath_service.engine.executor.extending import FACTS
+from vmpath_service.engine.executor.facts import Facts
 from vmpath_service.engine.planning import Job, plan_apart
 from vmpath_service.model import files
 from vmpath_service.model.constraints import registry
@@ -55,7 +57,8 @@ def test_a_drain_is_planned_with_its_host_closed() -> None:
     assert planned.plan.policy == "empty it"
     assert planned.plan.snapshot == files.identity(job().snapshot)
     assert [(each.instance, each.source) for each in planned.plan.migrations] == [("x", "a")]
-    assert planned.plan.extra["resources"] == {"x": {"MEMORY_MB": 4}}
+    facts = Facts.of(planned.plan.extra[FACTS])
+    assert {uuid: dict(each.resources) for uuid, each in facts.instances.items()} == {"x": {"MEMORY_MB": 4}}
     assert planned.decision["disable"] == ["a"]
     assert [each["instance"] for each in planned.decision["leftovers"]] == ["y"]
     assert "placement" not in planned.decision

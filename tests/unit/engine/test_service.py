@@ -11,7 +11,7 @@ import pytest
 from modelled.clock import FastClock
 from modelled.cloud import Fate, HostState, ModelCloud, Server
 
-from vmpath_service.engine.executor.state import Limits, Settings
+from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.service import Engine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.errors import CloudUnreachable, Conflict, InvalidInput, NotFound, StoreError
@@ -60,7 +60,7 @@ class Site:
         settings = EngineSettings(
             owner="engine-1",
             policies=POLICIES,
-            executor=Settings(limits=Limits(1, 1, 10), retries=0),
+            executor=Settings(limits=Limits(1, 1, 10), retries=0, on_failure="retry"),
             stop_seconds=10,
             **changes,  # type: ignore[arg-type]
         )

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from modelled.clock import BEGINNING
 from modelled.cloud import Answer, End, Fate, HostState, Server
-from modelled.walking import POLL, SETTINGS, World, plan_of
+from modelled.walking import POLL, SETTINGS, World, plan_of, settings
 
-from vmpath_service.engine.executor.state import Limits, Settings
+from vmpath_service.engine.executor.settings import Limits
 from vmpath_service.model.errors import AnswerLost, Fenced, StoreError
 from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
 from vmpath_service.store import Database, SqlStore
@@ -26,8 +26,7 @@ def database(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def one_move(**of_settings: float) -> World:
-    settings = Settings(**{"retries": 0} | of_settings)
-    return World({"a": 10, "b": 10}, {"x": ("a", 4)}, plan_of(("x", "a", "b")), settings)
+    return World({"a": 10, "b": 10}, {"x": ("a", 4)}, plan_of(("x", "a", "b")), settings(**of_settings))
 
 
 def swap() -> World:
@@ -230,7 +229,7 @@ def test_while_something_of_ours_leaves_the_destination_the_wait_has_no_limit() 
         {"a": 10, "b": 10, "c": 10},
         {"x": ("a", 6), "z": ("b", 6)},
         plan_of(("z", "b", "c"), ("x", "a", "b")),
-        Settings(start_wait_seconds=100),
+        settings(start_wait_seconds=100),
     )
     world.cloud.fates = {"z": [Fate(copying=500)]}
     assert world.run().outcome == "succeeded"
@@ -300,7 +299,7 @@ def test_limits_hold(limits: Limits, at_once: int) -> None:
         {"a": 10, "b": 10},
         dict.fromkeys(names, ("a", 1)),
         plan_of(*((name, "a", "b") for name in names)),
-        Settings(limits=limits),
+        settings(limits=limits),
     )
     most = 0
 
@@ -333,7 +332,7 @@ def test_the_longest_chain_goes_first() -> None:
         {"a": 20, "b": 20, "c": 20},
         {"x": ("a", 1), "y": ("a", 1), "z": ("a", 1)},
         plan_of(("x", "a", "b"), ("y", "a", "b"), ("z", "a", "b"), ("z", "b", "c", [3])),
-        Settings(limits=Limits(1, 1, 1)),
+        settings(limits=Limits(1, 1, 1)),
     )
     world.run()
     assert world.cloud.requests[0] == ("z", "b")
@@ -506,7 +505,7 @@ def test_nothing_to_do_is_a_success() -> None:
     assert world.cloud.calls == []
 
 
-RETRYING = Settings(limits=Limits(2, 2, 10), retries=2, retry_seconds=30.0)
+RETRYING = settings(limits=Limits(2, 2, 10), retries=2, retry_seconds=30.0)
 
 
 def one_step(*fates: Fate) -> World:

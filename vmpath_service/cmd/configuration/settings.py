@@ -14,8 +14,8 @@ from vmpath_service.cloud.notifications import NotificationSettings, broker_host
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration.values import TOKENS, Values
 from vmpath_service.conf import notifications, nova
-from vmpath_service.engine.executor.state import Limits
-from vmpath_service.engine.executor.state import Settings as ExecutorSettings
+from vmpath_service.engine.executor.settings import Limits
+from vmpath_service.engine.executor.settings import Settings as ExecutorSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs import registry as costs

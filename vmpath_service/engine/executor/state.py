@@ -2,70 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
 
-from vmpath_service.model import plan as plans
-from vmpath_service.model.records import SETTLED, Migration, MigrationState
+from vmpath_service.engine.executor.facts import Facts, InstanceFacts, Mode
+from vmpath_service.engine.executor.settings import Settings
+from vmpath_service.model.declarations import UNDECLARED, Declaration
+from vmpath_service.model.records import SETTLED, UNRESOLVED, HostAction, Migration, MigrationState
+from vmpath_service.model.windows import Window
 
-IN_FLIGHT = frozenset((MigrationState.REQUESTED, MigrationState.RUNNING, MigrationState.VERIFYING))
 LIVE_STATUSES = frozenset(("ACTIVE", "PAUSED"))
 """Statuses in which Nova migrates an instance live."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many migrations may be in flight at once; None: no limit of that kind."""
-
-    per_source: int | None = 2
-    per_destination: int | None = 2
-    in_total: int | None = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the executor behaves; times in seconds.
-
-    ``settle_seconds``: what looks like an end is looked at again after so long.
-    ``request_settle_seconds``: how long a request may be on its way (the longest time-out of any proxy before
-    Nova, and what Nova's queues may take). An instance that shows no task for so long, while Nova shows no ended
-    record of the request, is not being migrated.
-    ``start_wait_seconds``: how long a migration that could start otherwise waits for its destination to have room
-    or its instance to be idle.
-    ``verify_seconds``: how long after Nova's record has ended the instance may take to show it.
-    ``stuck_seconds``: without any change in Nova's record for so long, the operator is told.
-    ``retries``: how often a migration that came to nothing is tried again, ``retry_seconds``: how long after it the
-    first time, twice as long each time after.
-    """
-
-    limits: Limits = Limits()
-    settle_seconds: float = 5.0
-    request_settle_seconds: float = 120.0
-    start_wait_seconds: float = 300.0
-    verify_seconds: float = 120.0
-    stuck_seconds: float = 600.0
-    retries: int = 2
-    retry_seconds: float = 30.0
-
-    def rest(self, attempt: int, answered: bool) -> float:
-        """How long after this attempt the next may come: a request without an answer has to be waited out."""
-        rest = self.retry_seconds * 2.0 ** (attempt - 1)
-        return rest if answered else max(rest, self.request_settle_seconds)
+COLD_STATUS = "SHUTOFF"
+"""The status in which it is migrated cold."""
+Planning = Literal["rest", "destination"]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A migration as planned. ``chain``: predicted seconds of the longest chain of steps that begins with it."""
+    """A migration as planned. ``chain``: predicted seconds of the longest chain of steps that begins with it.
+
+    ``more``: whether the plan moves the instance on afterwards. ``zones`` and ``links``: what it touches.
+    ``declared``: what is declared of its source.
+    """
 
     id: int
     instance: str
     source: str
     dest: str
     after: tuple[int, ...]
-    resources: Mapping[str, int]
+    facts: InstanceFacts
     chain: float
     method: str = "live"
+    mode: Mode = "auto"
+    wave: int = 1
+    more: bool = False
+    zones: frozenset[str] = frozenset()
+    links: frozenset[str] = frozenset()
+    no_go: tuple[Window, ...] = ()
+    declared: Declaration = UNDECLARED
+
+    @property
+    def resources(self) -> Mapping[str, int]:
+        """What the instance takes."""
+        return self.facts.resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +59,26 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Copying:
+    """How the copying of memory goes: since when, and when the rest was last smaller than ever before."""
+
+    began: float
+    least: int
+    least_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of the last demand: ``since`` when it is waited for, whether Nova has accepted or refused it, and
+    before when nothing is demanded again."""
+
+    since: float | None = None
+    accepted: bool = False
+    refused: str | None = None
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A step being carried out: ``record`` is what the database knows, the rest is forgotten in a crash and
     begins anew after it, so that a resumed executor waits longer, never shorter.
@@ -85,7 +87,8 @@ class Task:
     ``ended_look``: Nova's ended record with the instance as it was seen with it; ``ended_since``: since when there
     is an ended record. ``progress_look``: Nova's record under way. ``waiting_since``, ``waiting_for``: what holds
     back the start, once everything in the plan would allow it. ``answered``: Nova has accepted the request. ``rest``:
-    for how long it is not tried again, since ``rest_since``.
+    for how long it is not tried again, since ``rest_since``. ``settled_failure``: what ``on_failure`` asks for has
+    been done about its failure.
     """
 
     step: Step
@@ -101,10 +104,16 @@ class Task:
     answered: bool = False
     rest: float | None = None
     rest_since: float | None = None
+    nova_status: str | None = None
+    copied: bool = False
+    copying: Copying | None = None
+    slow_told: bool = False
+    asked: Asked = Asked()
+    settled_failure: bool = False
 
     def in_flight(self) -> bool:
         """Whether the migration counts at both ends: it was asked for and has not been seen to end."""
-        return self.record.state in IN_FLIGHT
+        return self.record.state in UNRESOLVED
 
     def settled(self) -> bool:
         """Whether nothing will happen to it any more."""
@@ -116,12 +125,41 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class HostTask:
+    """A host step being carried out; ``asked``: the loop is at it."""
+
+    record: HostAction
+    after: tuple[int, ...]
+    wave: int = 1
+    asked: bool = False
+
+    def settled(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.record.state != "pending"
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """The whole walk. ``tasks`` in the order of the plan. ``cancelled``: some steps were left out on request."""
+    """The whole walk. ``tasks`` in the order of the plan. ``cancelled``: some steps were left out on request.
+
+    ``halted``: why nothing more is started; ``retreat``: what was moved is to go back then. ``planning``: what is
+    asked of the planner just now, for which step; ``plan_asked``: it is at it. ``back_from``: the first step of the
+    way back, while it is walked.
+    ``given_up``: what the newest plan does not do of what was asked for, and why.
+    """
 
     settings: Settings
     tasks: Mapping[int, Task]
+    host_tasks: Mapping[int, HostTask] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Facts = field(default_factory=Facts)
     cancelled: bool = False
+    halted: str | None = None
+    retreat: bool = False
+    planning: tuple[Planning, int | None] | None = None
+    plan_asked: bool = False
+    replans: int = 0
+    back_from: int | None = None
+    given_up: tuple[str, ...] = ()
     finished: bool = False
 
     def with_task(self, task: Task) -> State:
@@ -134,59 +172,12 @@ class State:
             return self
         return replace(self, tasks=MappingProxyType({**self.tasks, **changed}))
 
+    def with_host_task(self, task: HostTask) -> State:
+        """The same with a host step replaced."""
+        return replace(self, host_tasks=MappingProxyType({**self.host_tasks, task.record.step: task}))
 
-@dataclass(frozen=True, slots=True)
-class _Chains:
-    longest: dict[int, float] = field(default_factory=dict)
-
-    def of(self, migration: plans.Migration) -> float:
-        """Predicted seconds until the last of what waits for this one has ended; steps come last first."""
-        length = max(migration.end_s - migration.start_s, 1.0) + self.longest.get(migration.id, 0.0)
-        for before in migration.after:
-            self.longest[before] = max(self.longest.get(before, 0.0), length)
-        return length
-
-
-def begin(
-    plan: plans.Plan,
-    records: Sequence[Migration],
-    resources: Mapping[str, Mapping[str, int]],
-    settings: Settings,
-) -> State:
-    """The state from which a plan is walked, at first or after a crash.
-
-    ``records`` are the plan's migrations as the database has them; what of them was asked for is followed, not
-    asked for again. ``resources`` is what each instance takes. Steps of one instance follow each other whatever
-    the plan says.
-    """
-    by_step = {record.step: record for record in records}
-    chains = _Chains()
-    lengths = {migration.id: chains.of(migration) for migration in reversed(plan.migrations)}
-    tasks: dict[int, Task] = {}
-    latest: dict[str, int] = {}
-    for migration in plan.migrations:
-        after = migration.after
-        before = latest.get(migration.instance)
-        if before is not None and before not in after:
-            after = (*after, before)
-        latest[migration.instance] = migration.id
-        step = Step(
-            id=migration.id,
-            instance=migration.instance,
-            source=migration.source,
-            dest=migration.dest,
-            after=after,
-            resources=MappingProxyType(dict(resources[migration.instance])),
-            chain=lengths[migration.id],
-            method=migration.method,
-        )
-        record = by_step[migration.id]
-        waits = record.state is MigrationState.PENDING
-        # what was journaled before a crash may have been sent: that attempt is never sent again
-        tasks[step.id] = Task(
-            step,
-            record,
-            sent=record.attempt > 0 and not waits,
-            rest=settings.rest(record.attempt, answered=False) if record.attempt > 0 and waits else None,
-        )
-    return State(settings, MappingProxyType(tasks))
+    def ended_well(self, step: int) -> bool:
+        """Whether a step, of either kind, has done what others wait for."""
+        if step in self.host_tasks:
+            return self.host_tasks[step].record.state == "done"
+        return self.tasks[step].record.state is MigrationState.DONE
