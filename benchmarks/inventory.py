@@ -1,9 +1,10 @@
 """What it takes to read a whole cloud: requests, CPU seconds of ours, memory.
 
-usage: python benchmarks/inventory.py [--hosts 1000] [--instances 10000]
+usage: python benchmarks/inventory.py [--hosts 1000] [--instances 10000] [--listening]
 
 Serves a simulated cloud in a process of its own and reads it twice with the reader that vmpath-service uses: the first
-time inventories are unknown, the second time known. Ratios are per 1,000 instances.
+time inventories are unknown, the second time known; when listening, the list of servers is kept, too, as if
+notifications had told of nothing. Ratios are per 1,000 instances.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.settings import CloudSettings
 
@@ -86,12 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--hosts", type=int, default=1_000)
     parser.add_argument("--instances", type=int, default=10_000)
+    parser.add_argument("--listening", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory, served(given.hosts, given.instances, Path(directory)) as entry:
-        cloud = NovaCloud(CloudSettings(auth=entry["auth"], region=entry["region_name"]))
+        settings = CloudSettings(auth=entry["auth"], region=entry["region_name"])
+        cloud = NovaCloud(settings, Changes() if given.listening else None)
         print(f"{given.hosts} hosts, {given.instances} instances; {peak_mib():.0f} MiB before", flush=True)
         read(cloud, "inventories unknown", given.instances)
-        read(cloud, "inventories known", given.instances)
+        read(cloud, "servers kept" if given.listening else "inventories known", given.instances)
 
 
 if __name__ == "__main__":
