@@ -33,7 +33,7 @@ def assemble(
     acts = answer.outcome in ("found", "partial")
     moves = answer.moves if acts else []
     after = order(problem, moves, answer.ends)
-    timing = best_schedule(problem, moves, after, settings.objective)
+    timing = best_schedule(problem, moves, after, settings.objective, answer.ends)
     lockstep = waves(problem, moves, after)
     arrivals = placed(problem, moves) if acts else []
     wanted = {move.dest for move in moves} | {host for _, host in arrivals}

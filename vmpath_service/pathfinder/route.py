@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from vmpath_service.pathfinder import core, explanation
 from vmpath_service.pathfinder.answer import Answer, least, price
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
+from vmpath_service.pathfinder.hastening.portfolio import soonest
 from vmpath_service.pathfinder.needless import straightened
-from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.partial import settled
 from vmpath_service.pathfinder.problem import Problem
-from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 from vmpath_service.pathfinder.settings import PathSettings
 
-# Up to so many moves, a short makespan is worth rehearsing again.
-REHEARSED_AGAIN = 20_000
-# ... provided that breaking its deadlocks took no more steps than this.
-EASY = 50_000
 # Steps of the budget for breaking the deadlocks of one rehearsal.
 BREAKING = 2_000_000
 
 
 def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None) -> Answer:
     """The best answer within the budget."""
-    before = budget.left
     able = all(problem.mobile[guest] for guest in problem.movers)
+    if able and settings.objective == "time":
+        hasty = soonest(problem, budget)
+        if hasty is not None:
+            return hasty
     frugal = able and settings.objective == "cost"
     # with the objective ``cost``, a walk does better where somebody has to step aside
     rehearsal = rehearse(problem, settings, budget.share(0 if frugal else BREAKING), progress)
-    easy = before - budget.left <= EASY
     if not rehearsal.pending and not frugal:
-        if easy and settings.objective == "time":
-            rehearsal = shortest(problem, settings, rehearsal, budget, progress)
         return polished(problem, settings, Answer("found", rehearsal.moves, ends=rehearsal.ends), budget)
     if not able:
         return given_up(problem, rehearsal, settings)
@@ -85,22 +78,3 @@ def straight(problem: Problem, answer: Answer) -> Answer:
     ends = range(len(answer.moves)) if answer.ends is None else answer.ends
     moves, kept = straightened(problem, answer.moves, ends)
     return Answer(answer.outcome, moves, answer.explanation, None if answer.ends is None else kept)
-
-
-def shortest(
-    problem: Problem, settings: PathSettings, rehearsal: Rehearsal, budget: Budget, progress: Progress | None
-) -> Rehearsal:
-    """With the objective ``time``, and where there are not too many moves, the rehearsal that is over soonest:
-    this one, or one of those in which other instances go first."""
-    if len(rehearsal.moves) > REHEARSED_AGAIN:
-        return rehearsal
-
-    def makespan(each: Rehearsal) -> float:
-        return best_schedule(problem, each.moves, order(problem, each.moves, each.ends), "time").makespan
-
-    best, least_time = rehearsal, makespan(rehearsal)
-    for other in ("balanced", "cost"):
-        again = rehearse(problem, dataclasses.replace(settings, objective=other), budget.share(BREAKING), progress)
-        if not again.pending and (took := makespan(again)) < least_time:
-            best, least_time = again, took
-    return best

@@ -30,6 +30,20 @@ def lengths(problem: Problem, moves: Sequence[Move]) -> tuple[list[float], list[
     return rates, [traffic.seconds(move.guest, rate) for move, rate in zip(moves, rates, strict=True)]
 
 
+def direct_seconds(problem: Problem) -> list[float]:
+    """Per instance: the seconds that its migration from where it is to where it is to end takes.
+
+    For one that does not move, what it would take at the full rate.
+    """
+    traffic = Traffic(problem.cloud, problem.limits)
+    misplaced = set(problem.movers)
+    result = []
+    for guest, home in enumerate(problem.cloud.home):
+        rate = traffic.path(home, problem.goal[guest])[0] if guest in misplaced else problem.limits.migration_mbps
+        result.append(traffic.seconds(guest, rate))
+    return result
+
+
 def tails(seconds: Sequence[float], after: Sequence[Sequence[int]]) -> list[float]:
     """Per move: the length of the longest chain that begins with it, in seconds."""
     tail = list(seconds)
@@ -126,15 +140,63 @@ def schedule(
     return Schedule(starts, ends, rates, max(ends, default=0.0))
 
 
-def best_schedule(
-    problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]], objective: Objective
+def timetable(
+    problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]], planned: Sequence[float]
 ) -> Schedule:
-    """The better of two list schedules: by the chains that hang on a move, and by the load of its hosts."""
+    """Give the moves, in the order of their ``planned`` starts, the earliest times that those before them leave.
+
+    On each limited thing a move takes over the shares of those that end first. With ``planned`` from a schedule
+    that keeps ``after`` and per-host limits, no move starts later than planned: by induction, all that go before
+    it end no later than planned, and only those of them hold it up that then held it up too. A list schedule,
+    where others may overtake, has no such guarantee.
+    """
+    traffic = Traffic(problem.cloud, problem.limits)
+    rates, seconds = lengths(problem, moves)
+    starts, ends = [0.0] * len(moves), [0.0] * len(moves)
+    held: dict[int, list[tuple[float, float]]] = {}
+    used: dict[int, float] = {}
+    for position in sorted(range(len(moves)), key=lambda position: (planned[position], position)):
+        move = moves[position]
+        start = max([problem.boots.get(move.dest, 0.0), *(ends[earlier] for earlier in after[position])])
+        shares = traffic.shares(move.guest, move.source, move.dest)
+        for key, amount, limit in shares:
+            heap = held.get(key)
+            while heap and used[key] + amount > limit:
+                end, other = heapq.heappop(heap)
+                start = max(start, end)
+                used[key] -= other
+                spare = limit - used[key] - amount
+                if spare > 0.0:
+                    # nobody else may have this earlier than it becomes free
+                    heapq.heappush(heap, (end, min(spare, other)))
+                    used[key] += min(spare, other)
+        starts[position], ends[position] = start, start + seconds[position]
+        for key, amount, _ in shares:
+            heapq.heappush(held.setdefault(key, []), (ends[position], amount))
+            used[key] = used.get(key, 0.0) + amount
+    return Schedule(starts, ends, rates, max(ends, default=0.0))
+
+
+def best_schedule(
+    problem: Problem,
+    moves: Sequence[Move],
+    after: Sequence[Sequence[int]],
+    objective: Objective,
+    expected: Sequence[float] | None = None,
+) -> Schedule:
+    """The best of several: list schedules by the chains that hang on a move and by the load of its hosts, and the
+    timetable in the order of the starts by which the moves end as ``expected``, if they have been laid out in time.
+    """
     _, seconds = lengths(problem, moves)
     chains = tails(seconds, after)
     first = schedule(problem, moves, after, chains)
     if objective == "cost":
         return first
+    if expected is not None:
+        planned = [end - took for end, took in zip(expected, seconds, strict=True)]
+        kept = timetable(problem, moves, after, planned)
+        if kept.makespan <= first.makespan:
+            first = kept
     load: dict[int, float] = {}
     for move, took in zip(moves, seconds, strict=True):
         for end in (2 * move.source, 2 * move.dest + 1):

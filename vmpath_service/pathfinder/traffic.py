@@ -39,6 +39,8 @@ class Traffic:
                     self._groups_of.setdefault(cloud.instance_index[member], []).append(number)
         self._in_group = [0] * len(snapshot.server_groups)
         self._group_key = self._total_key + 1
+        self.first_shared = self._total_key
+        """Keys from here on stand for what is not one host's own."""
         names = sorted(snapshot.network.links) if snapshot.network is not None else []
         self.first_link = self._group_key + len(snapshot.server_groups)
         self._link_number = {name: number for number, name in enumerate(names)}
@@ -98,6 +100,14 @@ class Traffic:
                     return self.first_link + end
         return None
 
+    def idle_out(self, host: int) -> int:
+        """How many more migrations from this host its slots admit."""
+        return self._hosts if self._slots is None else self._slots - self._out[host]
+
+    def idle_in(self, host: int) -> int:
+        """How many more migrations to this host its slots admit."""
+        return self._hosts if self._slots is None else self._slots - self._in[host]
+
     def wanted(self, guest: int, source: int, dest: int) -> list[Key]:
         """All that the migration takes while it is under way."""
         keys = []
@@ -109,6 +119,20 @@ class Traffic:
         if self._linked:
             keys += [self.first_link + end for end in self.path(source, dest)[1]]
         return keys
+
+    def shares(self, guest: int, source: int, dest: int) -> list[tuple[Key, float, float]]:
+        """Of all that the migration takes while it is under way: the key, how much of it, and how much there is."""
+        shares: list[tuple[Key, float, float]] = []
+        if self._slots is not None:
+            shares += [(self._hosts + source, 1, self._slots), (2 * self._hosts + dest, 1, self._slots)]
+        if self.limits.in_total is not None:
+            shares.append((self._total_key, 1, self.limits.in_total))
+        for group in self._groups_of.get(guest, ()):
+            shares.append((self._group_key + group, 1, self.limits.per_group or 0))
+        if self._linked:
+            rate, ends = self.path(source, dest)
+            shares += [(self.first_link + end, rate, self._link_limit[end >> 1] * (1 + SLACK)) for end in ends]
+        return shares
 
     def start(self, guest: int, source: int, dest: int) -> None:
         """The migration is under way."""

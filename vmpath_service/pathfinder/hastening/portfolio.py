@@ -1,0 +1,49 @@
+"""Several courses in different styles within the budget: which one is best depends on the cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vmpath_service.pathfinder.answer import Answer
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.hastening.course import Course
+from vmpath_service.pathfinder.hastening.style import Style
+from vmpath_service.pathfinder.problem import Problem
+
+# Steps of the budget for all courses but the first, and how many there are at most.
+STEPS = 400_000
+COURSES = 24
+STYLES = (
+    Style(big=0.8),
+    Style(big=0.5),
+    Style(big=0.8, weight=1.0, claimants=1),
+    Style(aside=False),
+    Style(big=0.2),
+    Style(big=2.0),
+)
+
+
+def soonest(problem: Problem, budget: Budget) -> Answer | None:
+    """The path that is over soonest of those that were found, with when its moves end; None if none was found.
+
+    Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for.
+    """
+    if problem.cloud.vetoes:
+        return None
+    best: Course | None = None
+    share = budget
+    for number, style in enumerate(_styles()):
+        if number == 1:
+            share = budget.share(STEPS)
+        course = Course(problem, style)
+        if course.run(share, best.now if best is not None else float("inf")):
+            best = course
+        if share.left <= 0 or budget.timed_out:
+            break
+    return None if best is None else Answer("found", best.moves, ends=best.ends)
+
+
+def _styles() -> Iterator[Style]:
+    yield from STYLES
+    for seed in range(1, COURSES - len(STYLES) + 1):
+        yield Style(big=(0.8, 0.5)[seed % 2], claimants=1 + seed % 3, seed=seed)

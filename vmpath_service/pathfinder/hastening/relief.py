@@ -1,0 +1,245 @@
+"""Making room on a host where slots idle although somebody waits: instances step aside before anybody is stuck.
+
+Who waits longest-moving first gets a place kept on its host, and so many of the instances that are there and wait to
+go elsewhere are sent aside that it can come: to hosts that keep room to spare after all who are to come have come.
+Everything that this needs is claimed at once and there at once, so each relief ends with one instance where it is to
+end; nobody steps aside in vain. Instances that leave anyway take no more of the outgoing slots of their host than
+without stepping aside, which is why this costs little time; those that are to stay step aside only when nothing else
+moves.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmpath_service.pathfinder.hastening.course import Course
+
+# How many hosts with room are looked at for a free slot.
+LOOKS = 100
+# After what share of the longest migration a host is looked at again where nothing has changed on it.
+AGAIN = 0.07
+# How often one instance that is to stay may step aside.
+PATIENCE = 2
+# How many may step aside for one.
+MOST_ASIDE = 8
+
+
+class Relief:
+    """Relieves the hosts of one course."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        cloud = course.problem.cloud
+        self.able = course.style.aside and cloud.snapshot.network is None
+        self._stepped: dict[int, int] = {}
+        self._failed: dict[int, tuple[int, float]] = {}
+        # per class of instances: hosts with room for one more, those first that have most to spare
+        self._places: dict[int, list[tuple[float, int]]] = {}
+        self._known: dict[int, dict[int, float]] = {}
+        self._spares: dict[int, tuple[int, float]] = {}
+        self._mean = [
+            sum(row[d] for row in cloud.capacity) / len(cloud.capacity) or 1.0 for d in range(len(cloud.dimensions))
+        ]
+
+    def relieve(self, touched: Iterable[int]) -> int:
+        """Relieve the hosts that need it, the one with most to take in first; returns the steps of work."""
+        course = self._course
+        hosts = [host for host in touched if course.incoming[host] and self._has_slot(host)]
+        hosts.sort(key=lambda host: (-len(course.incoming[host]), host))
+        work = 0
+        for host in hosts:
+            # nothing has changed since it was tried in vain
+            free, until = self._failed.get(host, (0, 0.0))
+            if free == course.room.free[host] and course.now < until:
+                continue
+            waiting = [guest for guest in course.incoming[host] if guest not in course.claims]
+            waiting.sort(key=lambda guest: (-course.seconds[guest], guest))
+            for guest in waiting[: course.style.claimants]:
+                work += 10
+                if self.make_room_for(guest):
+                    break
+            else:
+                self._failed[host] = (course.room.free[host], course.now + AGAIN * course.longest)
+        return work
+
+    def make_room_for(self, guest: int, settled: bool = False) -> bool:
+        """Keep a place for an instance on its next host and send aside who is in its way; False if that is not
+        possible now. ``settled``: whether instances that are to stay step aside too."""
+        course = self._course
+        host = course.next_stop(guest)
+        if host in course.down or not self._has_slot(host):
+            return False
+        gone: list[int] = [*course.leaving[host], *(g for g in course.outgoing[host] if g in course.claims)]
+        if self._suffices(guest, host, gone):
+            course.claim(guest, host)
+            course.try_to_start(guest)
+            return True
+        chosen: list[int] = []
+        places: dict[int, int] = {}
+        for other in self._candidates(guest, host, settled):
+            if len(chosen) >= MOST_ASIDE:
+                break
+            place = self._place(other, host)
+            if place is None:
+                continue
+            course.room.hold(other, place)
+            places[other] = place
+            chosen.append(other)
+            if self._suffices(guest, host, gone + chosen):
+                break
+        for other, place in places.items():
+            course.room.release(other, place)
+        if not chosen or not self._suffices(guest, host, gone + chosen):
+            return False
+        for other in list(chosen):
+            rest = [each for each in chosen if each != other]
+            if self._suffices(guest, host, gone + rest):
+                chosen = rest
+        course.claim(guest, host)
+        for other in chosen:
+            place = places[other]
+            if place != course.next_stop(other):
+                self._stepped[other] = self._stepped.get(other, 0) + 1
+                course.turn_aside(other, place)
+            course.claim(other, place)
+            course.try_to_start(other)
+        course.try_to_start(guest)
+        return True
+
+    def last_resort(self, hosts: Iterable[int]) -> bool:
+        """When nothing moves: let also those step aside who are to stay. Whether that helped."""
+        if not self.able:
+            return False
+        course = self._course
+        before = len(course.moves)
+        for host in hosts:
+            for guest in sorted(course.incoming[host], key=lambda guest: (course.seconds[guest], guest)):
+                if guest not in course.claims and self.make_room_for(guest, settled=True):
+                    break
+        return len(course.moves) > before
+
+    def _has_slot(self, host: int) -> bool:
+        """Whether a slot for arrivals idles for which no place is kept yet."""
+        kept = len(self._course.claimed[host])
+        return kept == 0 and self._course.traffic.idle_in(host) > 0
+
+    def _candidates(self, guest: int, host: int, settled: bool) -> Sequence[int]:
+        """Who could leave the host: who waits to go elsewhere, big ones first, then small ones that are to stay."""
+        course = self._course
+        seconds, claims = course.seconds, course.claims
+        found = [other for other in course.outgoing[host] if other != guest and other not in claims]
+        found = [other for other in found if not course.stops.get(other)]
+        # who is counted against the newcomer has to go, whatever its size
+        crowding = self._crowding(guest, host)
+        found.sort(key=lambda other: (other not in crowding, -seconds[other], other))
+        if settled:
+            mobile = course.problem.mobile
+            staying = [
+                other
+                for other in course.residents[host]
+                if other not in course.pending
+                and mobile[other]
+                and other not in claims
+                and self._stepped.get(other, 0) < PATIENCE
+            ]
+            staying.sort(key=lambda other: (other not in crowding, seconds[other], other))
+            found += staying
+        return found
+
+    def _crowding(self, guest: int, host: int) -> set[int]:
+        """Residents that count in a counter that keeps the instance out."""
+        room, limits = self._course.room, self._course.problem.cloud.counter_limits
+        full = {c for c in room.counters_of.get(guest, ()) if room.counts[c].get(host, 0) >= limits[c]}
+        if not full:
+            return set()
+        return {each for each in self._course.residents[host] if full & set(room.counters_of.get(each, ()))}
+
+    def _suffices(self, guest: int, host: int, leaving: Iterable[int]) -> bool:
+        """Whether the instance may come in once these have left."""
+        room = self._course.room
+        free = room.free[host] - room.need[guest]
+        missing = {counter: 1 + room.counts[counter].get(host, 0) for counter in room.counters_of.get(guest, ())}
+        for other in leaving:
+            free += room.need[other]
+            for counter in room.counters_of.get(other, ()):
+                if counter in missing:
+                    missing[counter] -= 1
+        mask = room.mask[guest]
+        limits = room.cloud.counter_limits
+        return free & mask == mask and all(count <= limits[counter] for counter, count in missing.items())
+
+    def _place(self, guest: int, source: int) -> int | None:
+        """Where the instance can go now: where it is to end, or the host with most room to spare."""
+        course = self._course
+        room, cloud, goal = course.room, course.problem.cloud, course.problem.goal[guest]
+        open_now = goal != source and goal not in course.down and course.traffic.idle_in(goal) > 0
+        if open_now and room.fits(guest, goal) and cloud.may_pass(source, goal):
+            return goal
+        number = cloud.class_of[guest]
+        heap = self._places.get(number)
+        if heap is None:
+            heap = self._places[number] = []
+            self._known[number] = {}
+            for host in range(len(course.owed)):
+                self._add(number, guest, host)
+        latest = self._known[number]
+        kept: list[tuple[float, int]] = []
+        found = None
+        need, mask = room.need[guest], room.mask[guest]
+        while heap and found is None and len(kept) < LOOKS:
+            entry = heapq.heappop(heap)
+            penalty, host = entry
+            if latest.get(host) != penalty:
+                continue
+            if (room.free[host] - need) & mask != mask:
+                del latest[host]  # it comes back when something leaves
+                continue
+            now = -self._spare(host)
+            if now > penalty:
+                latest[host] = now
+                heapq.heappush(heap, (now, host))
+                continue
+            kept.append(entry)
+            if host == source or course.traffic.idle_in(host) <= len(course.claimed[host]):
+                continue
+            if not room.fits(guest, host):
+                continue
+            if cloud.free_passage() or (cloud.may_pass(source, host) and cloud.may_pass(host, goal)):
+                found = host
+        for entry in kept:
+            heapq.heappush(heap, entry)
+        return found
+
+    def freed(self, host: int) -> None:
+        """Something has left the host."""
+        classes = self._course.problem.cloud.classes
+        for number in self._known:
+            self._add(number, classes[number].example, host)
+
+    def _spare(self, host: int) -> float:
+        """What the host has to spare after all have come, over what a host has on average."""
+        packed = self._course.room.free[host] - self._course.owed[host]
+        known = self._spares.get(host)
+        if known is not None and known[0] == packed:
+            return known[1]
+        spare = self._course.room.amounts(packed)
+        score = min((amount / most for amount, most in zip(spare, self._mean, strict=True)), default=0.0)
+        self._spares[host] = (packed, score)
+        return score
+
+    def _add(self, number: int, guest: int, host: int) -> None:
+        """Remember a host as a place for a class if there is room on it now."""
+        course = self._course
+        room, problem = course.room, course.problem
+        mask = room.mask[guest]
+        if (room.free[host] - room.need[guest]) & mask != mask:
+            return
+        if not problem.receives[host] or host in course.down or not problem.cloud.admits(guest, host):
+            return
+        penalty = -self._spare(host)
+        if self._known[number].get(host) != penalty:
+            self._known[number][host] = penalty
+            heapq.heappush(self._places[number], (penalty, host))

@@ -1,0 +1,22 @@
+"""In which manner a course is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """``aside``: whether anybody steps aside before everybody is stuck.
+
+    ``big``: who takes at least this share of the longest migration is made room for before all others start.
+    ``claimants``: for how many of those who wait for a host, the biggest first, room is sought at one time.
+    ``weight``: how much more it counts that a migration is long than that its source will be full.
+    ``seed``: of small random changes in who goes first; 0 for none.
+    """
+
+    aside: bool = True
+    big: float = 0.5
+    claimants: int = 2
+    weight: float = 0.3
+    seed: int = 0
