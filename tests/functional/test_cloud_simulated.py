@@ -59,7 +59,7 @@ def detailed(seed: int) -> Snapshot:
         }
         if number == 7:
             more |= {"status": "SHUTOFF", "movable": "no"}
-            more["why_not"] = "it is stopped (SHUTOFF); vmpath moves running and paused instances"
+            more["why_not"] = "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it"
         if number == 8:
             more |= {"locked": True, "movable": "no", "why_not": "it is locked; unlock it first"}
         if number == 9:

@@ -57,7 +57,7 @@ def change(cloud: SimulatedCloud, name: str, **values: Any) -> None:
         (
             {"vm_state": "stopped"},
             "SHUTOFF",
-            "it is stopped (SHUTOFF); vmpath moves running and paused instances",
+            "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it",
         ),
     ],
 )

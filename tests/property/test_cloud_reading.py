@@ -77,7 +77,7 @@ def instances(draw: st.DrawFn, number: int, places: int) -> Instance:
     if locked:
         more = {"locked": True, "movable": "no", "why_not": "it is locked; unlock it first"}
     elif draw(st.booleans()):
-        why = "it is stopped (SHUTOFF); vmpath moves running and paused instances"
+        why = "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it"
         more = {"status": "SHUTOFF", "movable": "no", "why_not": why}
     if pinned:
         more["extra"] = {"scheduler_decides": ["pinned CPUs"]}

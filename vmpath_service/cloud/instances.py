@@ -18,15 +18,18 @@ GONE = frozenset(("DELETED", "SOFT_DELETED"))
 def instance(
     server: wire.Server,
     resources: Mapping[str, int],
-    obstacle: str | None,
+    movable: tuple[movability.Movable, str | None],
     settings: CloudSettings,
     aggregate_keys: Collection[str] = (),
     shared: Collection[str] = (),
     disks: StorageKind = "unknown",
 ) -> Instance:
-    """The snapshot's value of one server; ``obstacle`` is why it cannot be moved, if it cannot; ``aggregate_keys``
-    is what aggregates say anything about, ``shared`` the resource classes that it has from a provider that several
-    hosts share, ``disks`` where its host is declared to have its disks."""
+    """The snapshot's value of one server.
+
+    ``movable`` says how it can be moved, and why it cannot; ``aggregate_keys`` is what aggregates say anything about,
+    ``shared`` the resource classes that it has from a provider that several hosts share, ``disks`` where its host is
+    declared to have its disks.
+    """
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
     return Instance(
@@ -46,8 +49,8 @@ def instance(
         pinned_availability_zone=server.pinned_availability_zone,
         required_traits=required,
         forbidden_traits=forbidden,
-        movable="live" if obstacle is None else "no",
-        why_not=obstacle,
+        movable=movable[0],
+        why_not=movable[1],
         post_copy=movability.post_copy(server, settings),
         storage=storage_of(server, shared, disks),
         extra=scheduling.extra(server, aggregate_keys, shared),

@@ -324,15 +324,16 @@ def assemble(
         if resources is None:
             resources = flavors.resources_of(server) or {}
         place = found[server.host] if server.host is not None else None
-        obstacle = (
-            (None if server.task_state else _left_over(uuid, under_way, settled))
-            or movability.obstacle(server, place, member_of.get(uuid), resources, settings)
-            or short.get(uuid)
-        )
+        left = None if server.task_state else _left_over(uuid, under_way, settled)
+        way, why_not = movability.movable(server, place, member_of.get(uuid), resources, settings)
+        if why_not is None or left is not None:
+            why_not = left or short.get(uuid)
+            way = way if why_not is None else "no"
         disks = facts.of(server.host or "").storage
-        values.append(instances.instance(server, resources, obstacle, settings, keys, shared.get(uuid, ()), disks))
+        from_elsewhere = shared.get(uuid, ())
+        values.append(instances.instance(server, resources, (way, why_not), settings, keys, from_elsewhere, disks))
     undecided = [
-        each.label() for each in values if each.movable == "live" and scheduling.SCHEDULER_DECIDES in each.extra
+        each.label() for each in values if each.movable != "no" and scheduling.SCHEDULER_DECIDES in each.extra
     ]
     if undecided:
         said.append(

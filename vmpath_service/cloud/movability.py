@@ -1,8 +1,9 @@
-"""Whether a server can be live-migrated, and if not, why: in words that a person can act on."""
+"""Whether and how a server can be migrated, and if not, why: in words that a person can act on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from vmpath_service.cloud import flavors
 from vmpath_service.cloud.settings import CloudSettings
@@ -11,7 +12,6 @@ from vmpath_service.model.declarations import PostCopy, declaration_of, departur
 from vmpath_service.model.snapshot import Host, ServerGroup
 
 _STATUSES = {
-    "SHUTOFF": "it is stopped (SHUTOFF); vmpath moves running and paused instances",
     "SUSPENDED": "it is suspended; resume it first",
     "SHELVED": "it is shelved; unshelve it first",
     "SHELVED_OFFLOADED": "it is shelved and on no host",
@@ -22,34 +22,53 @@ _STATUSES = {
     "SOFT_DELETED": "it is deleted (SOFT_DELETED) and waits to be reclaimed",
 }
 _LIVE = ("ACTIVE", "PAUSED")
+_STOPPED = "SHUTOFF"
+Movable = Literal["live", "cold", "no"]
 _MODES = ("post-copy", "auto")
 
 
-def obstacle(
+def movable(
     server: Server,
     host: Host | None,
     group: ServerGroup | None,
     resources: Mapping[str, int],
     settings: CloudSettings,
-) -> str | None:
-    """The first reason that holds the server where it is, or None.
+) -> tuple[Movable, str | None]:
+    """How the server can be migrated, and with "no" the first reason that holds it where it is.
 
-    ``host`` is where it is, ``group`` the server group it belongs to, ``resources`` what it holds there.
+    ``host`` is where it is, ``group`` the server group it belongs to, ``resources`` what it holds there. One that is
+    stopped is migrated cold, where it is wished: devices and Nova's time-outs do not hold it then.
     """
-    return (
-        _by_state(server, host)
-        or _by_wish(server, settings)
+    cold = _goes_cold(server, settings)
+    reason = (
+        _by_state(server, host, settings, cold)
+        or _by_wish(server, settings, cold)
         or _by_lock(server)
         or _by_group(group)
-        or _by_device(server, resources, settings)
-        or _by_time_out(server, host, settings)
     )
+    if reason is None and not cold:
+        reason = _by_device(server, resources, settings) or _by_time_out(server, host, settings)
+    if reason is not None:
+        return "no", reason
+    return ("cold" if cold else "live"), None
 
 
-def _by_state(server: Server, host: Host | None) -> str | None:
+def _wishes(server: Server, settings: CloudSettings) -> tuple[tuple[str, str], ...]:
+    places = (("metadata", server.metadata), ("flavor", server.flavor.extra_specs))
+    return tuple((place, given[settings.movable_key]) for place, given in places if settings.movable_key in given)
+
+
+def _goes_cold(server: Server, settings: CloudSettings) -> bool:
+    wished = {wish for _, wish in _wishes(server, settings)}
+    return server.status == _STOPPED and ("cold" in wished or (settings.move_stopped and "live" not in wished))
+
+
+def _by_state(server: Server, host: Host | None, settings: CloudSettings, cold: bool) -> str | None:
     if server.task_state is not None:
         return f"Nova is busy with it (task {server.task_state}, status {server.status})"
-    if server.status not in _LIVE:
+    if server.status == _STOPPED and not cold:
+        return f"it is stopped ({_STOPPED}); {settings.movable_key} = cold would let vmpath move it"
+    if server.status not in (*_LIVE, _STOPPED):
         return _STATUSES.get(server.status, f"its status is {server.status}; vmpath moves ACTIVE and PAUSED instances")
     if host is None:
         return "it is on no host"
@@ -58,18 +77,15 @@ def _by_state(server: Server, host: Host | None) -> str | None:
     return None
 
 
-def _by_wish(server: Server, settings: CloudSettings) -> str | None:
+def _by_wish(server: Server, settings: CloudSettings, cold: bool) -> str | None:
     key = settings.movable_key
-    for place, value in (
-        ("metadata", server.metadata.get(key)),
-        ("flavor", server.flavor.extra_specs.get(key)),
-    ):
-        if value is None or value == "live":
+    for place, value in _wishes(server, settings):
+        if value == "live" or (value == "cold" and cold):
             continue
         if value == "no":
             return f"its {place} forbids it ({key} = no)"
         if value == "cold":
-            return f"its {place} allows cold migration only ({key} = cold)"
+            return f"its {place} allows cold migration only ({key} = cold); stop it first"
         return f"its {place} says {key} = {value}, expected live, cold or no"
     return None
 

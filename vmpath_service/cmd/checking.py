@@ -57,10 +57,11 @@ def describe(reading: Reading) -> Iterator[str]:
     receiving = sum(host.receives() for host in hosts)
     yield f"hosts: {len(hosts)}, {receiving} of them up and enabled"
     movable = Counter(instance.movable for instance in instances)
-    yield f"instances: {len(instances)}, {movable['live']} of them can be live-migrated"
-    reasons = Counter(instance.why_not or "no reason is known" for instance in instances if instance.movable != "live")
+    cold = f", {movable['cold']} more are stopped and can be cold-migrated" if movable["cold"] else ""
+    yield f"instances: {len(instances)}, {movable['live']} of them can be live-migrated{cold}"
+    reasons = Counter(instance.why_not or "no reason is known" for instance in instances if instance.movable == "no")
     for reason, count in sorted(reasons.items(), key=lambda each: (-each[1], each[0])):
-        yield f"not live-migrated: {count}: {reason}"
+        yield f"not migrated: {count}: {reason}"
     if reading.snapshot.in_flight:
         yield f"migrations under way that others began: {len(reading.snapshot.in_flight)}"
     for note in reading.notes:

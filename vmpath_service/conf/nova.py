@@ -76,6 +76,12 @@ OPTIONS = (
         default="vmpath:cell",
         help="Key in the metadata of aggregates that says in which cell their hosts are.",
     ),
+    cfg.BoolOpt(
+        "move_stopped",
+        default=False,
+        help="Whether a stopped instance is cold-migrated that says nothing of how it may be moved. One that says cold "
+        "is, whatever this says; one that says live or no is not.",
+    ),
     cfg.ListOpt(
         "live_migratable_aliases",
         default=[],

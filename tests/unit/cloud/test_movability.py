@@ -14,7 +14,9 @@ UP = Host(name="compute3", inventories={})
 
 
 def why(host: Host | None = UP, group: ServerGroup | None = None, **changes: Any) -> str | None:
-    return movability.obstacle(server(**changes), host, group, {}, SETTINGS)
+    way, reason = movability.movable(server(**changes), host, group, {}, SETTINGS)
+    assert way == ("live" if reason is None else "no")
+    return reason
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "PAUSED"])
@@ -25,7 +27,7 @@ def test_running_and_paused_servers_move(status: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"status": "SHUTOFF"}, "it is stopped (SHUTOFF); vmpath moves running and paused instances"),
+        ({"status": "SHUTOFF"}, "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it"),
         ({"status": "ERROR"}, "ERROR"),
         ({"status": "SUSPENDED"}, "resume"),
         ({"status": "VERIFY_RESIZE"}, "confirmed or reverted"),
@@ -57,7 +59,7 @@ def test_a_tpm_whose_secret_travels_is_no_obstacle() -> None:
 
 
 def test_a_device_that_only_placement_knows_of_holds_a_server() -> None:
-    assert movability.obstacle(server(), UP, None, {"VCPU": 1, "VGPU": 1}, SETTINGS) is not None
+    assert movability.movable(server(), UP, None, {"VCPU": 1, "VGPU": 1}, SETTINGS)[0] == "no"
 
 
 def test_nothing_leaves_a_host_that_is_down_but_a_disabled_one_may_be_left() -> None:
@@ -126,4 +128,34 @@ def test_a_device_travels_where_the_flavor_says_so_and_not_where_the_server_does
 def test_devices_that_nova_can_move_are_no_obstacle(alias: str, held: dict[str, int], stays: bool) -> None:
     settings = CloudSettings(live_migratable_aliases=("nic", "gpu"))
     given = server(extra_specs={"pci_passthrough:alias": alias} if alias else {})
-    assert (movability.obstacle(given, UP, None, held, settings) is not None) == stays
+    assert movability.movable(given, UP, None, held, settings)[0] == ("no" if stays else "live")
+
+
+@pytest.mark.parametrize(
+    ("changes", "move_stopped", "expected"),
+    [
+        ({}, False, "no"),
+        ({}, True, "cold"),
+        ({"metadata": {"vmpath:movable": "cold"}}, False, "cold"),
+        ({"extra_specs": {"vmpath:movable": "cold"}}, False, "cold"),
+        ({"metadata": {"vmpath:movable": "live"}}, True, "no"),
+        ({"metadata": {"vmpath:movable": "no"}}, True, "no"),
+        ({"metadata": {"vmpath:movable": "cold"}, "extra_specs": {"vmpath:movable": "no"}}, True, "no"),
+        ({"locked": True}, True, "no"),
+        ({"task_state": "powering-on"}, True, "no"),
+        ({"extra_specs": {"pci_passthrough:alias": "nic:1"}}, True, "cold"),
+        ({"metadata": {"vmpath:mode": "pre-copy"}}, True, "cold"),
+    ],
+)
+def test_what_is_stopped_goes_cold_where_that_is_wished(
+    changes: dict[str, Any], move_stopped: bool, expected: str
+) -> None:
+    settings = CloudSettings(move_stopped=move_stopped)
+    way, reason = movability.movable(server(status="SHUTOFF", **changes), UP, None, {}, settings)
+    assert way == expected
+    assert (reason is None) == (expected == "cold")
+
+
+def test_a_stopped_server_on_a_host_that_is_down_stays() -> None:
+    down = Host(name="compute3", inventories={}, state="down")
+    assert movability.movable(server(status="SHUTOFF"), down, None, {}, CloudSettings(move_stopped=True))[0] == "no"

@@ -187,6 +187,7 @@ def cloud_settings(values: Values, credentials: tuple[str, ...], declarations: D
         movable_key=values.get(nova.GROUP, "movable_key"),
         mode_key=values.get(nova.GROUP, "mode_key"),
         cell_key=values.get(nova.GROUP, "cell_key"),
+        move_stopped=values.get(nova.GROUP, "move_stopped"),
         live_migratable_aliases=tuple(values.get(nova.GROUP, "live_migratable_aliases")),
         full_reading_s=values.get(notifications.GROUP, "full_reading_seconds"),
         declarations=declarations,
