@@ -6,55 +6,19 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vmpath_service.cli import arguments
 from vmpath_service.cli.abridged import lines
-from vmpath_service.cli.command import DocumentLister, ShowOne
+from vmpath_service.cli.command import Command, DocumentLister, ShowOne
 from vmpath_service.cli.constraints import add_constraints, chosen_constraints
 from vmpath_service.cli.interrupt import FirstInterrupt
+from vmpath_service.cli.path_question import add_question, answer
 from vmpath_service.cli.ticker import Ticker
+from vmpath_service.model.errors import InvalidFile
 
 if TYPE_CHECKING:
-    from vmpath_service.model.compiled import CompiledCloud
-    from vmpath_service.model.plan import Limits, Plan
+    from vmpath_service.model.plan import Plan
     from vmpath_service.model.snapshot import Snapshot
-    from vmpath_service.pathfinder.partial import Score
 
-_STATUS = {"found": 0, "infeasible": 3, "partial": 4, "undecided": 4}
-
-
-def add_limits(parser: argparse.ArgumentParser) -> None:
-    """Options that say how much may be in flight at once."""
-    parser.add_argument(
-        "--per-host",
-        type=arguments.positive,
-        metavar="N",
-        help="at most N migrations out of a host and N into it at once (default: 2; no limit where the snapshot has a "
-        "network)",
-    )
-    parser.add_argument("--in-total", type=arguments.positive, metavar="N", help="at most N migrations at once")
-    parser.add_argument(
-        "--per-group", type=arguments.positive, metavar="N", help="at most N members of a server group at once"
-    )
-    parser.add_argument(
-        "--migration-mbps",
-        type=arguments.amount,
-        default=8000.0,
-        metavar="RATE",
-        help="the rate of one migration in Mbit/s (default: 8000)",
-    )
-
-
-def read_limits(parsed: argparse.Namespace, snapshot: Snapshot) -> Limits:
-    """The limits that were asked for, completed for this snapshot."""
-    from vmpath_service.model.plan import Limits
-
-    per_host = parsed.per_host if parsed.per_host is not None else (None if snapshot.network else 2)
-    return Limits(
-        per_host=per_host,
-        in_total=parsed.in_total,
-        migration_mbps=parsed.migration_mbps,
-        per_group=parsed.per_group,
-    )
+STATUS = {"found": 0, "infeasible": 3, "partial": 4, "undecided": 4}
 
 
 class Find(DocumentLister):
@@ -72,64 +36,7 @@ class Find(DocumentLister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--snapshot", required=True, metavar="FILE", help="the cloud as it is")
-        parser.add_argument("--target", required=True, metavar="FILE", help="the placement to reach")
-        parser.add_argument(
-            "--objective",
-            choices=("cost", "time", "balanced"),
-            default="balanced",
-            help="save memory moved, time until the last migration ends, or both (default: balanced)",
-        )
-        parser.add_argument(
-            "--strategy",
-            default="layered",
-            metavar="NAME",
-            help="how to search: layered (default), exact (for small clouds), greedy, or a plug-in",
-        )
-        parser.add_argument(
-            "--cost",
-            default="memory",
-            metavar="NAME",
-            help="what a migration costs: memory (default), dirty-memory, seconds, count, weighted, or a plug-in",
-        )
-        parser.add_argument(
-            "--cost-set",
-            action="append",
-            type=arguments.assignment,
-            default=[],
-            metavar="OPTION=VALUE",
-            help="an option of the cost (may be given several times)",
-        )
-        add_constraints(parser)
-        add_limits(parser)
-        parser.add_argument(
-            "--max-migrations",
-            type=arguments.positive,
-            metavar="N",
-            help="at most N migrations in all: where the whole way takes more, the best part of it",
-        )
-        parser.add_argument(
-            "--max-memory",
-            type=arguments.positive,
-            metavar="MIB",
-            help="move at most this much memory in all: where the whole way takes more, the best part of it",
-        )
-        parser.add_argument(
-            "--time-limit",
-            type=arguments.amount,
-            metavar="SECONDS",
-            help="end the search after this time, with the best so far",
-        )
-        parser.add_argument(
-            "--policy",
-            metavar="NAME",
-            help="whose score says which part of a way is the best: a configured policy, or a driver such as "
-            "consolidate (default: the least misplaced memory)",
-        )
-        parser.add_argument("--best-effort", action="store_true", help="accept a path that goes part of the way")
-        parser.add_argument(
-            "--allow-departures", action="store_true", help="the target may say that instances are gone (null)"
-        )
+        add_question(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
@@ -137,8 +44,9 @@ class Find(DocumentLister):
             return super().take_action(parsed_args)
 
     def make(self, parsed_args: argparse.Namespace) -> Plan:
-        plan = self._find(parsed_args)
-        self.status = _STATUS[plan.outcome]
+        with Ticker(self.app.stderr) as ticker:
+            plan = answer(self.app, parsed_args, progress=ticker.show, stop=self._interrupt.asked)
+        self.status = STATUS[plan.outcome]
         return plan
 
     def rows(self, document: Plan) -> Iterator[tuple[Any, ...]]:
@@ -148,52 +56,9 @@ class Find(DocumentLister):
         self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
     ) -> int:
         result = super().produce_output(parsed_args, column_names, data)
-        for line in _in_words(self._document):
+        for line in in_words(self._document):
             self.tell(line)
         return result
-
-    def _find(self, parsed: argparse.Namespace) -> Plan:
-        from vmpath_service.model import files
-        from vmpath_service.model.compiled import compile_cloud
-        from vmpath_service.model.costs import registry as costs
-        from vmpath_service.pathfinder import find_path
-        from vmpath_service.pathfinder.settings import PathSettings
-
-        cost = costs.make(parsed.cost, dict(parsed.cost_set))
-        data = files.read_bytes(parsed.snapshot)
-        snapshot = files.decode_snapshot(data, parsed.snapshot)
-        target = files.load_placement(parsed.target)
-        settings = PathSettings(
-            objective=parsed.objective,
-            limits=read_limits(parsed, snapshot),
-            time_limit=parsed.time_limit,
-            best_effort=parsed.best_effort,
-            departures=parsed.allow_departures,
-            cost=cost,
-            strategy=parsed.strategy,
-            max_migrations=parsed.max_migrations,
-            max_memory_mb=parsed.max_memory,
-        )
-        cloud = compile_cloud(snapshot, chosen_constraints(parsed))
-        score = self._score(parsed.policy, cloud) if parsed.policy else None
-        with Ticker(self.app.stderr) as ticker:
-            return find_path(
-                cloud,
-                target,
-                settings,
-                snapshot_identity=files.identity(data),
-                policy=parsed.policy,
-                score=score,
-                progress=ticker.show,
-                stop=self._interrupt.asked,
-            )
-
-    def _score(self, name: str, cloud: CompiledCloud) -> Score:
-        from vmpath_service.cli.policies import chosen
-        from vmpath_service.policies.base import Scope
-
-        policy = chosen(self.app, name, {})
-        return lambda where: policy.score(cloud, where, Scope()).value
 
 
 def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
@@ -213,7 +78,7 @@ def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _in_words(plan: Plan) -> Iterator[str]:
+def in_words(plan: Plan) -> Iterator[str]:
     """What came of it, for a person."""
     summary = plan.summary
     if plan.explanation:
@@ -228,6 +93,21 @@ def _in_words(plan: Plan) -> Iterator[str]:
         yield "the time limit ended the search"
     if plan.extra.get("interrupted"):
         yield "an interrupt ended the search"
+
+
+def plan_of(snapshot_file: str, plan_file: str, command: Command) -> tuple[Snapshot, Plan]:
+    """A snapshot and a plan for it; says so where the plan was made from another. Raises InvalidFile, and InvalidInput
+    where the plan names what the snapshot does not have."""
+    from vmpath_service.model import files, semantics
+
+    data = files.read_bytes(snapshot_file)
+    snapshot = files.decode_snapshot(data, snapshot_file)
+    plan = files.load_plan(plan_file)
+    if plan.snapshot != files.identity(data):
+        command.tell(f"note: the plan was made from another snapshot than {snapshot_file} ({plan.snapshot})")
+    for problem in semantics.foreign_names(snapshot, plan):
+        raise InvalidFile(plan_file, problem.pointer, f"{problem.text}, which {snapshot_file} does not have")
+    return snapshot, plan
 
 
 class Check(ShowOne):

@@ -105,6 +105,29 @@ def plan_problems(plan: Plan) -> Iterator[Problem]:
                 yield Problem(f"{place}/after/{number}", f"found {earlier}, expected an id smaller than {identity}")
 
 
+def foreign_names(snapshot: Snapshot, plan: Plan) -> Iterator[Problem]:
+    """What the steps of a plan name that a snapshot does not have."""
+    hosts = {host.name for host in snapshot.hosts}
+    instances = {instance.uuid for instance in snapshot.instances}
+    for number, step in enumerate(plan.host_steps):
+        if step.host not in hosts:
+            yield Problem(f"/host_steps/{number}/host", f"found host {step.host!r}")
+    for number, migration in enumerate(plan.migrations):
+        if migration.instance not in instances:
+            yield Problem(f"/migrations/{number}/instance", f"found instance {migration.instance!r}")
+        for end, name in (("source", migration.source), ("dest", migration.dest)):
+            if name not in hosts:
+                yield Problem(f"/migrations/{number}/{end}", f"found host {name!r}")
+    for number, uuid in enumerate(plan.departures):
+        if uuid not in instances:
+            yield Problem(f"/departures/{number}", f"found instance {uuid!r}")
+    for number, arrival in enumerate(plan.arrivals):
+        if arrival.instance not in instances:
+            yield Problem(f"/arrivals/{number}/instance", f"found instance {arrival.instance!r}")
+        if arrival.host not in hosts:
+            yield Problem(f"/arrivals/{number}/host", f"found host {arrival.host!r}")
+
+
 def check_target(snapshot: Snapshot, placement: Placement, *, departures: bool) -> None:
     """A target's names must be the snapshot's; raises NotFound or InvalidTarget.
 

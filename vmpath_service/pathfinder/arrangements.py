@@ -23,6 +23,7 @@ from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.permutations import Permutation, PermutationGroup
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.trace import told
 
 Reach = Literal["reachable", "unreachable", "unknown"]
 
@@ -101,6 +102,7 @@ class Arrangements:
                         edge.append(dest)
         return True
 
+    @told("decide by arrangements whether the target can be reached")
     def reach(self, budget: Budget) -> Reach:
         """Whether the target can be reached; ``budget`` ends the search with ``unknown``."""
         room = self._room

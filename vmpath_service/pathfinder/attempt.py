@@ -12,17 +12,42 @@ from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.ranking import ranks
 from vmpath_service.pathfinder.settings import PathSettings
+from vmpath_service.pathfinder.trace import Trace, told
 
 Progress = Callable[[str, int, int], None]
 
 # How many moves go by between two reports.
 REPORT = 1000
+# How many instances a trace names of each kind.
+SHOWN = 20
+
+
+def _tell(trace: Trace, rehearsal: Rehearsal, woken: list[int]) -> None:
+    """Who is stuck, and who steps aside for whom."""
+    hosts = rehearsal.problem.cloud.snapshot.hosts
+    instances = rehearsal.problem.cloud.snapshot.instances
+    room = rehearsal.room
+    moved = f"after {len(rehearsal.moves)} moves, {len(rehearsal.pending)} are stuck"
+    if not woken:
+        trace.tell(f"{moved}, and nobody can step aside")
+        for guest in sorted(rehearsal.pending)[:SHOWN]:
+            ends = f"{hosts[room.where[guest]].name} to {hosts[rehearsal.next_stop(guest)].name}"
+            trace.tell(f"  {instances[guest].label()} waits to go from {ends}")
+        return
+    with trace.inside(moved):
+        for guest in woken[:SHOWN]:
+            ends = f"from {hosts[room.where[guest]].name} to {hosts[rehearsal.next_stop(guest)].name}"
+            if guest in rehearsal.stops:
+                trace.tell(f"{instances[guest].label()} steps aside {ends}")
+            else:
+                trace.tell(f"so that {instances[guest].label()} can go {ends}")
 
 
 class _Enough(Exception):
     """The rehearsal is to end in the middle."""
 
 
+@told("rehearse: start whatever may start, break deadlocks")
 def rehearse(
     problem: Problem,
     settings: PathSettings,
@@ -61,6 +86,8 @@ def rehearse(
         rehearsal.run(fresh)
         while rehearsal.pending and budget.spend():
             woken = breaker.break_deadlock(budget)
+            if budget.trace is not None:
+                _tell(budget.trace, rehearsal, woken)
             if not woken:
                 break
             rehearsal.run(woken)

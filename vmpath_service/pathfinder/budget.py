@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmpath_service.pathfinder.trace import Trace
 
 # How many steps go by between looks at the clock.
 _GLANCE = 256
@@ -21,10 +25,13 @@ class Budget:
         deadline: float | None = None,
         stop: Callable[[], bool] | None = None,
         whole: Budget | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.left = steps
         self.timed_out = False
         self.stopped = False
+        self.trace = trace
+        """Who is told of what the search does."""
         self._whole = whole
         self._deadline = deadline
         self._stop = stop
@@ -54,7 +61,7 @@ class Budget:
 
     def share(self, steps: int) -> Budget:
         """A part of this budget: what is spent of it is spent of the whole."""
-        return Budget(min(steps, self.left), whole=self)
+        return Budget(min(steps, self.left), whole=self, trace=self.trace)
 
 
 def deadline(seconds: float | None) -> float | None:

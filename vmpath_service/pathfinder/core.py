@@ -20,6 +20,7 @@ from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.search import Search
 from vmpath_service.pathfinder.settings import PathSettings
+from vmpath_service.pathfinder.trace import told
 
 # Hosts times movable instances up to which the whole cloud is searched exhaustively.
 SMALL = 20_000
@@ -45,6 +46,7 @@ def small(problem: Problem) -> bool:
     return len(problem.receives) * sum(problem.mobile) <= SMALL
 
 
+@told("some are stuck: look for proofs, then for ways among ever more hosts")
 def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budget: Budget) -> Answer | None:
     """An answer for a problem on which ``rehearsal`` got stuck: a path, a proof that there is none, or None."""
     fixed = never_moving(problem)
@@ -66,6 +68,7 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     return exhaust(problem, rehearsal, fixed, budget, reach)
 
 
+@told("rehearse in other orders")
 def reorder(problem: Problem, settings: PathSettings, budget: Budget) -> Answer | None:
     """Rehearse in other orders: for clouds that are small enough for that to be cheap."""
     patience = PATIENCE * (len(problem.receives) + len(problem.movers))
@@ -76,6 +79,7 @@ def reorder(problem: Problem, settings: PathSettings, budget: Budget) -> Answer 
     return None
 
 
+@told("search among the hosts of those who are stuck and some others")
 def part(problem: Problem, rehearsal: Rehearsal, budget: Budget) -> Answer | None:
     """Search among the hosts of the stuck instances and ever more others, from where the rehearsal ended."""
     room = rehearsal.room.copy()
@@ -106,6 +110,7 @@ def _share(problem: Problem, room: Room, host: int) -> float:
     return min((amount / limit for amount, limit in amounts if limit), default=0.0)
 
 
+@told("search all placements for the cheapest way")
 def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[int] = ()) -> Answer:
     """The cheapest path of a small cloud, if the budget lets it be found."""
     result = whole(problem, fixed).forward(budget.share(POLISHING))
@@ -114,6 +119,7 @@ def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[in
     return found
 
 
+@told("search all placements")
 def exhaust(
     problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget, reach: Reach
 ) -> Answer | None:

@@ -20,6 +20,7 @@ from vmpath_service.pathfinder.problem import Problem, pose
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.strategies import registry as strategies
 from vmpath_service.pathfinder.strategies.base import Strategy
+from vmpath_service.pathfinder.trace import Trace
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,13 +38,14 @@ def find_path(
     score: Score | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
+    trace: Trace | None = None,
 ) -> Plan:
     """A plan that takes the cloud to the target, or the most honest answer there is.
 
     ``snapshot_identity``: the hash of the snapshot file's bytes (``files.identity``); ``policy``: who chose the
     target; ``score``: how good it finds a placement, by which parts of a way are compared (without it, the least
     misplaced memory is the best); ``progress`` is told (what, done, of how many); ``stop`` is asked now and then
-    whether to end the search.
+    whether to end the search; ``trace`` is told what is tried and why.
 
     Outcomes: ``found``; ``infeasible`` only with a proof; ``partial``, the best part of a way that was found, where
     ``settings.best_effort`` accepts it, ``settings.max_migrations`` or ``settings.max_memory_mb`` ask for it, or
@@ -61,7 +63,7 @@ def find_path(
     admission.check_target(cloud, target, departures=settings.departures)
     problem = pose(cloud, target, settings.limits, settings.cost)
     admission.check_sanity(problem)
-    budget = Budget(WORK, deadline(settings.time_limit), stop)
+    budget = Budget(WORK, deadline(settings.time_limit), stop, trace=trace)
     answer = solve(problem, strategy, settings, budget, progress, score)
     plan = assembly.assemble(
         problem,
@@ -110,6 +112,11 @@ def _answer(
     problem: Problem, strategy: Strategy, settings: PathSettings, budget: Budget, progress: Progress | None
 ) -> Answer:
     reasons: Sequence[str] = [reason for _, reason in admission.obstacles(problem)]
+    trace = budget.trace
+    if trace is not None:
+        trace.tell(f"{len(problem.movers)} instances to move, {len(problem.arrivals)} to place, {strategy.summary}")
+        for reason in reasons:
+            trace.tell(f"seen at a glance: {reason}")
     if not reasons:
         return strategy.find(problem, settings, budget, progress)
     if not settings.best_effort:

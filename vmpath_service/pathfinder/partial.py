@@ -20,6 +20,7 @@ from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.trace import told
 from vmpath_service.pathfinder.vetoes import refused
 
 Score = Callable[[Sequence[int]], float]
@@ -70,6 +71,7 @@ def misplaced(problem: Problem, moves: Sequence[Move]) -> tuple[int, int]:
     return sum(size(problem, guest) for guest in left), len(left)
 
 
+@told("choose the best part of the way within the limits")
 def best_part(
     problem: Problem, moves: Sequence[Move], ceiling: Ceiling, budget: Budget, score: Score | None = None
 ) -> list[Move]:

@@ -13,6 +13,7 @@ from vmpath_service.pathfinder.partial import settled
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 from vmpath_service.pathfinder.settings import PathSettings
+from vmpath_service.pathfinder.trace import told
 
 # Steps of the budget for breaking the deadlocks of one rehearsal.
 BREAKING = 2_000_000
@@ -49,6 +50,7 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     return as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
 
 
+@told("leave out needless stops, and look for a cheaper way where that counts")
 def polished(problem: Problem, settings: PathSettings, answer: Answer, budget: Budget) -> Answer:
     """A path without needless stops, and where the cloud is small and it is not time that counts, the cheapest."""
     found = straight(problem, answer)

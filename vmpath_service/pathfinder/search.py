@@ -17,6 +17,7 @@ from typing import Literal
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
+from vmpath_service.pathfinder.trace import told
 from vmpath_service.pathfinder.vetoes import refused
 
 State = bytes | tuple[int, ...]
@@ -105,6 +106,7 @@ class Search:
         self._counted = any(kind.counters for kind in self._kinds)
         self._toll = 1 + len(self._guests) // 32
 
+    @told("forward from the start")
     def forward(self, budget: Budget, haste: int = 1) -> Result:
         """A* by memory moved; ``haste`` above 1 trades the cheapest way for a quicker answer."""
         cost: dict[State, int] = {self.start: 0}
@@ -139,6 +141,7 @@ class Search:
                 heapq.heappush(heap, entry)
         return Result("exhausted")
 
+    @told("backward from the target")
     def backward(self, budget: Budget) -> Verdict:
         """Whether the goal can be reached at all, from the goal back: ``exhausted`` if surely not.
 

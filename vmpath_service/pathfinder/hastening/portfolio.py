@@ -9,6 +9,7 @@ from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.trace import told
 
 # Steps of the budget for all courses but the first, and how many there are at most.
 STEPS = 400_000
@@ -23,6 +24,7 @@ STYLES = (
 )
 
 
+@told("lay paths out in time, and keep the shortest")
 def soonest(problem: Problem, budget: Budget) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 

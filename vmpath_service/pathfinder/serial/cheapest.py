@@ -10,6 +10,7 @@ from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.serial.patience import Steps, shortened
 from vmpath_service.pathfinder.serial.task import Task, against_time, with_time
 from vmpath_service.pathfinder.serial.walk import Manner, Walk
+from vmpath_service.pathfinder.trace import told
 
 # Steps of the budget for all walks but the first.
 EFFORT = 150_000
@@ -20,6 +21,7 @@ NOISES = (0.1, 0.3, 0.6)
 ROUNDS = 10
 
 
+@told("look for the cheapest way, one migration after the other")
 def cheapest_walk(problem: Problem, budget: Budget) -> Answer | None:
     """The cheapest path of single migrations that was found; None where none was, or no walk can be made.
 
