@@ -30,6 +30,7 @@ PATIENCE = 50
 # Steps of the budget for each kind of search.
 GLANCING = 40_000
 PROVING = 300_000
+ARRANGING = 1_500_000
 SOLVING = 1_000_000
 POLISHING = 300_000
 WIDENING = 100_000
@@ -59,7 +60,7 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     if result.verdict == "found":
         return cheaper(problem, Answer("found", result.moves), budget, fixed)
     arrangements = Arrangements(problem, fixed)
-    reach = arrangements.reach(budget.share(PROVING)) if arrangements.applicable() else "unknown"
+    reach = arrangements.reach(budget.share(ARRANGING)) if arrangements.applicable() else "unknown"
     if reach == "unreachable":
         return exhausted(problem, rehearsal)
     found = reorder(problem, settings, budget) or part(problem, rehearsal, budget)

@@ -28,6 +28,7 @@ def shortened(task: Task, steps: Sequence[tuple[int, int, int]], budget: Budget)
     """The steps of a legal sequence with fewer stops on the way, or the same ones."""
     sequence = list(steps)
     room = task.room.copy()
+    budget.spend(len(sequence) // CHEAPER)
     position = 0
     while position < len(sequence):
         guest, _, dest = sequence[position]

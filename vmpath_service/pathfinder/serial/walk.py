@@ -19,6 +19,8 @@ TRIED = 60
 FOLLOWED = 300
 # How many looks at a pair of instances are as much work as a move.
 GLANCES = 8
+# Of how many instances the accounts are as much work as a move.
+FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Walk:
     def run(self, budget: Budget) -> bool:
         """Walk until all are where they are to be (True), nothing helps, or the budget ends."""
         ledger = self.ledger
+        budget.spend(len(ledger.where) // FEW)
         if not budget.spend(1 + self._turns.settle(range(len(ledger.waiting)))):
             return self.complete
         ledger.keep()
