@@ -11,6 +11,7 @@ from tests.lab.nova_lab import NovaLab, call
 from tests.lab.scenario import Scenario, Wish
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.declarations import EVERY_HOST, Declaration, Declarations
 from vmpath_service.model.semantics import snapshot_problems
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
 
@@ -63,7 +64,7 @@ def test_reading_equals_the_truth(clean_lab_for_module: NovaLab, built: Scenario
     stuck = {each.uuid: each.why_not for each in snapshot.instances if each.movable != "live"}
     assert stuck == {
         built.locked: "it is locked (not to be touched)",
-        built.stopped: "it is stopped (SHUTOFF); vmpath moves running and paused instances",
+        built.stopped: "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it",
     }
 
 
@@ -89,14 +90,19 @@ def test_groups_devices_and_zones(clean_lab: NovaLab) -> None:
     action = f"/os-aggregates/{aggregate['id']}/action"
     call(clean_lab.compute, "POST", action, {"add_host": {"host": "compute6"}})
     call(clean_lab.compute, "POST", action, {"set_metadata": {"metadata": {"ssd": "true", "vmpath:cell": "west"}}})
-    snapshot = reader(clean_lab).read()
+    free = by_uuid(reader(clean_lab).read())[servers["free"]]
+    assert (free.movable, free.post_copy) == ("no", "forbidden")
+    assert "declare post_copy_permitted" in (free.why_not or "")
+    declared = Declarations({EVERY_HOST: Declaration(post_copy_permitted="no", storage="shared")})
+    snapshot = reader(clean_lab, declarations=declared).read()
     found = by_uuid(snapshot)
     assert "strict affinity group pair" in (found[servers["bound"]].why_not or "")
     assert found[servers["wished"]].why_not == "its metadata forbids it (vmpath:movable = no)"
     free = found[servers["free"]]
     assert (free.movable, free.post_copy, free.flavor) == ("live", "forbidden", "vmpath.small")
     host = by_name(snapshot)["compute6"]
-    assert [(each.name, each.metadata) for each in host.aggregates] == [
-        ("rack", {"ssd": "true", "vmpath:cell": "west"})
+    assert sorted((each.name, each.metadata) for each in host.aggregates) == [
+        ("rack", {"ssd": "true", "vmpath:cell": "west"}),
+        ("second", {"availability_zone": "second"}),
     ]
-    assert (host.cell, host.availability_zone) == ("west", "nova")
+    assert (host.cell, host.availability_zone) == ("west", "second")

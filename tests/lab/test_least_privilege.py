@@ -70,6 +70,44 @@ def test_it_migrates_a_server_of_another_project(
     observe.assert_allocations_match_hosts(clean_lab_for_module)
 
 
+def test_it_ends_migrations_and_moves_a_stopped_server(clean_lab_for_module: NovaLab, vmpath: NovaCloud) -> None:
+    lab = clean_lab_for_module
+    slow = {"lab_seconds": "60"}
+    booted = scenario.boot(
+        lab,
+        [
+            Wish("aborted", "lab.tiny", "compute1", metadata=slow),
+            Wish("forced", "lab.tiny", "compute2", metadata=slow),
+            Wish("stopped", "lab.tiny", "compute1"),
+        ],
+    )
+
+    def running(name: str) -> Any:
+        found = vmpath.read_migrations([booted[name]])[booted[name]]
+        return found[-1] if found and found[-1].status == "running" else None
+
+    def ended(name: str) -> Any:
+        newest = vmpath.read_migrations([booted[name]])[booted[name]][-1]
+        return newest.outcome if newest.outcome is not MigrationOutcome.UNDER_WAY else None
+
+    for name in ("aborted", "forced"):
+        vmpath.live_migrate(booted[name], "compute3")
+    vmpath.abort(booted["aborted"], until(lambda: running("aborted"), "it is being migrated").id)
+    vmpath.force_complete(booted["forced"], until(lambda: running("forced"), "it is being migrated").id)
+    assert until(lambda: ended("aborted"), "the abort is over") is MigrationOutcome.CANCELLED
+    assert until(lambda: ended("forced"), "the forced one is over") is MigrationOutcome.COMPLETED
+    scenario.stop(lab, booted["stopped"])
+    vmpath.cold_migrate(booted["stopped"], "compute4")
+    scenario.wait_for_status(lab, [booted["stopped"]], "VERIFY_RESIZE")
+    assert vmpath.read_allocations([booted["stopped"]])[booted["stopped"]]
+    vmpath.confirm_resize(booted["stopped"])
+    scenario.wait_for_status(lab, [booted["stopped"]], "SHUTOFF")
+    assert observe.host_of(observe.servers(lab)[booted["stopped"]]) == "compute4"
+    for identifier in booted.values():
+        call(lab.compute, "DELETE", f"/servers/{identifier}")
+    until(lambda: not booted.values() & observe.servers(lab).keys(), "they are deleted")
+
+
 def test_it_disables_and_enables_a_host(clean_lab_for_module: NovaLab, vmpath: NovaCloud) -> None:
     vmpath.disable_host("compute6", "a test")
     assert vmpath.disabled_reason("compute6") == "a test"
