@@ -13,6 +13,8 @@ from vmpath_service.model.errors import InvalidInput
 _HERE = "vmpath_service.cli"
 
 COMMANDS: Mapping[str, str] = {
+    "allocation check": f"{_HERE}.allocation:Check",
+    "allocation heal": f"{_HERE}.allocation:Heal",
     "drain": f"{_HERE}.drain:Drain",
     "freeze": f"{_HERE}.freeze:Freeze",
     "host list": f"{_HERE}.host:List",
@@ -39,6 +41,7 @@ COMMANDS: Mapping[str, str] = {
     "rearrangement resume": f"{_HERE}.rearrangement:Resume",
     "rearrangement show": f"{_HERE}.rearrangement:Show",
     "rearrangement watch": f"{_HERE}.rearrangement:Watch",
+    "rebuild-from": f"{_HERE}.rebuild:RebuildFrom",
     "snapshot diff": f"{_HERE}.snapshot:Diff",
     "snapshot save": f"{_HERE}.snapshot:Save",
     "snapshot show": f"{_HERE}.snapshot:Show",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from vmpath_service.engine.ports import Cloud
+    from vmpath_service.cloud.live import NovaCloud
     from vmpath_service.model.options import OptionValue
 
 
@@ -19,5 +19,5 @@ class Wiring(Protocol):
         """Driver and settings of a configured policy; None where there is no configuration, or none of this name
         in it. Raises InvalidFile where it is wrong."""
 
-    def cloud(self, name: str | None, files: Sequence[str], directories: Sequence[str]) -> Cloud:
+    def cloud(self, name: str | None, files: Sequence[str], directories: Sequence[str]) -> NovaCloud:
         """The live cloud: ``name`` from clouds.yaml, else what configuration or environment say."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
 from vmpath_service.cloud.actions import Actions
 from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.audit import Audit
 from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.inventory import Inventory, Reading
 from vmpath_service.cloud.kept import KeptServers
@@ -19,6 +20,7 @@ from vmpath_service.cloud.pace import Brake, Pace
 from vmpath_service.cloud.placement import Placement
 from vmpath_service.cloud.session import CloudSession
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model.errors import NotFound
 from vmpath_service.model.readings import HostReading, InstanceReading, MigrationReading
 from vmpath_service.model.snapshot import Snapshot
 
@@ -38,6 +40,14 @@ class _Connection:
     inventory: Inventory
     actions: Actions
     versions: microversions.Microversions
+
+
+@dataclass(frozen=True, slots=True)
+class Fencing:
+    """Whether Nova counts a host as up, and whether it was told to count it as down."""
+
+    up: bool
+    forced_down: bool
 
 
 class NovaCloud:
@@ -217,6 +227,21 @@ class NovaCloud:
                 for name, amount in amounts.items():
                     there[name] = there.get(name, 0) + amount
         return found
+
+    def audit(self, pause_s: float) -> Audit:
+        """To compare Placement's books with Nova's word; what seems wrong is looked at again ``pause_s`` later."""
+        connection = self._connected()
+        return Audit(connection.nova, connection.placement, self._settings.workers, pause_s=pause_s)
+
+    def fencing(self, name: str) -> Fencing | None:
+        """Whether a host is up, and whether Nova was told that it is fenced; None if there is no such host: one
+        request."""
+        try:
+            service = self._connected().nova.compute_service(name)
+        except NotFound:
+            return None
+        hosts.check_cells([service])
+        return Fencing(hosts.state_of(service) == "up", service.forced_down)
 
     def disable_host(self, name: str, reason: str) -> None:
         """Disable the host's compute service: two requests. Raises NotFound."""

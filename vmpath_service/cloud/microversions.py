@@ -14,6 +14,8 @@ HYPERVISORS_WANTED = 87
 # 1.29: summaries of candidates show all classes and nested providers; 1.31: of a single host.
 PLACEMENT_NEEDED = 31
 PLACEMENT_WANTED = 39
+# Later ones want to be told a type of every consumer that is written, and Nova's have none.
+PLACEMENT_WRITTEN = 37
 
 HYPERVISOR_PAGES = 33
 FLAVOR_EMBEDDED = 47
@@ -54,9 +56,9 @@ class Microversions:
         """The microversion to send for a request that is understood up to 2.``wanted``."""
         return f"2.{min(self.compute, wanted)}"
 
-    def for_placement(self) -> str:
-        """The microversion to send to the Placement API."""
-        return f"1.{min(self.placement, PLACEMENT_WANTED)}"
+    def for_placement(self, wanted: int = PLACEMENT_WANTED) -> str:
+        """The microversion to send to the Placement API for a request that is understood up to 1.``wanted``."""
+        return f"1.{min(self.placement, wanted)}"
 
     def notes(self) -> tuple[str, ...]:
         """What a cloud this old leaves unknown, one sentence each."""

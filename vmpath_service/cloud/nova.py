@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from vmpath_service.cloud import groups, wire
@@ -83,6 +83,17 @@ class Nova:
         if server.status == "UNKNOWN":
             raise NoDecision(f"a cell of the cloud does not answer: server {uuid} is unknown")
         return server
+
+    def existence(self, uuid: str) -> Literal["exists", "deleted", "unknown"]:
+        """Whether this is a server, or was one: one request, two if it is none."""
+        if self.server(uuid) is not None:
+            return "exists"
+        try:
+            # Nova tells an administrator what was done to a server that is deleted, too, until it forgets it
+            self._api.get(f"/servers/{uuid}/os-instance-actions", dict, microversion=self._newest, may_be_missing=True)
+        except NotFound:
+            return "unknown"
+        return "deleted"
 
     def groups(self) -> tuple[wire.Group, ...]:
         """The server groups of all projects: one request for every thousand."""

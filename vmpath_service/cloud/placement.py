@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from vmpath_service.cloud import wire
 from vmpath_service.cloud.api import Api, for_each
-from vmpath_service.cloud.microversions import Microversions
+from vmpath_service.cloud.microversions import PLACEMENT_WRITTEN, Microversions
 from vmpath_service.cloud.pools import Pool
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.errors import NoDecision, NotFound
@@ -42,6 +42,7 @@ class Placement:
     def __init__(self, api: Api, versions: Microversions, settings: CloudSettings) -> None:
         self._api = api
         self._version = versions.for_placement()
+        self._written = versions.for_placement(PLACEMENT_WRITTEN)
         self._settings = settings
         self._lock = threading.Lock()
         self._inventories: dict[str, Mapping[str, Inventory]] = {}
@@ -96,10 +97,31 @@ class Placement:
                 _add(found[root].setdefault(consumer, {}), allocation.resources)
         return found
 
+    def allocations_of_trees(self, roots: Iterable[str]) -> Mapping[str, Mapping[str, Mapping[str, int]]]:
+        """By provider of these hosts, per consumer, what it holds: one request for every provider."""
+        uuids = [uuid for root in sorted(roots) for uuid in self._trees[root]]
+
+        def read(uuid: str) -> wire.ProviderAllocations:
+            return self._get(f"/resource_providers/{uuid}/allocations", wire.ProviderAllocations)
+
+        answers = for_each(self._settings.workers, read, uuids)
+        return {
+            uuid: {consumer: each.resources for consumer, each in answer.allocations.items()}
+            for uuid, answer in zip(uuids, answers, strict=True)
+        }
+
+    def consumer(self, consumer: str) -> wire.ConsumerAllocations:
+        """What a consumer holds, whose it is, and its generation: one request."""
+        return self._get(f"/allocations/{consumer}", wire.ConsumerAllocations)
+
+    def rewrite(self, consumers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Make this all that each of these consumers holds, all or none: one request, sent once. Raises
+        RequestRefused (409) when there is no room, or a consumer's generation is not the given one any more."""
+        self._api.ask_once("POST", "/allocations", consumers, microversion=self._written)
+
     def held_by(self, consumer: str) -> Mapping[str, Mapping[str, int]]:
         """What a consumer holds, by provider: one request."""
-        held = self._get(f"/allocations/{consumer}", wire.ConsumerAllocations).allocations
-        return {provider: part.resources for provider, part in held.items()}
+        return {provider: part.resources for provider, part in self.consumer(consumer).allocations.items()}
 
     def root_of(self, provider: str) -> str | None:
         """The provider of the host that this one is nested in, or itself; None for one that is not known."""

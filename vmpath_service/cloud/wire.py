@@ -113,6 +113,7 @@ class Server(_Part, frozen=True):
     status: str
     name: str = ""
     tenant_id: str | None = None
+    user_id: str | None = None
     created: str | None = None
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
@@ -234,4 +235,3 @@ class ConsumerAllocations(_Part, frozen=True):
     consumer_generation: int | None = None
     project_id: str | None = None
     user_id: str | None = None
-    consumer_type: str | None = None

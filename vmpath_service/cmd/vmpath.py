@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from vmpath_service.cli.app import Application
 
 if TYPE_CHECKING:
+    from vmpath_service.cloud.live import NovaCloud
     from vmpath_service.cmd.configuration import Configuration
-    from vmpath_service.engine.ports import Cloud
     from vmpath_service.model.options import OptionValue
 
 _USUAL_PLACE = "/etc/vmpath"
@@ -29,7 +29,7 @@ class _Wiring:
         section = configuration.engine.policies[name]
         return section.driver, section.settings
 
-    def cloud(self, name: str | None, files: Sequence[str], directories: Sequence[str]) -> Cloud:
+    def cloud(self, name: str | None, files: Sequence[str], directories: Sequence[str]) -> NovaCloud:
         from vmpath_service.cloud.live import NovaCloud
         from vmpath_service.cloud.settings import CloudSettings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
@@ -46,7 +47,42 @@ class Allocations:
         """Replace all that the consumer holds, if there is room and nobody came in between."""
         if not at_least(req, 28):
             raise self._site.does_not_know("PUT /allocations/{consumer} below 1.28")
-        body = body_of(req)
+        self._replace(req, {consumer_id: body_of(req)})
+        resp.status = 204
+
+    def on_post_many(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The same of several consumers, all or none."""
+        if not at_least(req, 28):
+            raise self._site.does_not_know("POST /allocations below 1.28")
+        self._replace(req, body_of(req))
+        resp.status = 204
+
+    def _replace(self, req: falcon.Request, bodies: Mapping[str, Any]) -> None:
+        parsed = {consumer: self._parsed(req, consumer, body) for consumer, body in bodies.items()}
+        ledger = self._site.world.ledger
+        before = {consumer: ledger.consumers.get(consumer) for consumer in parsed}
+        # what is given up makes room for what is taken
+        for consumer in parsed:
+            ledger.release(consumer)
+        try:
+            for consumer, (wanted, project, user, kind) in parsed.items():
+                self._check_room(wanted)
+                ledger.allocate(consumer, wanted, project, user, kind)
+        except Refused:
+            for consumer in parsed:
+                ledger.release(consumer)
+            for consumer, held in before.items():
+                if held is not None:
+                    ledger.allocate(consumer, held.held, held.project_id, held.user_id, held.kind)
+                    ledger.consumers[consumer].generation = held.generation
+            raise
+        for consumer, held in before.items():
+            if held is not None and consumer in ledger.consumers:
+                ledger.consumers[consumer].generation = held.generation + 1
+
+    def _parsed(
+        self, req: falcon.Request, consumer_id: str, body: Any
+    ) -> tuple[dict[str, dict[str, int]], str, str, str]:
         ledger = self._site.world.ledger
         try:
             wanted = {
@@ -65,13 +101,17 @@ class Allocations:
                 409, f"consumer generation conflict - expected {present} but got {generation}",
                 CONFLICT,
             )  # fmt: skip
+        return wanted, project, user, kind
+
+    def _check_room(self, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        ledger = self._site.world.ledger
         for provider, amounts in wanted.items():
             if provider not in ledger.providers:
                 raise Refused(
                     400,
                     f"Allocation for resource provider '{provider}' that does not exist.",
                 )
-            reason = ledger.what_stands_in_the_way(provider, amounts, leaving=consumer_id)
+            reason = ledger.what_stands_in_the_way(provider, amounts)
             if reason is not None:
                 raise Refused(
                     409,
@@ -79,8 +119,6 @@ class Allocations:
                     f" '{', '.join(sorted(amounts))}' on resource provider '{provider}'. The"
                     f" requested amount would exceed the capacity: {reason}.",
                 )
-        ledger.allocate(consumer_id, wanted, project, user, kind)
-        resp.status = 204
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, consumer_id: str) -> None:
         if not self._site.world.ledger.release(consumer_id):

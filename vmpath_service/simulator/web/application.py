@@ -91,6 +91,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (provider, providers, "one"),
         (provider + "/{part}", providers, "part"),
         (provider + "/inventories/{resource_class}", providers, "inventory"),
+        ("/placement/allocations", Allocations(site), "many"),
         ("/placement/allocations/{consumer_id}", Allocations(site), None),
         ("/placement/allocation_candidates", AllocationCandidates(site), None),
     )

@@ -34,7 +34,9 @@ class InstanceActions:
         self._site = site
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, server_id: str) -> None:
-        server = find_server(self._site, req, server_id)
+        """An administrator is also told of a server that is deleted."""
+        gone = self._site.world.deleted.get(server_id) if token_of(req).is_admin and at_least(req, 21) else None
+        server = gone or find_server(self._site, req, server_id)
         only_parameters(self._site, req, frozenset())
         shown = [self._shown(req, server, deed) for deed in self._deeds(server)]
         answer(resp, {"instanceActions": shown})
