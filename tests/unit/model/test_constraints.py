@@ -89,6 +89,18 @@ def test_passage_is_free_where_no_pair_of_hosts_is_refused():
     assert not compiled([host("a", cell="one"), host("b", cell="two")], []).free_passage()
 
 
+def test_what_forbids_post_copy_goes_where_it_may_leave_again():
+    declared = {"extra": {"declared": {"post_copy_permitted": "no"}}}
+    hosts = [host("a", **declared), host("b", **declared), host("c")]
+    cloud = compiled(hosts, [guest("i", "a", post_copy="forbidden"), guest("j", "a")])
+    assert [cloud.admits(0, number) for number in range(3)] == [True, True, False]
+    assert "could not leave again" in cloud.refusal(0, 2)
+    assert cloud.mask(1) is None
+    # where nothing at all is declared, nothing is known to choose by
+    silent = compiled([host("a"), host("b")], [guest("i", "a", post_copy="forbidden")])
+    assert silent.mask(0) is None
+
+
 def group(policy, members, limit=None):
     return ServerGroup(uuid="g", policy=policy, members=members, rules=Rules(limit) if limit else None)
 
