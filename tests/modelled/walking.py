@@ -59,7 +59,7 @@ class World:
     """A modelled cloud, a store, and a rearrangement in it that is about to be walked.
 
     ``hosts``: memory; ``instances``: host and memory. ``make_store`` may be replaced by one that gives a database.
-    ``facts``: what is known beside the plan is read from the cloud when the first walk begins.
+    ``scope``: what is to be drained, where a new plan asks the policy again.
     """
 
     make_store: ClassVar[Callable[[Clock], Store]] = MemoryStore
@@ -92,12 +92,13 @@ class World:
             [Migration(self.identity, each.id, each.instance, each.source, each.dest) for each in plan.migrations],
         )
         self.store.change(self.identity, epoch, state=RearrangementState.RUNNING)
-        self.policy = ("target", {"placement": dict(plan.target)})
+        self.policy: tuple[str, dict[str, Any]] = ("drain", {"objective": "balanced", "max_migrations": None})
+        self.scope = Scope()
         self.keep_facts()
 
     def keep_facts(self) -> None:
         """Take the facts that the plan knows of from the cloud as it is."""
-        facts = facts_of(compile_cloud(self.cloud.read(), ()), self.plan, Keys())
+        facts = facts_of(compile_cloud(self.cloud.read(), registry.make()), self.plan, Keys())
         self.plan = msgspec.structs.replace(self.plan, extra={FACTS: facts.plain()})
         epoch = self.store.get(self.identity).epoch
         self.store.extend_plan(self.identity, epoch, self.plan, (), ())
@@ -144,7 +145,7 @@ class World:
         """The present as a planner gets it."""
         driver, options = self.policy
         return Job(
-            files.encode(self.cloud.read()), "policy", driver, options, Scope(), plans.Limits(), registry.make()
+            files.encode(self.cloud.read()), "policy", driver, options, self.scope, plans.Limits(), registry.make()
         )
 
     def begin(self, what: Planning, outlook: Outlook, step: int | None) -> Future[Rest | Destination]:
@@ -167,6 +168,7 @@ class World:
         epoch = self.store.claim(self.identity, "engine")
         plan, records = self.store.plan(self.identity), tuple(self.store.migrations(self.identity))
         if BACK not in plan.extra:
+            self.store.change(self.identity, epoch, abort_requested=False)
             rest = rest_of(make_rest(GoOn(self.job(), msgspec.json.encode(plan), records, back=True)))
             longer = extend(self.identity, plan, records, rest, (), back=True)
             self.store.extend_plan(self.identity, epoch, longer.plan, longer.added, longer.changed)

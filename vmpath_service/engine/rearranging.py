@@ -300,6 +300,8 @@ class Rearranging:
             self._told(RearrangementState.ROLLING_BACK, why)
         if BACK in self._stored(lambda: self._store.plan(self._identity)).extra:
             return True
+        # an abort was meant for what was in flight then, not for the way back
+        self._change(WALKING, abort_requested=False)
         left = switch.enable(self._kept().disabled)
         self._wait_for_planner(lambda: False)
         try:

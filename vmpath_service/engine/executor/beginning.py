@@ -49,6 +49,8 @@ def begin(
     by_step = {record.step: record for record in records}
     chains = _Chains()
     lengths = {migration.id: chains.of(migration) for migration in reversed(plan.migrations)}
+    # the way back begins where everything else has ended, however it did
+    back = plan.extra.get(BACK) or 0
     answered = frozenset(plan.extra.get(ANSWERED, ()))
     tasks: dict[int, Task] = {}
     latest: dict[str, int] = {}
@@ -56,7 +58,7 @@ def begin(
     for migration in plan.migrations:
         after = tuple(before for before in migration.after if before not in replaced)
         before = latest.get(migration.instance)
-        if before is not None and before not in after and before not in replaced:
+        if before is not None and before not in after and before not in replaced and not before < back <= migration.id:
             after = (*after, before)
         latest[migration.instance] = migration.id
         record = by_step[migration.id]
