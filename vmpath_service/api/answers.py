@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from vmpath_service.model.maintenances import MaintenanceRequest, MaintenanceState
 from vmpath_service.model.records import Demand, FailureKind, MigrationState, RearrangementState, Request
+from vmpath_service.model.schedules import ScheduleRequest
 
 
 class Link(TypedDict):
@@ -178,4 +180,67 @@ class Event(TypedDict):
 
 class Events(TypedDict):
     events: list[Event]
+    links: list[Link]
+
+
+class Round(TypedDict):
+    """Hosts that are worked on at the same time; ``done``: they are back in service."""
+
+    hosts: list[str]
+    done: bool
+
+
+class Maintenance(TypedDict):
+    """``version`` is its ETag. ``rounds``: so far, the last one being under way; ``disabled``: hosts that vmpath
+    disabled for it and has not enabled again; ``kept``: those that it leaves disabled, since the work on them went
+    wrong; ``warning``: what was short when it was last found out whether it fits."""
+
+    id: str
+    request: MaintenanceRequest
+    state: MaintenanceState
+    start: str
+    created_at: str
+    updated_at: str
+    version: int
+    owner: str | None
+    cancel_requested: bool
+    pause_requested: bool
+    rounds: list[Round]
+    phase_since: str
+    rearrangement: str | None
+    disabled: list[str]
+    kept: list[str]
+    drains: int
+    hook_begun: bool
+    overdue: bool
+    completed: list[str]
+    warning: str | None
+    explanation: str | None
+    links: list[Link]
+
+
+class Maintenances(TypedDict):
+    maintenances: list[Maintenance]
+    links: list[Link]
+
+
+class Schedule(TypedDict):
+    """``origin``: file or api; ``last``: the rearrangement of the last run, ``outcome`` what came of it."""
+
+    name: str
+    request: ScheduleRequest
+    origin: str
+    created_at: str
+    updated_at: str
+    version: int
+    enabled: bool
+    next_at: str | None
+    last: str | None
+    last_at: str | None
+    outcome: str | None
+    links: list[Link]
+
+
+class Schedules(TypedDict):
+    schedules: list[Schedule]
     links: list[Link]

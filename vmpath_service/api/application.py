@@ -17,27 +17,41 @@ from vmpath_service.api import (
     healthcheck,
     hosts,
     instances,
+    maintenances,
     middleware,
     openapi,
     policies,
     rearrangements,
     routes,
+    schedules,
     versions,
     waiting,
 )
 from vmpath_service.api.access import Access
 from vmpath_service.api.callers import Authentication
-from vmpath_service.api.ports import Commands, Reading
+from vmpath_service.api.ports import (
+    Commands,
+    MaintenanceOrders,
+    MaintenanceRecords,
+    Reading,
+    ScheduleOrders,
+    ScheduleRecords,
+)
+from vmpath_service.model.maintenances import Maintenance
 from vmpath_service.model.records import Rearrangement
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the API is put together of: an engine that takes commands, a store to read from, what the health check
-    looks at, who calls and what they may, and what is set when the service is to end."""
+    """What the API is put together of: an engine and keepers that take orders, databases to read from, what the
+    health check looks at, who calls and what they may, and what is set when the service is to end."""
 
     engine: Commands
     store: Reading
+    maintenances: MaintenanceOrders
+    maintenance_records: MaintenanceRecords
+    schedules: ScheduleOrders
+    schedule_records: ScheduleRecords
     checks: Mapping[str, healthcheck.Check]
     authentication: Authentication
     access: Access
@@ -60,6 +74,7 @@ def make(parts: Parts) -> Callable[..., Any]:
 def resources(parts: Parts) -> Mapping[str, object]:
     """What answers at each path of the table."""
     engine, store = parts.engine, parts.store
+    patience = waiting.Patience(parts.stopping)
     one = "/v1/rearrangements/{identity}"
     orders: Mapping[str, Callable[[str], Rearrangement]] = {
         "approve": engine.approve,
@@ -80,10 +95,40 @@ def resources(parts: Parts) -> Mapping[str, object]:
         "/v1/policies/{name}": policies.Policy(engine),
         "/v1/rearrangements": rearrangements.Rearrangements(engine, store),
         one: rearrangements.One(engine, store),
-        f"{one}/events": rearrangements.Events(store, waiting.Patience(parts.stopping)),
+        f"{one}/events": rearrangements.Events(store, patience),
         f"{one}/migrations": rearrangements.Migrations(store),
         f"{one}/plan": rearrangements.Plan(store),
+        **_maintenances(parts, patience),
+        **_schedules(parts),
         **{f"{one}/{word}": rearrangements.Order(tell, store) for word, tell in orders.items()},
+    }
+
+
+def _maintenances(parts: Parts, patience: waiting.Patience) -> Mapping[str, object]:
+    told, records = parts.maintenances, parts.maintenance_records
+    one = "/v1/maintenances/{identity}"
+    orders: Mapping[str, Callable[[str], Maintenance]] = {
+        "pause": told.pause,
+        "resume": told.proceed,
+        "complete": told.complete,
+        "cancel": told.cancel,
+    }
+    return {
+        "/v1/maintenances": maintenances.Maintenances(told, records),
+        one: maintenances.One(told, records),
+        f"{one}/events": maintenances.Events(records, parts.store, patience),
+        **{f"{one}/{word}": maintenances.Order(tell, records) for word, tell in orders.items()},
+    }
+
+
+def _schedules(parts: Parts) -> Mapping[str, object]:
+    told, records = parts.schedules, parts.schedule_records
+    one = "/v1/schedules/{name}"
+    return {
+        "/v1/schedules": schedules.Schedules(told, records),
+        one: schedules.One(told, records),
+        f"{one}/enable": schedules.Order(told.enable, records),
+        f"{one}/disable": schedules.Order(told.disable, records),
     }
 
 

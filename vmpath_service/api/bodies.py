@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from typing import Any, TypeVar
 
@@ -9,9 +10,9 @@ import falcon
 import msgspec
 
 from vmpath_service.model.errors import InvalidInput
-from vmpath_service.model.records import RearrangementState
 
 Body = TypeVar("Body")
+State = TypeVar("State", bound=enum.StrEnum)
 
 LARGEST_BODY = 1 << 20
 LARGEST_PAGE = 1000
@@ -72,13 +73,13 @@ def only(request: falcon.Request, *names: str) -> None:
             raise InvalidInput(f"unknown query parameter {name!r}; {known}")
 
 
-def states(request: falcon.Request) -> tuple[RearrangementState, ...]:
+def states(request: falcon.Request, kind: type[State]) -> tuple[State, ...]:
     """The states that the query asks for; raises InvalidInput."""
     found = []
     for text in request.get_param_as_list("state") or ():
         try:
-            found.append(RearrangementState(text))
+            found.append(kind(text))
         except ValueError as error:
-            known = ", ".join(RearrangementState)
+            known = ", ".join(kind)
             raise InvalidInput(f"query parameter state: found {text!r}, expected one of {known}") from error
     return tuple(found)

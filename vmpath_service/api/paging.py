@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 import falcon
 
+from vmpath_service.api import bodies, views
 from vmpath_service.api.bodies import LARGEST_PAGE, number
+from vmpath_service.api.waiting import LONGEST, Patience
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.records import Event
 
 Item = TypeVar("Item")
 
@@ -49,6 +52,24 @@ def links(request: falcon.Request, last: str | None) -> list[dict[str, str]]:
         query.append(("marker", last))
         made.append({"rel": "next", "href": f"{request.prefix}{request.path}?{urlencode(query)}"})
     return made
+
+
+class EventSource(Protocol):
+    """The database, as far as its events go."""
+
+    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]: ...
+
+
+def events(
+    request: falcon.Request, response: falcon.Response, source: EventSource, patience: Patience, subject: str
+) -> None:
+    """Answer with what happened to the subject after event number ``after``; with ``wait``, wait for it."""
+    bodies.only(request, "after", "limit", "wait")
+    after = number(request, "after", default=0, minimum=0, maximum=2**53)
+    seconds = number(request, "wait", default=0, minimum=0, maximum=LONGEST)
+    most = limit(request)
+    found = patience.until(lambda: source.events(subject, after=after, limit=most), seconds)
+    response.media = {"events": [views.event(each) for each in found], "links": links(request, None)}
 
 
 class Kept(Generic[Item]):

@@ -14,7 +14,7 @@ import msgspec
 from vmpath_service.api import access, bodies, paging, views, waiting
 from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import Commands, Reading
-from vmpath_service.model.records import Rearrangement, Request
+from vmpath_service.model.records import Rearrangement, RearrangementState, Request
 
 
 def show(request: falcon.Request, response: falcon.Response, record: Rearrangement) -> None:
@@ -41,10 +41,8 @@ class Rearrangements:
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         bodies.only(request, "limit", "marker", "state")
-        limit = paging.limit(request)
-        found = self._store.list(
-            states=bodies.states(request), limit=limit + 1, marker=request.get_param("marker") or None
-        )
+        limit, states = paging.limit(request), bodies.states(request, RearrangementState)
+        found = self._store.list(states=states, limit=limit + 1, marker=request.get_param("marker") or None)
         page = found[:limit]
         response.media = {
             "rearrangements": [views.rearrangement(record, request.prefix) for record in page],
@@ -118,13 +116,8 @@ class Events:
         self._patience = patience
 
     def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
-        bodies.only(request, "after", "limit", "wait")
-        after = bodies.number(request, "after", default=0, minimum=0, maximum=2**53)
-        seconds = bodies.number(request, "wait", default=0, minimum=0, maximum=waiting.LONGEST)
-        limit = paging.limit(request)
         self._store.get(identity)
-        found = self._patience.until(lambda: self._store.events(identity, after=after, limit=limit), seconds)
-        response.media = {"events": [views.event(each) for each in found], "links": paging.links(request, None)}
+        paging.events(request, response, self._store, self._patience, identity)
 
 
 class Order:

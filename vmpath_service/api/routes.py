@@ -6,16 +6,20 @@ do not.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal
 
 from vmpath_service.api import answers
 from vmpath_service.api.bodies import LARGEST_PAGE
 from vmpath_service.api.freeze import Wish
+from vmpath_service.api.waiting import LONGEST
+from vmpath_service.model.maintenances import MaintenanceRequest, MaintenanceState
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import RearrangementState, Request
+from vmpath_service.model.schedules import ScheduleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,26 @@ _LIMIT = Parameter(
     {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE},
 )
 _PAGE = (_LIMIT, Parameter("marker", "Begin after this one: the last one of the page before.", {"type": "string"}))
+_EVENTS = (
+    _LIMIT,
+    Parameter("after", "Only events with a higher sequence.", {"type": "integer", "minimum": 0, "maximum": 2**53}),
+    Parameter(
+        "wait",
+        "If there is none yet, wait for one for up to so many seconds.",
+        {"type": "integer", "minimum": 0, "maximum": LONGEST},
+    ),
+)
+_HAPPENED = "What happened, oldest first; with wait, the answer waits for something to happen."
+
+
+def _states(kind: type[enum.StrEnum]) -> Parameter:
+    values = [each.value for each in kind]
+    schema = {"type": "array", "items": {"type": "string", "enum": values}}
+    return Parameter("state", "Only those in one of these states.", schema)
+
+
+_MAINTENANCE = "/v1/maintenances/{identity}"
+_SCHEDULE = "/v1/schedules/{name}"
 _REARRANGEMENT = "/v1/rearrangements/{identity}"
 
 ROUTES: Mapping[str, Mapping[Method, Operation]] = {
@@ -97,11 +121,7 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
             answers.Rearrangements,
             query=(
                 *_PAGE,
-                Parameter(
-                    "state",
-                    "Only those in one of these states.",
-                    {"type": "array", "items": {"type": "string", "enum": [str(each) for each in RearrangementState]}},
-                ),
+                _states(RearrangementState),
             ),
             missing=True,
         ),
@@ -129,21 +149,9 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
     f"{_REARRANGEMENT}/events": {
         "GET": Operation(
             "rearrangements:get",
-            "What happened, oldest first; with wait, the answer waits for something to happen.",
+            _HAPPENED,
             answers.Events,
-            query=(
-                _LIMIT,
-                Parameter(
-                    "after",
-                    "Only events with a higher sequence.",
-                    {"type": "integer", "minimum": 0, "maximum": 2**53},
-                ),
-                Parameter(
-                    "wait",
-                    "If there is none yet, wait for one for up to so many seconds.",
-                    {"type": "integer", "minimum": 0, "maximum": 60},
-                ),
-            ),
+            query=_EVENTS,
             missing=True,
         )
     },
@@ -153,29 +161,107 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
         )
     },
     f"{_REARRANGEMENT}/plan": {"GET": Operation("rearrangements:get", "The plan file.", Plan, missing=True)},
+    "/v1/maintenances": {
+        "GET": Operation(
+            "maintenances:get",
+            "Maintenances, newest first.",
+            answers.Maintenances,
+            query=(*_PAGE, _states(MaintenanceState)),
+            missing=True,
+        ),
+        "POST": Operation(
+            "maintenances:create",
+            "Have hosts emptied, worked on and taken into service again.",
+            answers.Maintenance,
+            status=HTTPStatus.ACCEPTED,
+            body=MaintenanceRequest,
+            missing=True,
+            conflict=True,
+            cloud=True,
+        ),
+    },
+    _MAINTENANCE: {
+        "GET": Operation("maintenances:get", "One maintenance.", answers.Maintenance, missing=True),
+        "DELETE": Operation(
+            "maintenances:delete",
+            "Forget one that has ended.",
+            status=HTTPStatus.NO_CONTENT,
+            versioned=True,
+            missing=True,
+            conflict=True,
+        ),
+    },
+    f"{_MAINTENANCE}/events": {
+        "GET": Operation("maintenances:get", _HAPPENED, answers.Events, query=_EVENTS, missing=True)
+    },
+    "/v1/schedules": {
+        "GET": Operation(
+            "schedules:get", "Schedules, newest first.", answers.Schedules, query=_PAGE, missing=True
+        ),
+        "POST": Operation(
+            "schedules:create",
+            "Have a policy run by the clock.",
+            answers.Schedule,
+            status=HTTPStatus.CREATED,
+            body=ScheduleRequest,
+            missing=True,
+            conflict=True,
+        ),
+    },
+    _SCHEDULE: {
+        "GET": Operation("schedules:get", "One schedule.", answers.Schedule, missing=True),
+        "DELETE": Operation(
+            "schedules:delete",
+            "Forget one that was made here.",
+            status=HTTPStatus.NO_CONTENT,
+            missing=True,
+            conflict=True,
+        ),
+    },
 }
 """Paths without the orders below."""
 
-ORDERS: Mapping[str, Operation] = {
-    word: Operation(
-        f"rearrangements:{word}",
-        summary,
-        answers.Rearrangement,
-        status=HTTPStatus.ACCEPTED,
-        versioned=True,
-        missing=True,
-        conflict=True,
-    )
-    for word, summary in {
+ORDERS: Mapping[str, Mapping[str, str]] = {
+    _REARRANGEMENT: {
         "approve": "Let a plan be carried out.",
         "pause": "Start nothing more of it for now.",
         "resume": "Let a paused one go on.",
         "cancel": "End it: start nothing more of it, follow what is in flight.",
-    }.items()
+    },
+    _MAINTENANCE: {
+        "pause": "Begin no further round for now.",
+        "resume": "Let a paused one go on.",
+        "complete": "Say that the work on the hosts of this round is done.",
+        "cancel": "End it: what vmpath disabled is enabled again.",
+    },
+    _SCHEDULE: {
+        "enable": "Let it run.",
+        "disable": "Let it run no more for now.",
+    },
 }
-"""Words to a rearrangement: ``POST /v1/rearrangements/{identity}/WORD``, without a body."""
+"""Words: ``POST PATH/WORD``, without a body."""
+
+
+def _order(path: str, word: str, summary: str) -> Operation:
+    noun = path.split("/")[2]
+    kinds = {"rearrangements": answers.Rearrangement, "maintenances": answers.Maintenance}
+    at_once = noun == "schedules"
+    return Operation(
+        f"{noun}:{word}",
+        summary,
+        kinds.get(noun, answers.Schedule),
+        status=HTTPStatus.OK if at_once else HTTPStatus.ACCEPTED,
+        versioned=not at_once,
+        missing=True,
+        conflict=True,
+    )
+
 
 OPERATIONS: Mapping[str, Mapping[Method, Operation]] = {
     **ROUTES,
-    **{f"{_REARRANGEMENT}/{word}": {"POST": replace(operation)} for word, operation in ORDERS.items()},
+    **{
+        f"{path}/{word}": {"POST": _order(path, word, summary)}
+        for path, words in ORDERS.items()
+        for word, summary in words.items()
+    },
 }

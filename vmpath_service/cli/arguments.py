@@ -32,6 +32,16 @@ def amount(text: str) -> float:
     return value
 
 
+def duration(text: str) -> float:
+    """A time such as ``90``, ``90s``, ``45m``, ``2h`` or ``1d``, in seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        return amount(number) * units[unit]
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a time such as 90s, 45m, 2h or 1d") from error
+
+
 def assignment(text: str) -> tuple[str, str]:
     """``OPTION=VALUE``."""
     name, sign, value = text.partition("=")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vmpath_service.cli import watching
+from vmpath_service.cli import host, watching
 from vmpath_service.cli.rearrangement import RearrangementCommand
 
 _POLICY = "drain"
@@ -30,7 +30,7 @@ class Drain(RearrangementCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         client = self.client()
-        self.check_hosts(client, parsed_args.hosts)
+        host.check(client, parsed_args.hosts)
         record: Mapping[str, Any] = client.post(
             "rearrangements",
             body={

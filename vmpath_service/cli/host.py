@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vmpath_service.cli.abridged import in_line
 from vmpath_service.cli.bars import UNITS, Fill, in_order
+from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import BarLister, ShowOne
+from vmpath_service.model.errors import NotFound
 
 
 class List(BarLister):
@@ -51,3 +54,15 @@ class Show(ShowOne):
 def fill(host: Mapping[str, Any], name: str) -> Fill:
     """How full a host is of one resource class."""
     return Fill(host["used"].get(name, 0), host["capacity"].get(name, 0), UNITS.get(name, ""))
+
+
+def check(client: Client, names: Sequence[str]) -> None:
+    """Hosts are typed by hand: find out before anything is planned. Raises NotFound with a hint."""
+    if not names:
+        return
+    known = [host["name"] for host in client.pages("hosts")]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else " (see vmpath host list)"
+            raise NotFound(f"there is no host {name!r}{hint}")

@@ -24,6 +24,28 @@ def find_policy(client: Client, name: str) -> Mapping[str, Any]:
     raise NotFound(f"there is no policy {name!r}; {hint}")
 
 
+def typed(policy: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """The options as the policy declares them; raises InvalidInput."""
+    if not given:
+        return {}
+    from vmpath_service.model.options import Option, read_options
+
+    declared = [
+        Option(
+            name=option["name"],
+            kind=option["kind"],
+            help=option["help"],
+            default=option["default"],
+            choices=tuple(option["choices"]),
+            minimum=option["minimum"],
+            maximum=option["maximum"],
+        )
+        for option in policy["options"]
+    ]
+    values = read_options(declared, given, texts=True, where="--set")
+    return {name: values[name] for name in given}
+
+
 class List(Lister):
     """List the policies that may be asked for."""
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from vmpath_service.cli import scope, watching
+from vmpath_service.cli import host, scope, watching
 from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
-from vmpath_service.cli.policy import find_policy
+from vmpath_service.cli.policy import find_policy, typed
 from vmpath_service.cli.progress import in_words, reckon
-from vmpath_service.model.errors import NotFound
 
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
@@ -42,17 +40,6 @@ class RearrangementCommand(ShowOne):
             why = f": {record['explanation']}" if record["explanation"] else ""
             self.tell(f"vmpath: rearrangement {identity} {record['state']}{why}")
         return record
-
-    def check_hosts(self, client: Client, names: Sequence[str]) -> None:
-        """Hosts are typed by hand: find out before anything is planned. Raises NotFound with a hint."""
-        if not names:
-            return
-        known = [host["name"] for host in client.pages("hosts")]
-        for name in names:
-            if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {close[0]!r}?" if close else " (see vmpath host list)"
-                raise NotFound(f"there is no host {name!r}{hint}")
 
     def shown(
         self, client: Client, record: Mapping[str, Any], formatter: str | None
@@ -83,14 +70,14 @@ class Create(RearrangementCommand):
         client = self.client()
         request = {
             "policy": parsed_args.policy,
-            "options": _typed(find_policy(client, parsed_args.policy), dict(parsed_args.settings)),
+            "options": typed(find_policy(client, parsed_args.policy), dict(parsed_args.settings)),
             "zones": parsed_args.zone,
             "aggregates": parsed_args.aggregate,
             "hosts": parsed_args.host,
             "dry_run": parsed_args.dry_run,
             "approve": parsed_args.approve,
         }
-        self.check_hosts(client, parsed_args.host)
+        host.check(client, parsed_args.host)
         record: Mapping[str, Any] = client.post("rearrangements", body=request)
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
@@ -206,28 +193,6 @@ class Delete(_Named):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         self.client().delete("rearrangements", parsed_args.rearrangement)
         return ("deleted",), (parsed_args.rearrangement,)
-
-
-def _typed(policy: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """The options as the policy declares them; raises InvalidInput."""
-    if not given:
-        return {}
-    from vmpath_service.model.options import Option, read_options
-
-    declared = [
-        Option(
-            name=option["name"],
-            kind=option["kind"],
-            help=option["help"],
-            default=option["default"],
-            choices=tuple(option["choices"]),
-            minimum=option["minimum"],
-            maximum=option["maximum"],
-        )
-        for option in policy["options"]
-    ]
-    values = read_options(declared, given, texts=True, where="--set")
-    return {name: values[name] for name in given}
 
 
 def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from vmpath_service.cli.progress import ENDED, in_words, reckon
 
 _EVERY_S = 0.5
 _EVENTS = 1000
+_PATIENCE_S = 20
 
 Done = Callable[[Mapping[str, Any]], bool]
 
@@ -49,6 +50,24 @@ def has_settled(record: Mapping[str, Any]) -> bool:
 def succeeded(record: Mapping[str, Any]) -> bool:
     """It came out as it was asked for, as far as it has come."""
     return record["state"] not in ("failed", "cancelled")
+
+
+def tell_events(
+    client: Client, noun: str, identity: str, stream: TextIO, goes_on: Callable[[Mapping[str, Any]], bool]
+) -> Mapping[str, Any]:
+    """Write a line for everything that happens to it for as long as ``goes_on`` says of it; returns it as it is
+    then."""
+    after = 0
+    while True:
+        record: Mapping[str, Any] = client.get(noun, identity)
+        wait = _PATIENCE_S if goes_on(record) else 0
+        events = client.get(noun, identity, "events", after=after, limit=_EVENTS, wait=wait)["events"]
+        for event in events:
+            stream.write(f"{event['at'][:19]}Z {event['message']}\n")
+            after = event["sequence"]
+        stream.flush()
+        if not wait and not events:
+            return record
 
 
 def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:

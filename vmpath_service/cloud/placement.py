@@ -75,9 +75,7 @@ class Placement:
 
         Raises NoDecision when a host has no provider.
         """
-        unknown = sorted(set(roots) - self._trees.keys())
-        if unknown:
-            raise NoDecision(f"Placement has no resource provider for {len(unknown)} hosts, the first is {unknown[0]}")
+        self._check_known(roots)
         summaries, self.cut_short = self._summaries(roots)
         wanted = [uuid for root in roots for uuid in self._trees[root]]
         self._learn(wanted, summaries)
@@ -170,8 +168,14 @@ class Placement:
         return amounts
 
     def free_of_all(self, roots: Collection[str]) -> list[Mapping[str, int]]:
-        """The same of many hosts (those of ``providers()``) at one moment: one request where each has some memory
-        left, up to three where some do not, and as many as ``trees`` takes for those that no list shows."""
+        """The same of many hosts at one moment: one request where each has some memory left, up to three where some do
+        not, and as many as ``trees`` takes for those that no list shows. One more for hosts that are new here.
+
+        Raises NoDecision when a host has no provider.
+        """
+        if not set(roots) <= self._trees.keys():
+            self.providers()
+            self._check_known(roots)
         summaries, _ = self._summaries(roots)
         rooms: list[Mapping[str, int]] = []
         for root in roots:
@@ -180,6 +184,11 @@ class Placement:
                 _add(amounts, {name: each.capacity - each.used for name, each in summaries[uuid].resources.items()})
             rooms.append(amounts)
         return rooms
+
+    def _check_known(self, roots: Collection[str]) -> None:
+        unknown = sorted(set(roots) - self._trees.keys())
+        if unknown:
+            raise NoDecision(f"Placement has no resource provider for {len(unknown)} hosts, the first is {unknown[0]}")
 
     def _read_tree(self, root: str) -> tuple[str, ...]:
         found = self._get("/resource_providers", wire.Providers, {"in_tree": root}).resource_providers

@@ -10,6 +10,7 @@ import socket
 import threading
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,11 +19,16 @@ from vmpath_service.api.server import ApiServer, loopback_address
 from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.notifications import NotificationListener, NotificationSettings
-from vmpath_service.cmd.configuration import Configuration, reload_policies
+from vmpath_service.cmd.configuration import Configuration, load_again
+from vmpath_service.cmd.upkeep import put_together
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
-from vmpath_service.model.errors import CloudUnreachable, InvalidInput, NoDecision, VmpathError
+from vmpath_service.hooks.registry import ConfiguredHooks
+from vmpath_service.model.errors import CloudUnreachable, NoDecision, VmpathError
+from vmpath_service.model.records import Event
 from vmpath_service.rpc.client import EngineClient
+from vmpath_service.rpc.maintenances import MaintenanceClient, MaintenanceEndpoint
+from vmpath_service.rpc.schedules import ScheduleClient, ScheduleEndpoint
 from vmpath_service.rpc.server import EngineServer
 from vmpath_service.rpc.transport import make_transport
 from vmpath_service.store import Database, SqlStore
@@ -42,6 +48,7 @@ class AllInOne:
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
+        self._policies = configuration.engine.policies
         self._undo: list[Any] = []
 
     def start(self) -> int:
@@ -62,20 +69,27 @@ class AllInOne:
                 LOG.exception("a part of the service did not stop as it should")
 
     def reload(self) -> None:
-        """Take over the policies as the files have them now; files with a mistake change nothing."""
+        """Take over policies and schedules as the files have them now; files with a mistake change nothing."""
+        before = self._policies
         try:
-            fresh = reload_policies(self._configuration)
-        except InvalidInput as error:
-            LOG.error("the policies stay as they were: %s", error)
+            fresh = load_again(self._configuration)
+            # schedules are held against the policies that come with them
+            self._engine.use(fresh.engine.policies)
+            self._upkeep.schedules.use(fresh.schedules)
+        except VmpathError as error:
+            self._engine.use(before)
+            LOG.error("policies and schedules stay as they were: %s", error)
             return
-        self._engine.use(fresh)
-        LOG.warning("policies read again: %s", ", ".join(fresh))
+        self._policies = fresh.engine.policies
+        LOG.warning("policies read again: %s", ", ".join(self._policies))
 
     def _start(self) -> int:
         configuration = self._configuration
         _make_directory(configuration.state_path)
         lock = _lock(configuration.state_path / "service.lock")
         self._undo.append(lock.close)
+        named = replace(configuration.engine, owner=_name_of_engine(configuration.state_path))
+        configuration = replace(configuration, engine=named)
 
         api = configuration.api
         database = configuration.database.open()
@@ -87,8 +101,12 @@ class AllInOne:
         changes = self._listen(configuration.notifications)
         cloud = NovaCloud(configuration.cloud, changes)
         reached = _reached(cloud)
-        settings = replace(configuration.engine, owner=_name_of_engine(configuration.state_path))
-        self._engine = Engine(cloud, store, clock, settings, happenings=changes)
+        hooks = ConfiguredHooks(configuration.hooks)
+        self._engine = Engine(
+            cloud, store, clock, configuration.engine, lambda event: hooks.tell(_occasion(event)), happenings=changes
+        )
+        self._upkeep = upkeep = put_together(configuration, self._engine, store, database, cloud, clock, hooks)
+        upkeep.schedules.use(configuration.schedules)
         transport = make_transport()
         client = EngineClient(transport, timeout=_COMMAND_S, reading_timeout=_READING_S)
 
@@ -98,7 +116,16 @@ class AllInOne:
         stopping = threading.Event()
         app = application.make(
             application.Parts(
-                client, store, {"database": database_answers}, api.authentication(), api.access(), stopping
+                engine=client,
+                store=store,
+                maintenances=MaintenanceClient(transport, timeout=_READING_S),
+                maintenance_records=upkeep.maintenance_records,
+                schedules=ScheduleClient(transport, timeout=_COMMAND_S),
+                schedule_records=upkeep.schedule_records,
+                checks={"database": database_answers},
+                authentication=api.authentication(),
+                access=api.access(),
+                stopping=stopping,
             )
         )
         address = loopback_address(api.bind_host) if api.auth_strategy == "none" else api.bind_host
@@ -110,15 +137,23 @@ class AllInOne:
 
         self._undo.append(stop_api)
 
-        # stopped in this order: the API, the calls, the engine
-        self._undo[-1:] = [self._engine.stop, stop_api]
+        # stopped in this order: the API, the calls, the engine, what leans on it
+        leaning = [hooks.stop, upkeep.schedules.stop, upkeep.maintenances.stop]
+        self._undo[-1:] = [*leaning, self._engine.stop, stop_api]
+        hooks.start()
         if reached:
             self._resume()
         else:
             waiting = threading.Thread(target=self._resume_later, args=(cloud, stopping), name="cloud-away")
             waiting.start()
             self._undo[-1:] = [waiting.join, stop_api]
-        calls = EngineServer(transport, self._engine, socket.gethostname())
+        calls = EngineServer(
+            transport,
+            self._engine,
+            socket.gethostname(),
+            MaintenanceEndpoint(upkeep.maintenances),
+            ScheduleEndpoint(upkeep.schedules),
+        )
         calls.start()
         self._undo[-1:] = [calls.stop, stop_api]
         server.start()
@@ -128,6 +163,10 @@ class AllInOne:
         resumed = self._engine.resume()
         if resumed:
             LOG.warning("%d rearrangements are taken up again", resumed)
+        resumed = self._upkeep.maintenances.resume()
+        if resumed:
+            LOG.warning("%d maintenances are taken up again", resumed)
+        self._upkeep.schedules.start()
 
     def _resume_later(self, cloud: NovaCloud, stopping: threading.Event) -> None:
         """Take up what was going on once the cloud answers: what was being planned would fail before."""
@@ -182,6 +221,18 @@ def serve(configuration: Configuration) -> int:
     service.stop()
     guard.cancel()
     return 0
+
+
+def _occasion(event: Event) -> dict[str, Any]:
+    """What hooks are told of an event."""
+    return {
+        "event": event.kind,
+        "sequence": event.sequence,
+        "at": datetime.fromtimestamp(event.at, UTC).isoformat(),
+        "subject": event.rearrangement,
+        "step": event.step,
+        "message": event.message,
+    }
 
 
 def _give_up() -> None:

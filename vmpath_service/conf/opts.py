@@ -5,7 +5,17 @@ from types import ModuleType
 
 from oslo_config import cfg
 
-from vmpath_service.conf import api, constraints, database, executor, notifications, nova, planner, service
+from vmpath_service.conf import (
+    api,
+    constraints,
+    database,
+    executor,
+    maintenance,
+    notifications,
+    nova,
+    planner,
+    service,
+)
 
 _SECTIONS: tuple[ModuleType, ...] = (
     service,
@@ -16,6 +26,7 @@ _SECTIONS: tuple[ModuleType, ...] = (
     constraints,
     planner,
     executor,
+    maintenance,
 )
 
 

@@ -99,3 +99,7 @@ class PlanningFailed(VmpathError):
 
 class EngineUnreachable(VmpathError):
     """The engine did not answer in time: what it was asked to do may or may not have been done (HTTP 503)."""
+
+
+class HookFailed(VmpathError):
+    """A program or an address of the operator's did not do what it was asked to do."""

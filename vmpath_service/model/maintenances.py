@@ -71,7 +71,9 @@ class Maintenance(msgspec.Struct, frozen=True):
     ``rearrangement``: the one under way for it. ``disabled``: hosts that vmpath disabled for it and has not
     enabled again. ``kept``: hosts that it leaves disabled on purpose, since the work on them went wrong. ``checked``:
     when it was last found out whether it fits; ``warning``: what was short then. ``drains``: how often the hosts of
-    this round were drained. ``completed``: hosts of which somebody said that the work on them is done.
+    this round were drained. ``hook_begun``: the hook of this round was begun; ``overdue``: that it takes longer than
+    expected has been told. ``completed``: hosts of which somebody said that the work on them is done. ``former``:
+    where the instances were, for those that are to be brought back.
     """
 
     id: str
@@ -91,6 +93,9 @@ class Maintenance(msgspec.Struct, frozen=True):
     disabled: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     drains: int = 0
+    hook_begun: bool = False
+    overdue: bool = False
+    former: dict[str, str] = {}
     completed: tuple[str, ...] = ()
     checked: float | None = None
     warning: str | None = None

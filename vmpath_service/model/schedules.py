@@ -115,8 +115,8 @@ def _interval(text: str) -> float | None:
     if not number.isascii() or not number.isdigit() or words[1][-1] not in units or int(number) == 0:
         raise InvalidInput(f"cron: found {text!r}, expected an interval such as '@every 6h' (s, m, h or d)")
     seconds = int(number) * units[words[1][-1]]
-    if seconds < 60:
-        raise InvalidInput(f"cron: found {text!r}, expected an interval of at least a minute")
+    if seconds < 10:
+        raise InvalidInput(f"cron: found {text!r}, expected an interval of at least 10 s")
     return seconds
 
 

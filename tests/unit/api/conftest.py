@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,16 +20,20 @@ from vmpath_service.api.access import Access, FullAccess
 from vmpath_service.api.callers import Authentication, NoAuthentication
 from vmpath_service.api.healthcheck import Check
 from vmpath_service.model.errors import StoreError, VmpathError
+from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState
 from vmpath_service.model.options import Option
 from vmpath_service.model.records import Freeze, Rearrangement, RearrangementState, Request
+from vmpath_service.model.schedules import Schedule, ScheduleRequest, Times
 from vmpath_service.store import Database, SqlStore
+from vmpath_service.store.documents import Documents
 
 
 class NotingEngine:
     """Writes into the store what an engine would, at once and without a cloud."""
 
-    def __init__(self, store: SqlStore) -> None:
-        self.store = store
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.store = SqlStore(database, time)
         self.failure: Exception | None = None
         self.known_hosts = [
             {
@@ -120,10 +125,68 @@ class NotingEngine:
         return self.store.change(identity, self.store.get(identity).epoch, state=state)
 
 
+class NotingMaintenances:
+    """Keeps maintenances, and does nothing for them."""
+
+    def __init__(self, records: Documents[Maintenance]) -> None:
+        self._records = records
+
+    def create(self, request: MaintenanceRequest) -> Maintenance:
+        now, identity = time.time(), str(uuid.uuid4())
+        record = Maintenance(identity, request, MaintenanceState.SCHEDULED, now, now, now)
+        return self._records.create(identity, record)
+
+    def cancel(self, identity: str) -> Maintenance:
+        return self._change(identity, state=MaintenanceState.CANCELLED)
+
+    def pause(self, identity: str) -> Maintenance:
+        return self._change(identity, pause_requested=True)
+
+    def proceed(self, identity: str) -> Maintenance:
+        return self._change(identity, pause_requested=False)
+
+    def complete(self, identity: str) -> Maintenance:
+        return self._change(identity, state=MaintenanceState.RETURNING)
+
+    def delete(self, identity: str) -> None:
+        self._records.delete(identity, lambda _: None)
+
+    def _change(self, identity: str, **values: Any) -> Maintenance:
+        return self._records.change(
+            identity, lambda record, version: msgspec.structs.replace(record, version=version, **values)
+        )
+
+
+class NotingSchedules:
+    """Keeps schedules, and runs none."""
+
+    def __init__(self, records: Documents[Schedule]) -> None:
+        self._records = records
+
+    def create(self, request: ScheduleRequest) -> Schedule:
+        Times(request.cron, request.time_zone)
+        schedule = Schedule(request, "api", time.time(), time.time(), enabled=request.enabled)
+        return self._records.create(request.name, schedule)
+
+    def enable(self, name: str) -> Schedule:
+        return self._change(name, enabled=True)
+
+    def disable(self, name: str) -> Schedule:
+        return self._change(name, enabled=False)
+
+    def delete(self, name: str) -> None:
+        self._records.delete(name, lambda _: None)
+
+    def _change(self, name: str, **values: Any) -> Schedule:
+        return self._records.change(
+            name, lambda record, version: msgspec.structs.replace(record, version=version, **values)
+        )
+
+
 @pytest.fixture
 def engine(empty_database: Path) -> Iterator[NotingEngine]:
     database = Database(f"sqlite:///{empty_database}")
-    yield NotingEngine(SqlStore(database, time))
+    yield NotingEngine(database)
     database.close()
 
 
@@ -153,6 +216,17 @@ def parts(
     access: Access | None = None,
 ) -> application.Parts:
     """An API over the engine; with nothing said, for programs on this machine."""
+    maintenances = Documents(engine.database, Maintenance, "maintenance", lambda record: record.state.value)
+    schedules = Documents(engine.database, Schedule, "schedule", lambda schedule: "kept")
     return application.Parts(
-        engine, engine.store, checks, authentication or NoAuthentication(), access or FullAccess(), threading.Event()
+        engine=engine,
+        store=engine.store,
+        maintenances=NotingMaintenances(maintenances),
+        maintenance_records=maintenances,
+        schedules=NotingSchedules(schedules),
+        schedule_records=schedules,
+        checks=checks,
+        authentication=authentication or NoAuthentication(),
+        access=access or FullAccess(),
+        stopping=threading.Event(),
     )

@@ -37,6 +37,21 @@ NEEDED = {
     ("GET", "/v1/freeze"): LOOK,
     ("PUT", "/v1/freeze"): ASK,
     ("DELETE", "/v1/freeze"): DECIDE,
+    ("GET", "/v1/maintenances"): LOOK,
+    ("POST", "/v1/maintenances"): DECIDE,
+    ("GET", "/v1/maintenances/{identity}"): LOOK,
+    ("DELETE", "/v1/maintenances/{identity}"): DECIDE,
+    ("GET", "/v1/maintenances/{identity}/events"): LOOK,
+    ("POST", "/v1/maintenances/{identity}/pause"): ASK,
+    ("POST", "/v1/maintenances/{identity}/resume"): DECIDE,
+    ("POST", "/v1/maintenances/{identity}/complete"): DECIDE,
+    ("POST", "/v1/maintenances/{identity}/cancel"): ASK,
+    ("GET", "/v1/schedules"): LOOK,
+    ("POST", "/v1/schedules"): DECIDE,
+    ("GET", "/v1/schedules/{name}"): LOOK,
+    ("DELETE", "/v1/schedules/{name}"): DECIDE,
+    ("POST", "/v1/schedules/{name}/enable"): DECIDE,
+    ("POST", "/v1/schedules/{name}/disable"): ASK,
     ("GET", "/"): None,
     ("GET", "/healthcheck"): None,
     ("GET", "/v1/openapi.json"): None,
@@ -71,9 +86,15 @@ def ask(
     client: falcon.testing.TestClient, method: str, path: str, **headers: str
 ) -> falcon.testing.Result:
     """A request that is right but for who asks; what it names is not there."""
-    body = {"PUT": {"reason": "x"}, "POST": {"policy": "drain"} if path.endswith("rearrangements") else None}
+    bodies = {
+        "/v1/freeze": {"reason": "x"},
+        "/v1/rearrangements": {"policy": "drain"},
+        "/v1/maintenances": {"hosts": ["compute-001"]},
+        "/v1/schedules": {"name": "s", "policy": "drain", "cron": "0 1 * * *"},
+    }
+    body = bodies.get(path) if method in ("PUT", "POST") else None
     return client.simulate_request(
-        method, path.replace("{identity}", "none").replace("{name}", "none"), json=body.get(method), headers=headers
+        method, path.replace("{identity}", "none").replace("{name}", "none"), json=body, headers=headers
     )
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.unit.api.conftest import NotingEngine, parts
 from vmpath_service.api import application, routes
@@ -33,10 +34,11 @@ def test_no_answer_is_undocumented_and_none_a_500(engine: NotingEngine, method: 
     schema = schemathesis.openapi.from_wsgi("/v1/openapi.json", application.make(parts(engine)))
     schema.config.base_url = "http://127.0.0.1:9817"
 
-    @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(schema[path][method].as_strategy())
     def ask(case: schemathesis.Case) -> None:
         case.query.pop("wait", None)
-        case.call_and_validate()
+        # what is right by the schema may be refused for its meaning (no such cron expression), with 400
+        case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     ask()

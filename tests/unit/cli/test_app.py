@@ -113,7 +113,7 @@ def test_version(vmpath: Run) -> None:
     assert shown.out.startswith("vmpath ")
 
 
-@pytest.mark.parametrize("noun", ["rearrangement"])
+@pytest.mark.parametrize("noun", ["rearrangement", "maintenance", "schedule"])
 def test_the_openstack_client_has_the_same_commands(noun: str) -> None:
     found = {
         entry.name.replace("_", " "): entry.value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from vmpath_service.cli.watching import Lines, View
 from vmpath_service.model.plan import Migration as PlannedMigration
 from vmpath_service.model.plan import Plan, Summary
 from vmpath_service.model.records import Migration, MigrationState, RearrangementState
-from vmpath_service.store import Database, SqlStore
+from vmpath_service.store import Database
 
 Run = Callable[..., Outcome]
 
@@ -27,7 +26,7 @@ Run = Callable[..., Outcome]
 def engine(empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NotingEngine]:
     """An engine behind an API that VMPATH_URL names."""
     database = Database(f"sqlite:///{empty_database}")
-    noting = NotingEngine(SqlStore(database, time))
+    noting = NotingEngine(database)
     server = ApiServer(application.make(parts(noting)), "127.0.0.1", 0, threads=2)
     server.start()
     monkeypatch.setenv("VMPATH_URL", f"http://127.0.0.1:{server.port}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vmpath_service.cloud.settings import CloudSettings
-from vmpath_service.cmd.configuration import ApiSettings, Configuration, load, reload_policies
+from vmpath_service.cmd.configuration import ApiSettings, Configuration, load, load_again
 from vmpath_service.conf.opts import list_opts
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.settings import EngineSettings
@@ -261,14 +261,14 @@ def test_a_reload_gives_new_policies_or_raises(tmp_path: Path) -> None:
     path.write_text("[policy:a]\ndriver = drain\n")
     before = load([str(path)])
     path.write_text("[policy:b]\ndriver = balance\nthreshold = 7\n[executor]\nin_total = 1\n")
-    assert reload_policies(before)["b"].settings["threshold"] == 7
-    assert "a" not in reload_policies(before)
+    assert load_again(before).engine.policies["b"].settings["threshold"] == 7
+    assert "a" not in load_again(before).engine.policies
     path.write_text("[policy:b]\ndriver = balanse\n")
     with pytest.raises(InvalidFile, match="balance"):
-        reload_policies(before)
+        load_again(before).engine.policies
     path.unlink()
     with pytest.raises(InvalidInput):
-        reload_policies(before)
+        load_again(before).engine.policies
     assert "a" in before.engine.policies
 
 

@@ -78,7 +78,7 @@ def test_of_all_that_was_missed_the_latest(cron: str) -> None:
         ("0 0 30 2 *", "UTC", "cron"),
         ("@every", "UTC", "cron: found '@every', expected an interval"),
         ("@every 6", "UTC", "cron: found '@every 6', expected an interval"),
-        ("@every 5s", "UTC", "an interval of at least a minute"),
+        ("@every 5s", "UTC", "an interval of at least 10 s"),
         ("@daily", "UTC", "cron: found '@daily', expected five fields"),
         ("0 22 * * *", "Europe/Atlantis", "time_zone: there is no 'Europe/Atlantis'"),
         ("0 22 * * *", "../etc/passwd", "time_zone: there is no"),

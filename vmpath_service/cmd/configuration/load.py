@@ -14,9 +14,13 @@ from vmpath_service.cloud.notifications import NotificationSettings
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration import files as texts
 from vmpath_service.cmd.configuration import settings
+from vmpath_service.cmd.configuration.automation import read_hooks, read_schedules
 from vmpath_service.cmd.configuration.sections import read_constraints, read_declarations, read_policies
 from vmpath_service.cmd.configuration.values import Values
-from vmpath_service.engine.settings import EngineSettings, PolicySection
+from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
+from vmpath_service.engine.settings import EngineSettings
+from vmpath_service.hooks.registry import HookSection
+from vmpath_service.model.schedules import ScheduleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,9 @@ class Configuration:
     cloud: CloudSettings
     notifications: NotificationSettings
     engine: EngineSettings
+    maintenance: MaintenanceSettings
+    hooks: Mapping[str, HookSection]
+    schedules: Mapping[str, ScheduleRequest]
     oslo: cfg.ConfigOpts = field(repr=False, compare=False)
 
 
@@ -62,13 +69,16 @@ def load(
             read_policies(written, values),
             read_constraints(written, values),
         ),
+        maintenance=settings.maintenance_settings(values),
+        hooks=read_hooks(written),
+        schedules=read_schedules(written),
         oslo=values.oslo,
     )
 
 
-def reload_policies(configuration: Configuration) -> Mapping[str, PolicySection]:
-    """The policies as the files that ``configuration`` came from have them now.
+def load_again(configuration: Configuration) -> Configuration:
+    """The configuration as the files that ``configuration`` came from have it now.
 
-    Raises InvalidInput, whatever in the files is wrong: whoever called keeps the policies it has.
+    Raises InvalidInput, whatever in the files is wrong: whoever called keeps what it has.
     """
-    return load(*configuration.given).engine.policies
+    return load(*configuration.given)

@@ -27,7 +27,7 @@ def read_policies(written: Written, values: Values) -> Mapping[str, PolicySectio
     Sections of policies that are not enabled are not looked into: their drivers need not be installed.
     Raises InvalidInput.
     """
-    sections = _named(written, "policy")
+    sections = named(written, "policy")
     enabled: Sequence[str] | None = values.get("DEFAULT", "enabled_policies")
     if enabled is None:
         enabled = list(dict.fromkeys((*policies.OWN, *sections)))
@@ -46,7 +46,7 @@ def read_policies(written: Written, values: Values) -> Mapping[str, PolicySectio
 
 def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]:
     """The rules in force; raises InvalidInput."""
-    sections = _named(written, "constraint")
+    sections = named(written, "constraint")
     enabled: Sequence[str] = values.get("constraints", "enabled")
     made: list[Constraint] = []
     for name in enabled:
@@ -57,7 +57,7 @@ def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]
             raise values.error("constraints", "enabled", sentence)
         (bare,) = constraints.make([name])
         lines = sections[name].assignments if name in sections else ()
-        settings = _options(type(bare).options, lines, f"[constraint:{name}]")
+        settings = read_section(type(bare).options, lines, f"[constraint:{name}]")
         made += constraints.make([name], {name: settings})
     for name, section in sections.items():
         if name not in enabled:
@@ -69,9 +69,10 @@ def read_constraints(written: Written, values: Values) -> tuple[Constraint, ...]
 
 def read_declarations(written: Written) -> Declarations:
     """What is declared of aggregates, whatever they are called; raises InvalidInput."""
-    sections = _named(written, "aggregate", _ANYTHING)
+    sections = named(written, "aggregate", _ANYTHING)
     found = {
-        name: declare(_options(OPTIONS, each.assignments, f"[aggregate:{name}]")) for name, each in sections.items()
+        name: declare(read_section(OPTIONS, section.assignments, f"[aggregate:{name}]"))
+        for name, section in sections.items()
     }
     if found.get(EVERY_HOST) == UNDECLARED:
         del found[EVERY_HOST]
@@ -79,15 +80,16 @@ def read_declarations(written: Written) -> Declarations:
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class Section:
     """What is written under one heading, in however many files; ``file`` is the first of them."""
 
     file: str
     assignments: tuple[Assignment, ...]
 
 
-def _named(written: Written, kind: str, names: re.Pattern[str] = _NAME) -> dict[str, _Section]:
-    found: dict[str, _Section] = {}
+def named(written: Written, kind: str, names: re.Pattern[str] = _NAME) -> dict[str, Section]:
+    """The sections ``[kind:NAME]`` by name; raises InvalidFile for a name that is none."""
+    found: dict[str, Section] = {}
     for file, section in written.headings:
         if not section.startswith(f"{kind}:"):
             continue
@@ -97,11 +99,11 @@ def _named(written: Written, kind: str, names: re.Pattern[str] = _NAME) -> dict[
                 file, f"[{section}]", f"found the name {name!r}, expected letters, digits, '-', '_' and '.' only"
             )
         lines = tuple(assignment for assignment in written.assignments if assignment.section == section)
-        found.setdefault(name, _Section(file, lines))
+        found.setdefault(name, Section(file, lines))
     return found
 
 
-def _policy(name: str, section: _Section | None) -> PolicySection:
+def _policy(name: str, section: Section | None) -> PolicySection:
     if section is None:
         kind = policies.find(name)
         return PolicySection(name, read_options(kind.declared(), {}, texts=True, where=f"policy {name}"))
@@ -119,10 +121,10 @@ def _policy(name: str, section: _Section | None) -> PolicySection:
             raise InvalidFile(section.file, heading, str(error)) from error
         raise chosen.wrong(str(error)) from error
     lines = [line for line in section.assignments if line.option != _DRIVER]
-    return PolicySection(driver, _options(kind.declared(), lines, heading))
+    return PolicySection(driver, read_section(kind.declared(), lines, heading))
 
 
-def _options(declared: Iterable[Option], lines: Iterable[Assignment], heading: str) -> dict[str, OptionValue]:
+def read_section(declared: Iterable[Option], lines: Iterable[Assignment], heading: str) -> dict[str, OptionValue]:
     """All options with their defaults where nothing is written; raises InvalidFile."""
     known = {option.name: option for option in declared}
     values = read_options(known.values(), {}, texts=True, where=heading)

@@ -16,6 +16,7 @@ from vmpath_service.cmd.configuration.values import TOKENS, Values
 from vmpath_service.conf import notifications, nova
 from vmpath_service.engine.executor.settings import Limits
 from vmpath_service.engine.executor.settings import Settings as ExecutorSettings
+from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs import registry as costs
@@ -232,6 +233,14 @@ def engine_settings(
         migration_mbps=values.get("planner", "migration_mbps"),
         cost=_cost(values),
         strategy=_strategy(values),
+    )
+
+
+def maintenance_settings(values: Values) -> MaintenanceSettings:
+    return MaintenanceSettings(
+        poll_seconds=values.get("executor", "poll_seconds"),
+        return_seconds=values.get("maintenance", "return_seconds"),
+        settle_seconds=values.get("maintenance", "settle_seconds"),
     )
 
 

@@ -16,7 +16,7 @@ from vmpath_service.conf.opts import list_opts
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 TOKENS = "keystone_authtoken"
-NAMED_SECTIONS = ("policy", "constraint", "aggregate")
+NAMED_SECTIONS = ("policy", "constraint", "aggregate", "hook", "schedule")
 """Kinds of sections that have a name after a colon, and whose options are declared elsewhere."""
 
 

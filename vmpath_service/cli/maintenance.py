@@ -1,0 +1,230 @@
+"""Maintenances: hosts that are emptied, worked on, and taken into service again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from vmpath_service.cli import arguments, host, scope
+from vmpath_service.cli.client import Client
+from vmpath_service.cli.command import Lister, ShowOne
+from vmpath_service.cli.policy import find_policy, typed
+from vmpath_service.cli.watching import tell_events
+
+_STATES = ("scheduled", "draining", "ready", "returning", "done", "failed", "cancelled")
+ENDED = frozenset(("done", "failed", "cancelled"))
+
+
+class MaintenanceCommand(ShowOne):
+    """Shows one maintenance: in full for programs, the gist for people."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.set_defaults(formatter=None)
+        return parser
+
+    def follow(self, client: Client, identity: str, formatter: str | None) -> Mapping[str, Any]:
+        """Tell what happens until it has ended or waits for somebody."""
+        stream = self.app.stderr if formatter else self.app.stdout
+        try:
+            record = tell_events(client, "maintenances", identity, stream, _waits_for_nobody)
+        except KeyboardInterrupt:
+            self.tell(f"maintenance {identity} goes on unwatched (vmpath maintenance watch {identity})")
+            raise
+        if record["state"] in ("failed", "cancelled"):
+            self.status = 1
+        return record
+
+    def shown(self, record: Mapping[str, Any], formatter: str | None) -> tuple[Sequence[str], Iterable[Any]]:
+        """Its columns."""
+        if formatter in ("json", "yaml"):
+            return self.dict2columns(dict(record))
+        return self.dict2columns(dict(_gist(record)))
+
+
+class Create(MaintenanceCommand):
+    """Have hosts emptied, worked on, and taken into service again.
+
+    It needs no further approval: the hosts were typed by name. Hosts that are empty are disabled until they come
+    back.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--host", action="append", required=True, metavar="HOST", help="a host; may be repeated")
+        parser.add_argument("--start", metavar="WHEN", help="when, such as 2026-11-28T02:00:00+01:00 (default: now)")
+        parser.add_argument(
+            "--duration", type=arguments.duration, metavar="TIME", help="how long the work may take, such as 45m or 2h"
+        )
+        parser.add_argument(
+            "--action",
+            choices=("none", "hook"),
+            help="what is done to empty hosts: wait until somebody says that the work is done (none, the default), or "
+            "run the hook that --hook names",
+        )
+        parser.add_argument("--hook", metavar="NAME", help="a hook of the service's configuration")
+        parser.add_argument("--rolling", action="store_true", help="some hosts after the others, as capacity allows")
+        parser.add_argument("--max-hosts", type=arguments.positive, metavar="N", help="at most so many at a time")
+        parser.add_argument(
+            "--accept-leftovers",
+            action="store_true",
+            help="a host on which instances had to stay counts as empty enough",
+        )
+        parser.add_argument("--restore", action="store_true", help="bring the instances back when all is done")
+        parser.add_argument("--then", metavar="POLICY", help="run this policy when all is done")
+        parser.add_argument("--policy", default="drain", metavar="POLICY", help="how hosts are emptied (drain)")
+        scope.add_settings(parser)
+        parser.add_argument("--reason", default="", help="why; shown to whoever asks, and told to the hook")
+        parser.add_argument("--dry-run", action="store_true", help="only say whether it fits; move nothing, ever")
+        parser.add_argument("--wait", action="store_true", help="follow it until it has ended, or waits for somebody")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        host.check(client, parsed_args.host)
+        afterwards = "restore" if parsed_args.restore else "policy" if parsed_args.then else "nothing"
+        record: Mapping[str, Any] = client.post(
+            "maintenances",
+            body={
+                "hosts": parsed_args.host,
+                "start": parsed_args.start,
+                "duration_s": parsed_args.duration,
+                "action": parsed_args.action or ("hook" if parsed_args.hook else "none"),
+                "hook": parsed_args.hook,
+                "rolling": parsed_args.rolling,
+                "max_hosts": parsed_args.max_hosts,
+                "leftovers": "accept" if parsed_args.accept_leftovers else "refuse",
+                "policy": parsed_args.policy,
+                "options": typed(find_policy(client, parsed_args.policy), dict(parsed_args.settings)),
+                "afterwards": afterwards,
+                "afterwards_policy": parsed_args.then,
+                "reason": parsed_args.reason,
+                "dry_run": parsed_args.dry_run,
+            },
+        )
+        if parsed_args.wait:
+            record = self.follow(client, record["id"], parsed_args.formatter)
+        elif not parsed_args.formatter:
+            self.tell(f"it is scheduled: vmpath maintenance watch {record['id']}")
+        return self.shown(record, parsed_args.formatter)
+
+
+class List(Lister):
+    """List maintenances, the newest first."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--state", action="append", default=[], choices=_STATES, help="only those in this state; may be repeated"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        columns = ("id", "state", "start", "hosts", "back", "explanation")
+        return columns, [
+            (
+                record["id"],
+                record["state"],
+                record["start"],
+                len(record["request"]["hosts"]),
+                sum(len(each["hosts"]) for each in record["rounds"] if each["done"]),
+                record["explanation"] or record["warning"] or "",
+            )
+            for record in self.client().pages("maintenances", state=parsed_args.state)
+        ]
+
+
+class _Named(MaintenanceCommand):
+    """A command about one maintenance."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("maintenance", metavar="ID", help="its id")
+        return parser
+
+
+class Show(_Named):
+    """Show a maintenance."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        return self.shown(self.client().get("maintenances", parsed_args.maintenance), parsed_args.formatter)
+
+
+class Watch(_Named):
+    """Tell what happens to a maintenance until it has ended or waits for somebody."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        client = self.client()
+        record = self.follow(client, parsed_args.maintenance, parsed_args.formatter)
+        return self.shown(record, parsed_args.formatter)
+
+
+class _Order(_Named):
+    """One word about a maintenance."""
+
+    word: str
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        record = self.client().post("maintenances", parsed_args.maintenance, self.word)
+        return self.shown(record, parsed_args.formatter)
+
+
+class Complete(_Order):
+    """Say that the work on the hosts of this round is done: they are taken into service again."""
+
+    word = "complete"
+
+
+class Pause(_Order):
+    """Let no further round begin for now."""
+
+    word = "pause"
+
+
+class Resume(_Order):
+    """Let a paused maintenance go on."""
+
+    word = "resume"
+
+
+class Cancel(_Order):
+    """End a maintenance; hosts that vmpath disabled for it are enabled again."""
+
+    word = "cancel"
+
+
+class Delete(_Named):
+    """Forget a maintenance that has ended."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        self.client().delete("maintenances", parsed_args.maintenance)
+        return self.dict2columns({"id": parsed_args.maintenance, "deleted": True})
+
+
+def _waits_for_nobody(record: Mapping[str, Any]) -> bool:
+    """Whether to go on watching."""
+    waits = record["state"] == "ready" and (record["request"]["action"] == "none" or record["hook_begun"])
+    done = set(record["completed"]) >= {name for each in record["rounds"] for name in each["hosts"]}
+    return record["state"] not in ENDED and not (waits and not done) and not record["pause_requested"]
+
+
+def _gist(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    request = record["request"]
+    yield "id", record["id"]
+    yield "state", record["state"]
+    yield "start", record["start"]
+    yield "hosts", ", ".join(request["hosts"])
+    back = [name for each in record["rounds"] if each["done"] for name in each["hosts"]]
+    yield "back", ", ".join(back)
+    now = [name for each in record["rounds"][-1:] if not each["done"] for name in each["hosts"]]
+    yield "now", ", ".join(now)
+    yield "action", f"hook {request['hook']}" if request["hook"] else request["action"]
+    for name in ("disabled", "kept"):
+        if record[name]:
+            yield name, ", ".join(record[name])
+    for name in ("rearrangement", "warning", "explanation"):
+        if record[name]:
+            yield name, record[name]
+    if request["reason"]:
+        yield "reason", request["reason"]

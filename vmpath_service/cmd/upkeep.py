@@ -1,0 +1,94 @@
+"""Maintenances, schedules and hooks beside an engine, put together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vmpath_service.cmd.configuration import Configuration
+from vmpath_service.engine import schedules
+from vmpath_service.engine.maintenance import maintaining
+from vmpath_service.engine.maintenance.keeper import MaintenanceKeeper
+from vmpath_service.engine.maintenance.orders import EngineRearrangements
+from vmpath_service.engine.ports import Clock, Cloud
+from vmpath_service.engine.schedules import ScheduleKeeper
+from vmpath_service.engine.service import Engine
+from vmpath_service.hooks.registry import ConfiguredHooks
+from vmpath_service.model import files
+from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest
+from vmpath_service.model.placement import Placement
+from vmpath_service.model.records import Request
+from vmpath_service.model.schedules import Schedule
+from vmpath_service.store import Database, SqlStore
+from vmpath_service.store.documents import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What takes orders for maintenances and schedules, and the databases of both."""
+
+    maintenances: MaintenanceKeeper
+    maintenance_records: Documents[Maintenance]
+    schedules: ScheduleKeeper
+    schedule_records: Documents[Schedule]
+
+
+def put_together(
+    configuration: Configuration,
+    engine: Engine,
+    store: SqlStore,
+    database: Database,
+    cloud: Cloud,
+    clock: Clock,
+    hooks: ConfiguredHooks,
+) -> Upkeep:
+    """Nothing runs yet. Raises StoreError."""
+    maintenances: Documents[Maintenance] = Documents(
+        database, Maintenance, "maintenance", lambda record: record.state.value
+    )
+    kept: Documents[Schedule] = Documents(
+        database, Schedule, "schedule", lambda schedule: "enabled" if schedule.enabled else "disabled"
+    )
+    rearrangements = EngineRearrangements(engine, store)
+    directory = configuration.state_path / "placements"
+
+    def keep_placement(identity: str, placement: Placement) -> dict[str, Any]:
+        return {"file": _write(directory / f"{identity}.json", placement)}
+
+    def check_maintenance(request: MaintenanceRequest) -> None:
+        engine.check(Request(policy=request.policy, options=request.options))
+        if request.afterwards_policy is not None:
+            engine.check(Request(policy=request.afterwards_policy))
+
+    around = maintaining.Surroundings(
+        cloud=cloud,
+        records=maintenances,
+        rearrangements=rearrangements,
+        hooks=hooks,
+        clock=clock,
+        settings=configuration.maintenance,
+        stopping=engine.stopping,
+        tell=engine.tell,
+        keep_placement=keep_placement,
+        turn=threading.Lock(),
+    )
+    timetable = ScheduleKeeper(
+        schedules.Surroundings(
+            records=kept,
+            rearrangements=rearrangements,
+            clock=clock,
+            stopping=engine.stopping,
+            tell=engine.tell,
+            check=engine.check,
+            poll_seconds=configuration.maintenance.poll_seconds,
+        )
+    )
+    return Upkeep(MaintenanceKeeper(around, check_maintenance), maintenances, timetable, kept)
+
+
+def _write(path: Path, placement: Placement) -> str:
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    files.save(placement, str(path))
+    return str(path)

@@ -1,0 +1,1 @@
+"""Maintenances: hosts are emptied, worked on, and taken into service again."""

@@ -1,0 +1,224 @@
+"""Takes orders for maintenances, and carries each through its life in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import msgspec
+import tenacity
+from oslo_log import log as logging
+
+from vmpath_service.engine.maintenance.maintaining import Maintaining, Surroundings
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound
+from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState
+
+LOG = logging.getLogger(__name__)
+
+PAST = 300.0
+"""Seconds that a start may lie back: clocks differ, and typing takes time."""
+FARTHEST = 5 * 366 * 86400.0
+_STOP_S = 30.0
+_GOING = tuple(
+    state.value
+    for state in (
+        MaintenanceState.SCHEDULED,
+        MaintenanceState.DRAINING,
+        MaintenanceState.READY,
+        MaintenanceState.RETURNING,
+    )
+)
+
+
+class MaintenanceKeeper:
+    """Everything that people and programs ask of maintenances is asked of it, from any thread."""
+
+    def __init__(self, around: Surroundings, check: Callable[[MaintenanceRequest], None]) -> None:
+        """``check`` raises InvalidInput where policies or their options are wrong."""
+        self._around = around
+        self._check = check
+        self._lock = threading.Lock()
+        self._threads: set[threading.Thread] = set()
+
+    def resume(self) -> int:
+        """Take up all that have not ended; returns how many."""
+        going = self._around.records.list(states=_GOING)
+        for record in reversed(going):
+            self._start(record.id)
+        return len(going)
+
+    def stop(self) -> bool:
+        """Wait for the threads, which the stopping engine has told to end; returns whether all have."""
+        deadline = time.monotonic() + _STOP_S
+        for thread in tuple(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    # what can be asked and ordered
+
+    def create(self, request: MaintenanceRequest) -> Maintenance:
+        """Schedule one. Raises InvalidInput, NotFound for a host that there is not, Conflict for a host that is in
+        another maintenance."""
+        now = self._around.clock.time()
+        start = self._checked(request, now)
+        identity = str(uuid.uuid4())
+        record = Maintenance(
+            id=identity,
+            request=request,
+            state=MaintenanceState.SCHEDULED,
+            start=start,
+            created_at=now,
+            updated_at=now,
+            phase_since=now,
+        )
+        with self._lock:
+            self._check_overlap(request)
+            self._around.records.create(identity, record)
+        hosts = ", ".join(request.hosts)
+        when = datetime.fromtimestamp(start, UTC).isoformat(timespec="seconds")
+        self._around.tell("maintenance.scheduled", f"maintenance of {hosts} scheduled for {when}", identity)
+        self._start(identity)
+        return record
+
+    def cancel(self, identity: str) -> Maintenance:
+        """End it: what is in flight is followed to its end, and hosts that vmpath disabled are enabled."""
+        return self._order(identity, "cancelling", "cancel requested", cancel_requested=True)
+
+    def pause(self, identity: str) -> Maintenance:
+        """Begin no further round, or not at all, for now."""
+        return self._order(identity, "paused", "paused: no round begins", pause_requested=True)
+
+    def proceed(self, identity: str) -> Maintenance:
+        """Undo ``pause``."""
+        return self._order(identity, "resumed", "goes on", pause_requested=False)
+
+    def complete(self, identity: str) -> Maintenance:
+        """Say that the work on the hosts of the round under way is done. Raises Conflict if none is ready for it."""
+
+        def made(record: Maintenance, version: int) -> Maintenance:
+            if record.state is not MaintenanceState.READY:
+                raise Conflict(f"maintenance {identity} is {record.state.value}, its hosts are not ready for work")
+            done = tuple(dict.fromkeys((*record.completed, *record.hosts_now())))
+            return self._replaced(record, version, completed=done)
+
+        record = self._around.records.change(identity, made)
+        self._around.tell("maintenance.completed", f"the work on {', '.join(record.hosts_now())} is done", identity)
+        return record
+
+    def delete(self, identity: str) -> None:
+        """Forget one that has ended; raises Conflict if it has not."""
+
+        def check(record: Maintenance) -> None:
+            if not record.ended():
+                raise Conflict(f"maintenance {identity} is {record.state.value}; cancel it first")
+
+        self._around.records.delete(identity, check)
+
+    # how it is done
+
+    def _checked(self, request: MaintenanceRequest, now: float) -> float:
+        """When it is to start; raises InvalidInput and NotFound."""
+        if not request.hosts:
+            raise InvalidInput("hosts: expected the name of at least one host")
+        if len(set(request.hosts)) < len(request.hosts):
+            twice = next(host for host in request.hosts if request.hosts.count(host) > 1)
+            raise InvalidInput(f"hosts: {twice!r} is named twice")
+        if request.duration_s is not None and not 0 < request.duration_s <= FARTHEST:
+            raise InvalidInput(f"duration_s: found {request.duration_s:g}, expected seconds above 0")
+        if request.max_hosts is not None and (request.max_hosts < 1 or not request.rolling):
+            raise InvalidInput("max_hosts: expected at least 1, and only with rolling")
+        self._check_choices(request)
+        self._check(request)
+        start = _moment(request.start, now)
+        if start < now - PAST:
+            raise InvalidInput(f"start: {request.start} is in the past")
+        if start > now + FARTHEST:
+            raise InvalidInput(f"start: {request.start} is more than five years ahead")
+        known = self._around.cloud.read_hosts(request.hosts)
+        for host in request.hosts:
+            if host not in known:
+                raise NotFound(f"there is no host {host!r}")
+        return start
+
+    def _check_choices(self, request: MaintenanceRequest) -> None:
+        if (request.action == "hook") != (request.hook is not None):
+            raise InvalidInput("hook: expected the name of a hook with action = hook, and only then")
+        if request.hook is not None and request.hook not in self._around.hooks.names():
+            there_are = ", ".join(sorted(self._around.hooks.names())) or "none"
+            raise InvalidInput(f"hook: there is no hook {request.hook!r}; there are: {there_are}")
+        if (request.afterwards == "policy") != (request.afterwards_policy is not None):
+            raise InvalidInput("afterwards_policy: expected the name of a policy with afterwards = policy, only then")
+
+    def _check_overlap(self, request: MaintenanceRequest) -> None:
+        if request.dry_run:
+            return
+        for other in self._around.records.list(states=_GOING):
+            both = [host for host in request.hosts if host in other.request.hosts]
+            if both and not other.request.dry_run:
+                raise Conflict(f"{both[0]} is in maintenance {other.id} already, which is {other.state.value}")
+
+    def _order(self, identity: str, kind: str, message: str, **values: Any) -> Maintenance:
+        def made(record: Maintenance, version: int) -> Maintenance:
+            if record.ended():
+                raise Conflict(f"maintenance {identity} is {record.state.value}")
+            return self._replaced(record, version, **values)
+
+        record = self._around.records.change(identity, made)
+        self._around.tell(f"maintenance.{kind}", message, identity)
+        return record
+
+    def _replaced(self, record: Maintenance, version: int, **values: Any) -> Maintenance:
+        return msgspec.structs.replace(record, version=version, updated_at=self._around.clock.time(), **values)
+
+    def _start(self, identity: str) -> None:
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        # a daemon: what hangs in a call must not keep the process, as everything is journaled
+        thread = threading.Thread(
+            target=self._attend, args=(identity,), name=f"maintenance-{identity[:8]}", daemon=True
+        )
+        self._threads.add(thread)
+        thread.start()
+
+    def _attend(self, identity: str) -> None:
+        """Carry it on; after an error, again from what the database has, until it works or we stop."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, Exception) and not isinstance(error, Fenced)
+            ),
+            wait=tenacity.wait_random_exponential(multiplier=1, max=60),
+            stop=lambda _: self._around.stopping(),
+            sleep=self._around.clock.wait,
+            before_sleep=partial(self._in_trouble, identity),
+            reraise=True,
+        )
+        try:
+            retrying(Maintaining(identity, self._around).carry_on)
+        except Fenced as error:
+            LOG.warning("Maintenance %s: left to another engine: %s", identity, error)
+        except Exception:
+            LOG.exception("Maintenance %s: left as it is", identity)
+
+    def _in_trouble(self, identity: str, attempt: tenacity.RetryCallState) -> None:
+        error = attempt.outcome.exception() if attempt.outcome else None
+        LOG.error("Maintenance %s: taken up again after an error: %s", identity, error)
+        if attempt.attempt_number == 1:
+            self._around.tell("maintenance.trouble", f"it is taken up again after an error: {error}", identity)
+
+
+def _moment(text: str | None, now: float) -> float:
+    """A time in ISO 8601, UTC where it does not say; raises InvalidInput."""
+    if text is None:
+        return now
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"start: found {text!r}, expected a time such as 2026-11-21T02:00:00+01:00") from error
+    try:
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (OverflowError, OSError) as error:
+        raise InvalidInput(f"start: {text!r} is no time that vmpath can wait for") from error

@@ -1,0 +1,64 @@
+"""What maintenances need of the world beside the cloud, as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from vmpath_service.model.maintenances import Maintenance
+from vmpath_service.model.records import Rearrangement, Request
+
+
+class Records(Protocol):
+    """The database. Raises StoreError; Fenced where ``epoch`` is over."""
+
+    def create(self, identity: str, document: Maintenance) -> Maintenance:
+        """Keep a new one."""
+
+    def get(self, identity: str) -> Maintenance:
+        """Raises NotFound."""
+
+    def list(
+        self, *, states: Collection[str] = (), limit: int | None = None, marker: str | None = None
+    ) -> Sequence[Maintenance]:
+        """Newest first."""
+
+    def claim(self, identity: str) -> int:
+        """A new epoch, which fences every earlier one."""
+
+    def change(
+        self, identity: str, make: Callable[[Maintenance, int], Maintenance], *, epoch: int | None = None
+    ) -> Maintenance:
+        """Put in its place what ``make`` makes of it and of its next version."""
+
+    def delete(self, identity: str, check: Callable[[Maintenance], None]) -> None:
+        """Forget it, unless ``check`` raises."""
+
+
+class Rearrangements(Protocol):
+    """Who carries out rearrangements; every method raises VmpathError."""
+
+    def create(self, request: Request) -> Rearrangement:
+        """Begin one."""
+
+    def show(self, identity: str) -> Rearrangement:
+        """One as it stands."""
+
+    def going(self) -> Sequence[Rearrangement]:
+        """All that have not ended."""
+
+    def cancel(self, identity: str) -> Rearrangement:
+        """Let nothing more of it start."""
+
+    def delete(self, identity: str) -> None:
+        """Forget one that has ended."""
+
+
+class Hooks(Protocol):
+    """Programs of the operator's."""
+
+    def names(self) -> Collection[str]:
+        """Those that are configured."""
+
+    def run(self, name: str, occasion: Mapping[str, Any]) -> None:
+        """Run one and wait for its end; raises HookFailed."""
