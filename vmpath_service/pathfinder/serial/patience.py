@@ -54,9 +54,6 @@ class _Waiting:
 
     def wait(self, guest: int, dest: int) -> None:
         """The instance is to go there from where it is as soon as it can."""
-        if self._room.where[guest] == dest:
-            self.dest.pop(guest, None)
-            return
         self.dest[guest] = dest
         self._at.setdefault(dest, []).append(guest)
 
@@ -109,10 +106,9 @@ def _without(task: Task, room: Room, sequence: Steps, position: int, budget: Bud
             if home != dest and not task.may_go(guest, home, dest):
                 break
             # it has not left yet: it goes on straight, if it still has to go
-            if not (home != dest and waiting.go(guest, dest)):
+            waiting.dest.pop(guest, None)
+            if home != dest and not waiting.go(guest, dest):
                 waiting.wait(guest, dest)
-            else:
-                waiting.dest.pop(guest, None)
         elif not waiting.go(guest, dest):
             waiting.wait(guest, dest)
             if len(waiting.dest) > WAITING:
