@@ -75,6 +75,19 @@ def test_a_look_at_an_instance_tells_what_its_metadata_say_now(cloud: SimulatedC
     assert departure_obstacle(seen.post_copy, "b", Declaration()) is None
 
 
+def test_a_look_at_an_instance_tells_that_it_is_not_to_be_moved_any_more(cloud: SimulatedCloud) -> None:
+    vmpath, y = reader(cloud, declarations=DECLARED), identity("y")
+    assert vmpath.read_instances([y])[y].why_not is None
+    for change, said in (
+        ({"metadata": {"vmpath:movable": "no"}}, "its metadata forbids it (vmpath:movable = no)"),
+        ({"metadata": {}, "locked": True}, "it is locked; unlock it first"),
+    ):
+        with cloud.world.lock:
+            for name, value in change.items():
+                setattr(cloud.world.servers[y], name, value)
+        assert vmpath.read_instances([y])[y].why_not == said
+
+
 def test_what_is_declared_wrongly_is_said_or_stops_everything(cloud: SimulatedCloud) -> None:
     misspelt = Declarations({"pawsing": PAUSING})
     assert "[aggregate:pawsing] declares something of an aggregate" in notes_of(

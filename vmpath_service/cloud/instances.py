@@ -59,8 +59,14 @@ def instance(
 
 def reading(server: wire.Server, settings: CloudSettings) -> InstanceReading:
     """A server as it is now."""
-    way = movability.post_copy(server, settings)
-    return InstanceReading(server.id, server.host, server.status, server.task_state, way)
+    return InstanceReading(
+        uuid=server.id,
+        host=server.host,
+        status=server.status,
+        task_state=server.task_state,
+        post_copy=movability.post_copy(server, settings),
+        why_not=movability.unwilling(server, settings),
+    )
 
 
 def face(server: wire.Server) -> tuple[object, ...]:

@@ -53,6 +53,12 @@ def movable(
     return ("cold" if cold else "live"), None
 
 
+def unwilling(server: Server, settings: CloudSettings) -> str | None:
+    """Why a server is not to be moved, by what it says itself, its flavor and its lock; whatever its status."""
+    cold = _goes_cold(server, settings)
+    return _by_wish(server, settings, cold) or _by_lock(server)
+
+
 def _wishes(server: Server, settings: CloudSettings) -> tuple[tuple[str, str], ...]:
     places = (("metadata", server.metadata), ("flavor", server.flavor.extra_specs))
     return tuple((place, given[settings.movable_key]) for place, given in places if settings.movable_key in given)

@@ -13,7 +13,8 @@ from vmpath_service.model.declarations import PostCopy
 class InstanceReading:
     """A server as Nova shows it. ``status`` is ACTIVE, PAUSED, SHUTOFF, ERROR, MIGRATING, ...
 
-    ``post_copy``: whether it may be switched to post-copy, as its metadata and its flavor say now.
+    ``post_copy``: whether it may be switched to post-copy, as its metadata and its flavor say now. ``why_not``: why it
+    is not to be moved, as they and its lock say now, whatever its status.
     """
 
     uuid: str
@@ -21,6 +22,7 @@ class InstanceReading:
     status: str
     task_state: str | None
     post_copy: PostCopy = "allowed"
+    why_not: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ def verdict(task: Task, tick: Tick, state: State, room: Room, load: Load, learne
     if seen.status not in statuses:
         what = "ACTIVE or PAUSED ones migrate live" if step.method == "live" else "stopped ones migrate cold"
         return Drop(MigrationState.SKIPPED, f"{whereabouts(seen)}, and only {what}", FailureKind.CHANGED)
+    if seen.why_not is not None:
+        return Drop(MigrationState.SKIPPED, f"it is not to be moved any more: {seen.why_not}", FailureKind.CHANGED)
     return (
         _forbidden(task, seen)
         or _learned(task, learned)

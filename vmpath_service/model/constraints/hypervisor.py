@@ -36,7 +36,7 @@ def _keeps_by_post_copy(host: Host) -> bool:
 def _trapped(instance: Instance, host: Host) -> str | None:
     if instance.post_copy == "allowed" or not _keeps_by_post_copy(host):
         return None
-    return f"Nova may switch what leaves {host.name} to post-copy, which the instance forbids: it could not leave again"
+    return f"Nova may switch what leaves {host.name} to post-copy, which it forbids: it could not leave again"
 
 
 class HypervisorConstraint(Constraint):
