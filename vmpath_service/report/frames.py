@@ -72,6 +72,10 @@ class Animation:
         for flight in snapshot.in_flight:
             home = next(each.host for each in snapshot.instances if each.uuid == flight.instance)
             self._used[flight.dest if home == flight.source else flight.source] += self._needs[flight.instance]
+        self._states = {
+            host.name: host.state if host.state != "up" else "disabled" if host.status == "disabled" else ""
+            for host in snapshot.hosts
+        }
         self._done = 0
 
     def frames(self) -> Iterator[Frame]:
@@ -79,6 +83,8 @@ class Animation:
         plan = self._plan
         yield self._frame(f"start: {self._counts()}, showing {self._class}", ())
         for step in plan.host_steps:
+            if step.action in ("power-on", "enable"):
+                self._states[step.host] = ""
             yield self._frame(f"{step.action} {step.host}", ())
         groups = self._groups()
         for number, moves in enumerate(groups, start=1):
@@ -113,8 +119,12 @@ class Animation:
     def _frame(self, title: str, moves: Sequence[Migration]) -> Frame:
         names = self._shown(moves)
         length = min(LONGEST_NAME, max((len(name) for name in names), default=0))
-        bar = max(SHORTEST_BAR, self._width - length - 7)
-        bars = [f"{_short(name, length):<{length}} {self._bar(name, moves, bar)}" for name in names]
+        marks = max((len(self._states[name]) + 1 for name in names if self._states[name]), default=0)
+        bar = max(SHORTEST_BAR, self._width - length - 7 - marks)
+        bars = [
+            f"{_short(name, length):<{length}} {self._bar(name, moves, bar)} {self._states[name]}".rstrip()
+            for name in names
+        ]
         hidden = len(self._limits) - len(names)
         if hidden:
             bars.append(_short(f"({hidden} more hosts)", self._width))
