@@ -1,7 +1,8 @@
 """Directives that write the reference from the code, so that it cannot say anything else.
 
 ``.. policy-driver:: DRIVER`` is a policy's description with a table of its own options, ``.. policy-guards::`` a table
-of those that all policies share, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help::
+of those that all policies share, ``.. hook-driver:: DRIVER`` and ``.. schedule-options::`` are the same for hooks and
+schedules, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help::
 MODULE`` every subcommand of a program whose module has a function ``_parser``. ``.. example::`` runs the offline
 commands of ``vmpath`` in its lines, in the directory ``examples``, and shows what they say.
 """
@@ -29,6 +30,8 @@ from sphinx.util.nodes import nested_parse_with_titles
 
 from vmpath_service.cli.command import load
 from vmpath_service.cli.commands import COMMANDS
+from vmpath_service.cmd.configuration import automation
+from vmpath_service.hooks import registry as hooks
 from vmpath_service.model.options import Option
 from vmpath_service.policies import registry
 from vmpath_service.policies.guards import GUARDS
@@ -71,6 +74,21 @@ class PolicyDriver(_Written):
 class PolicyGuards(_Written):
     def lines(self) -> Iterator[str]:
         yield from _option_table(GUARDS)
+
+
+class HookDriver(_Written):
+    required_arguments = 1
+
+    def lines(self) -> Iterator[str]:
+        kind = hooks.find(self.arguments[0])
+        yield from inspect.cleandoc(kind.__doc__ or kind.summary).splitlines()
+        yield ""
+        yield from _option_table((automation.EVENTS, *kind.declared()))
+
+
+class ScheduleOptions(_Written):
+    def lines(self) -> Iterator[str]:
+        yield from _option_table(automation.SCHEDULE)
 
 
 class Commands(_Written):
@@ -217,6 +235,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     directives: dict[str, type[Directive]] = {
         "policy-driver": PolicyDriver,
         "policy-guards": PolicyGuards,
+        "hook-driver": HookDriver,
+        "schedule-options": ScheduleOptions,
         "vmpath-commands": Commands,
         "program-help": ProgramHelp,
         "example": Example,
