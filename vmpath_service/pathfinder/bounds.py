@@ -1,26 +1,34 @@
-"""Lower bounds that no plan can beat, and which of them binds."""
+"""Lower bounds that no plan can beat, detours allowed, and which of them binds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
+from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.plan import Bounds
+from vmpath_service.pathfinder.bottleneck import Load, busy
+from vmpath_service.pathfinder.leastwork import LeastWork
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.traffic import Traffic
 
+# For so many sets of hosts to which instances are bound, the free room is looked at by itself.
+CONFINED = 32
+
+Found = tuple[float, str]
+
 
 def lower_bounds(problem: Problem) -> Bounds:
-    """Bounds on the number of migrations, the memory moved (MiB) and the makespan (s).
-
-    The makespan is bounded under the assumption that each instance takes its direct way. A detour can only use a
-    faster link than the direct way where the network has one, so with a network the bounds of single links and
-    the longest migration hold for direct plans.
-    """
+    """Bounds on the number of migrations, the memory moved (MiB) and the makespan (s)."""
     best, binding = 0.0, None
-    for seconds, what in _makespans(problem):
+    least = LeastWork(problem)
+    room = Room(problem.cloud, problem.departures)
+    for seconds, what in _makespans(problem, least, room):
         if seconds > best + 1e-9:
             best, binding = seconds, what
+    crowded = _crowded(problem, least, room, best)
+    if crowded is not None:
+        best, binding = crowded
     instances = problem.cloud.snapshot.instances
     return Bounds(
         migrations=len(problem.movers),
@@ -30,70 +38,191 @@ def lower_bounds(problem: Problem) -> Bounds:
     )
 
 
-def _makespans(problem: Problem) -> Iterator[tuple[float, str]]:
-    cloud, limits = problem.cloud, problem.limits
-    hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
-    traffic = Traffic(cloud, limits)
-    outward: dict[int, float] = {}
-    inward: dict[int, float] = {}
-    links: dict[int, float] = {}
-    release: dict[int, float] = {}
-    groups: dict[str, float] = {}
-    spacetime = [0.0] * len(cloud.dimensions)
-    total = longest = 0.0
-    longest_guest = -1
-    member_of: dict[int, list[str]] = {}
-    if limits.per_group is not None:
-        for group in cloud.snapshot.server_groups:
-            for member in group.members:
-                member_of.setdefault(cloud.instance_index[member], []).append(group.name or group.uuid)
+def _makespans(problem: Problem, least: LeastWork, room: Room) -> Iterator[Found]:
+    yield from _boots_and_longest(problem, least)
+    yield from _slots(problem, least)
+    yield from _links(problem, least)
+    yield from _space(problem, least, room)
+
+
+def _boots_and_longest(problem: Problem, least: LeastWork) -> Iterator[Found]:
+    """Nobody is done before its own migration, which does not begin before its destination is up."""
+    hosts, instances = problem.cloud.snapshot.hosts, problem.cloud.snapshot.instances
+    longest, who = 0.0, -1
     for guest in problem.movers:
-        source, dest = cloud.home[guest], problem.goal[guest]
-        rate, ends = traffic.path(source, dest)
-        seconds = traffic.seconds(guest, rate)
+        dest = problem.goal[guest]
         boot = problem.boots.get(dest, 0.0)
-        outward[source] = outward.get(source, 0.0) + seconds
-        inward[dest] = inward.get(dest, 0.0) + seconds
-        total += seconds
-        if boot + seconds > longest:
-            longest, longest_guest = boot + seconds, guest
-        for end in ends:
-            links[end] = links.get(end, 0.0) + rate * seconds
-            release[end] = min(release.get(end, boot), boot)
-        for name in member_of.get(guest, ()):
-            groups[name] = groups.get(name, 0.0) + seconds
-        for number, amount in enumerate(cloud.demand(guest)):
-            spacetime[number] += amount * seconds
-    if longest_guest >= 0:
-        dest = problem.goal[longest_guest]
-        extra = f" after the boot of {hosts[dest].name}" if dest in problem.boots else ""
-        yield longest, f"migration of {instances[longest_guest].label()}{extra}"
-    for host in sorted(problem.boots):
-        if host in inward or any(problem.goal[guest] == host for guest in problem.arrivals):
-            yield problem.boots[host], f"boot of {hosts[host].name}"
+        # only the last leg has to wait for the destination
+        seconds = max(least.whole(guest), boot + least.seconds(guest, dest))
+        if seconds > longest:
+            longest, who = seconds, guest
+    if who >= 0:
+        dest = problem.goal[who]
+        after = f" after the boot of {hosts[dest].name}" if dest in problem.boots else ""
+        yield longest, f"migration of {instances[who].label()}{after}"
+    for host in sorted({problem.goal[guest] for guest in (*problem.movers, *problem.arrivals)} & set(problem.boots)):
+        yield problem.boots[host], f"boot of {hosts[host].name}"
+
+
+def _slots(problem: Problem, least: LeastWork) -> Iterator[Found]:
+    """The work of slots: each instance leaves its first host once and arrives on its last one once at least."""
+    cloud, limits = problem.cloud, problem.limits
+    hosts = cloud.snapshot.hosts
     if limits.per_host is not None:
+        outward: dict[int, float] = {}
+        inward: dict[int, float] = {}
+        for guest in problem.movers:
+            home, goal = cloud.home[guest], problem.goal[guest]
+            outward[home] = outward.get(home, 0.0) + least.seconds(guest, home)
+            inward[goal] = inward.get(goal, 0.0) + least.seconds(guest, goal)
         for host, seconds in sorted(outward.items()):
             yield seconds / limits.per_host, f"work of the {limits.per_host} outgoing slots of {hosts[host].name}"
         for host, seconds in sorted(inward.items()):
-            yield (
-                problem.boots.get(host, 0.0) + seconds / limits.per_host,
-                f"work of the {limits.per_host} incoming slots of {hosts[host].name}",
-            )
+            boot = problem.boots.get(host, 0.0)
+            name = f"work of the {limits.per_host} incoming slots of {hosts[host].name}"
+            yield boot + seconds / limits.per_host, name
     if limits.in_total is not None:
+        total = sum(least.whole(guest) for guest in problem.movers)
         yield total / limits.in_total, f"work of {limits.in_total} migrations at once"
     if limits.per_group is not None:
-        for name, seconds in sorted(groups.items()):
-            yield seconds / limits.per_group, f"work of server group {name}"
-    for end, work in sorted(links.items()):
+        for group in cloud.snapshot.server_groups:
+            members = {cloud.instance_index[member] for member in group.members}.intersection(problem.movers)
+            seconds = sum(least.whole(guest) for guest in members)
+            yield seconds / limits.per_group, f"work of server group {group.name or group.uuid}"
+
+
+def _links(problem: Problem, least: LeastWork) -> Iterator[Found]:
+    """What has to cross each link, after the boots it waits for.
+
+    Who is to end behind a link and does not start there crosses it inward some time, whatever way it goes; the other
+    way round outward. Nothing crosses it inward before one of the hosts behind it is up.
+    """
+    network = problem.cloud.snapshot.network
+    if network is None:
+        return
+    cloud, hosts = problem.cloud, problem.cloud.snapshot.hosts
+    traffic = Traffic(cloud, problem.limits)
+    behind: dict[str, list[int]] = {}
+    for number, host in enumerate(hosts):
+        for link in host.links:
+            behind.setdefault(link, []).append(number)
+    fastest = max(least.fastest)
+    jobs: dict[int, list[tuple[float, float]]] = {}
+    rates: dict[int, float] = {}
+    for guest in problem.movers:
+        home, goal = cloud.home[guest], problem.goal[guest]
+        for end in traffic.path(home, goal)[1]:
+            name, limit = traffic.link(end)
+            inside = behind[name]
+            if end not in rates:
+                rates[end] = min(limit, fastest, max(least.fastest[host] for host in inside))
+            boot = 0.0 if end & 1 else min(problem.boots.get(host, 0.0) for host in inside)
+            jobs.setdefault(end, []).append((boot, least.sent(guest, rates[end])))
+    for end, work in sorted(jobs.items()):
         name, limit = traffic.link(end)
-        yield release[end] + work / limit, f"work of link {name} {'outward' if end & 1 else 'inward'}"
-    # What is in flight takes free room at its destination as well; there is only so much of it.
-    room = Room(cloud, problem.departures)
-    free = [0] * len(cloud.dimensions)
-    for host, packed in enumerate(room.free):
-        if problem.receives[host]:
-            for number, amount in enumerate(room.amounts(packed)):
-                free[number] += max(0, amount)
-    for number, work in enumerate(spacetime):
-        if work and free[number]:
-            yield work / free[number], f"free {cloud.dimensions[number]} of all hosts"
+        sent = 0.0
+        for release, amount in sorted(work, reverse=True):
+            sent += amount
+            yield release + sent / limit, f"work of link {name} {'outward' if end & 1 else 'inward'}"
+
+
+def _space(problem: Problem, least: LeastWork, room: Room) -> Iterator[Found]:
+    """Free room times time: what is in flight is counted at both its ends, and there is only so much room.
+
+    On the hosts that take something in, what is free (where it is not negative) never grows in all: who leaves one
+    of them goes to another. While an instance arrives where it is to end, it takes of that. For hosts to which some
+    instances are confined, the same holds of those, once all others are taken to be gone from there.
+    """
+    cloud = problem.cloud
+    sets: dict[bytes | None, None] = {None: None}
+    for guest in problem.movers:
+        mask = cloud.mask(guest)
+        if mask not in sets and len(sets) <= CONFINED:
+            sets[mask] = None
+    free = [[max(0, amount) for amount in room.amounts(packed)] for packed in room.free]
+    for mask in sets:
+        inside = [receives and (mask is None or mask[host] == 1) for host, receives in enumerate(problem.receives)]
+        own = {
+            number for number in range(len(cloud.classes)) if _within(cloud.mask(cloud.classes[number].example), mask)
+        }
+        there = [
+            sum(column) for column in zip(*(free[host] for host in range(len(free)) if inside[host]), strict=True)
+        ]
+        if mask is not None:
+            for guest, host in enumerate(room.where):
+                if host != NOWHERE and inside[host] and cloud.class_of[guest] not in own and problem.mobile[guest]:
+                    there = [a + b for a, b in zip(there, cloud.demand(guest), strict=True)]
+        work = [0.0] * len(cloud.dimensions)
+        for guest in problem.movers:
+            if cloud.class_of[guest] in own and inside[problem.goal[guest]]:
+                seconds = least.seconds(guest, problem.goal[guest])
+                for number, amount in enumerate(cloud.demand(guest)):
+                    work[number] += amount * seconds
+        where = "all hosts" if mask is None else _name(problem, inside)
+        for number, amount in enumerate(there):
+            if work[number] and amount:
+                yield work[number] / amount, f"free {cloud.dimensions[number]} of {where}"
+
+
+def _within(inner: bytes | None, outer: bytes | None) -> bool:
+    """Whether a mask admits only what the other admits."""
+    if outer is None or inner is outer:
+        return True
+    return inner is not None and not int.from_bytes(inner) & ~int.from_bytes(outer)
+
+
+def _name(problem: Problem, inside: Sequence[bool]) -> str:
+    hosts = problem.cloud.snapshot.hosts
+    zones = {hosts[host].availability_zone for host, within in enumerate(inside) if within}
+    if len(zones) == 1:
+        return f"zone {zones.pop()}"
+    return f"the {sum(inside)} hosts that some instances are bound to"
+
+
+def _crowded(problem: Problem, least: LeastWork, room: Room, best: float) -> Found | None:
+    """Arrivals on a host that wait for departures from it, and the reverse (see ``bottleneck``); None if that is
+    no longer than ``best``."""
+    slots = problem.limits.per_host
+    if slots is None:
+        return None
+    cloud = problem.cloud
+    arriving: dict[int, list[int]] = {}
+    departing: dict[int, list[int]] = {}
+    settled: dict[int, list[int]] = {}
+    final = list(room.free)
+    for guest in problem.movers:
+        home, goal = cloud.home[guest], problem.goal[guest]
+        arriving.setdefault(goal, []).append(guest)
+        departing.setdefault(home, []).append(guest)
+        final[home] += room.need[guest]
+        final[goal] -= room.need[guest]
+    candidates = []
+    for inward, moving in ((True, arriving), (False, departing)):
+        for host, guests in moving.items():
+            seconds = [least.seconds(guest, host) for guest in guests]
+            # more than this the bound cannot be, unless room is freed slower than it is taken
+            candidates.append(((sum(seconds) + max(seconds)) / slots, inward, host))
+    candidates = [each for each in candidates if each[0] > best]
+    wanted = {host for _, _, host in candidates}
+    for guest, host in enumerate(room.where):
+        if host in wanted and problem.mobile[guest] and problem.goal[guest] == host:
+            settled.setdefault(host, []).append(guest)
+    result: Found | None = None
+    for _, inward, host in sorted(candidates, key=lambda each: (-each[0], each[2], each[1])):
+        start, end = list(room.amounts(room.free[host])), list(room.amounts(final[host]))
+        coming, going = (arriving, departing) if inward else (departing, arriving)
+        for number, dimension in enumerate(cloud.dimensions):
+            if not inward and start[number] < 0:
+                continue
+
+            def loads(moving: Mapping[int, list[int]], number: int = number, host: int = host) -> list[Load]:
+                guests = moving.get(host, [])
+                return [(cloud.demand(guest)[number], least.seconds(guest, host)) for guest in guests]
+
+            spare = start[number] if inward else end[number]
+            took = busy(loads(coming), loads(going) + loads(settled), spare, slots)
+            if took > best + 1e-9:
+                best = took
+                way = "arrivals on" if inward else "departures from"
+                result = took, f"{way} {cloud.snapshot.hosts[host].name}, by turns for want of {dimension}"
+    return result
