@@ -199,7 +199,6 @@ class Course:
         self.flying.discard(guest)
         self.leaving[source].discard(guest)
         self.room.release(guest, source)
-        self._relief.freed(source)
         freed.update(dict.fromkeys(self.traffic.finish(guest, source, dest)))
         self.residents[dest].add(guest)
         if guest in self.pending:

@@ -10,15 +10,17 @@ moves.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vmpath_service.pathfinder.hastening.course import Course
 
-# How many hosts with room are looked at for a free slot.
-LOOKS = 100
+# How many hosts, those with most to spare first, are looked at for a place.
+LOOKS = 500
+# How many places are looked for until the hosts are sorted anew: at least, and as a share of the number of hosts.
+USES = 50
+SHARE = 20
 # After what share of the longest migration a host is looked at again where nothing has changed on it.
 AGAIN = 0.07
 # How often one instance that is to stay may step aside.
@@ -36,9 +38,8 @@ class Relief:
         self.able = course.style.aside and cloud.snapshot.network is None
         self._stepped: dict[int, int] = {}
         self._failed: dict[int, tuple[int, float]] = {}
-        # per class of instances: hosts with room for one more, those first that have most to spare
-        self._places: dict[int, list[tuple[float, int]]] = {}
-        self._known: dict[int, dict[int, float]] = {}
+        self._by_spare: list[int] = []
+        self._uses = 0
         self._spares: dict[int, tuple[int, float]] = {}
         self._mean = [
             sum(row[d] for row in cloud.capacity) / len(cloud.capacity) or 1.0 for d in range(len(cloud.dimensions))
@@ -114,6 +115,7 @@ class Relief:
         if not self.able:
             return False
         course = self._course
+        self._uses = 0
         before = len(course.moves)
         for host in hosts:
             for guest in sorted(course.incoming[host], key=lambda guest: (course.seconds[guest], guest)):
@@ -178,46 +180,27 @@ class Relief:
         open_now = goal != source and goal not in course.down and course.traffic.idle_in(goal) > 0
         if open_now and room.fits(guest, goal) and cloud.may_pass(source, goal):
             return goal
-        number = cloud.class_of[guest]
-        heap = self._places.get(number)
-        if heap is None:
-            heap = self._places[number] = []
-            self._known[number] = {}
-            for host in range(len(course.owed)):
-                self._add(number, guest, host)
-        latest = self._known[number]
-        kept: list[tuple[float, int]] = []
-        found = None
-        need, mask = room.need[guest], room.mask[guest]
-        while heap and found is None and len(kept) < LOOKS:
-            entry = heapq.heappop(heap)
-            penalty, host = entry
-            if latest.get(host) != penalty:
+        if self._uses <= 0:
+            self._look_again()
+        self._uses -= 1
+        free, need, mask = room.free, room.need[guest], room.mask[guest]
+        claimed, idle_in = course.claimed, course.traffic.idle_in
+        for host in self._by_spare[:LOOKS]:
+            if (free[host] - need) & mask != mask or idle_in(host) <= len(claimed[host]) or host == source:
                 continue
-            if (room.free[host] - need) & mask != mask:
-                del latest[host]  # it comes back when something leaves
-                continue
-            now = -self._spare(host)
-            if now > penalty:
-                latest[host] = now
-                heapq.heappush(heap, (now, host))
-                continue
-            kept.append(entry)
-            if host == source or course.traffic.idle_in(host) <= len(course.claimed[host]):
-                continue
-            if not room.fits(guest, host):
+            if not room.fits(guest, host) or not cloud.admits(guest, host):
                 continue
             if cloud.free_passage() or (cloud.may_pass(source, host) and cloud.may_pass(host, goal)):
-                found = host
-        for entry in kept:
-            heapq.heappush(heap, entry)
-        return found
+                return host
+        return None
 
-    def freed(self, host: int) -> None:
-        """Something has left the host."""
-        classes = self._course.problem.cloud.classes
-        for number in self._known:
-            self._add(number, classes[number].example, host)
+    def _look_again(self) -> None:
+        """Sort the hosts by what they have to spare."""
+        course = self._course
+        receives, down = course.problem.receives, course.down
+        self._by_spare = [host for host in range(len(receives)) if receives[host] and host not in down]
+        self._by_spare.sort(key=lambda host: (-self._spare(host), host))
+        self._uses = max(USES, len(receives) // SHARE)
 
     def _spare(self, host: int) -> float:
         """What the host has to spare after all have come, over what a host has on average."""
@@ -229,17 +212,3 @@ class Relief:
         score = min((amount / most for amount, most in zip(spare, self._mean, strict=True)), default=0.0)
         self._spares[host] = (packed, score)
         return score
-
-    def _add(self, number: int, guest: int, host: int) -> None:
-        """Remember a host as a place for a class if there is room on it now."""
-        course = self._course
-        room, problem = course.room, course.problem
-        mask = room.mask[guest]
-        if (room.free[host] - room.need[guest]) & mask != mask:
-            return
-        if not problem.receives[host] or host in course.down or not problem.cloud.admits(guest, host):
-            return
-        penalty = -self._spare(host)
-        if self._known[number].get(host) != penalty:
-            self._known[number][host] = penalty
-            heapq.heappush(self._places[number], (penalty, host))

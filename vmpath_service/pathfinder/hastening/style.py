@@ -17,6 +17,6 @@ class Style:
 
     aside: bool = True
     big: float = 0.5
-    claimants: int = 2
+    claimants: int = 1
     weight: float = 0.3
     seed: int = 0
