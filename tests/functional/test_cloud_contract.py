@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import uuid
 from collections.abc import Iterator
 
 import pytest
+from keystoneauth1.adapter import Adapter
 
 from tests.contracts.cloud.hearing import Hearing
+from tests.contracts.cloud.isolation import IsolationContract
 from tests.contracts.cloud.life import ServerLifeContract
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.statuses import StatusContract
 from tests.contracts.cloud.under_test import CloudUnderTest
 from tests.contracts.cloud.zones import ZoneContract
 from tests.functional.conftest import connect
@@ -40,15 +45,21 @@ class Simulated(CloudUnderTest):
         self._start()
 
     def _start(self) -> None:
-        hosts = [host(f"compute{number}", 32768) for number in range(1, 7)]
+        hosts = [
+            host(f"compute{number}", 32768, availability_zone="second" if number == 6 else "nova")
+            for number in range(1, 7)
+        ]
         settings = Settings(
             compute_microversion=104,
             concurrent_live_migrations=2,
             migration_mbps=4096.0,
             progress_every_s=0.5,
             service_down_time_s=10.0,
+            keep_shelved_on=frozenset({"compute2"}),
+            images={"lab-windows": {"os_distro": "windows"}},
         )
         self._clock = SteppedClock()
+        self._hearing: Hearing | None = None
         self._broker = Broker("fake://", topic=f"contract-{uuid.uuid4()}")
         self._cloud = SimulatedCloud(
             snapshot(*hosts), clock=self._clock, settings=settings, broker=self._broker
@@ -58,10 +69,12 @@ class Simulated(CloudUnderTest):
         self.demo, self.demo_placement = demo.compute, demo.placement
         for adapter in (self.compute, self.demo):
             adapter.default_microversion = "2.96"
-        self.image = "lab"
+        self.image, self.windows = "lab", "lab-windows"
         self.hosts = tuple(each.name for each in hosts)
 
     def stop(self) -> None:
+        if self._hearing is not None:
+            self._hearing.close()
         self._cloud.stop()
         assert self._cloud.unknown_requests == {}
 
@@ -81,9 +94,19 @@ class Simulated(CloudUnderTest):
     def start_compute(self, host: str) -> None:
         self._cloud.restart_compute(host)
 
+    @contextlib.contextmanager
+    def deferring(self) -> Iterator[Adapter]:
+        world = self._cloud.world
+        before = world.settings
+        world.settings = dataclasses.replace(before, reclaim_instance_interval_s=3600.0)
+        yield self.compute
+        world.settings = before
+
     def hear(self) -> Hearing:
-        cloud = self._cloud
-        return Hearing(self._broker.url, self._broker.topic, lambda: cloud.notifications_sent)
+        if self._hearing is None:
+            cloud = self._cloud
+            self._hearing = Hearing(self._broker.url, self._broker.topic, lambda: cloud.notifications_sent)
+        return self._hearing
 
     def vmpath(self, ordinary: bool = False) -> NovaCloud:
         entry = self._cloud.clouds()["simulated-demo" if ordinary else "simulated"]
@@ -111,6 +134,10 @@ class TestServerLife(ServerLifeContract):
     pass
 
 
+class TestIsolation(IsolationContract):
+    pass
+
+
 class TestMishaps(MishapContract):
     pass
 
@@ -120,6 +147,10 @@ class TestReading(ReadingContract):
 
 
 class TestNotifications(NotificationContract):
+    pass
+
+
+class TestStatuses(StatusContract):
     pass
 
 

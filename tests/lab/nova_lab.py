@@ -32,6 +32,7 @@ class NovaLab:
         self.clouds_file = Path(status["clouds_file"])
         self.hosts: tuple[str, ...] = tuple(status["computes"])
         self.max_live_migrations: int = status["max_live_migrations"]
+        self._deferring_url: str = status["nova_deferring"]
         self.broker_url: str = status["broker"]
         self.notification_topic: str = status["notification_topic"]
 
@@ -60,6 +61,17 @@ class NovaLab:
     def demo_compute(self) -> Adapter:
         """Nova, as an ordinary user."""
         return self.adapter("compute", COMPUTE_MICROVERSION, "novalab-demo")
+
+    @functools.cached_property
+    def deferring_compute(self) -> Adapter:
+        """Nova, as the administrator, where deletions are deferred (SOFT_DELETED)."""
+        return Adapter(
+            self.compute.session,
+            endpoint_override=self._deferring_url,
+            service_type="compute",
+            default_microversion=COMPUTE_MICROVERSION,
+            raise_exc=False,
+        )
 
     def reset(self) -> None:
         """Delete every server, group and aggregate; every host up and enabled again."""

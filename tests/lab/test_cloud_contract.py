@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
 import pytest
+from keystoneauth1.adapter import Adapter
 
 from tests.contracts.cloud.hearing import Hearing
+from tests.contracts.cloud.isolation import IsolationContract
 from tests.contracts.cloud.life import ServerLifeContract
 from tests.contracts.cloud.live_migration import ColdMigrationContract, LiveMigrationContract
 from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.statuses import StatusContract
 from tests.contracts.cloud.under_test import CloudUnderTest
 from tests.contracts.cloud.zones import ZoneContract
 from tests.lab.nova_lab import NovaLab, call
@@ -32,9 +36,12 @@ class Genuine(CloudUnderTest):
     def __init__(self, lab: NovaLab) -> None:
         super().__init__()
         self._lab = lab
+        self._hearing: Hearing | None = None
         self.compute, self.placement, self.demo = lab.compute, lab.placement, lab.demo_compute
         self.demo_placement = lab.adapter("placement", "1.39", "novalab-demo")
-        self.image = call(lab.adapter("image", "2"), "GET", "/v2/images?name=lab")["images"][0]["id"]
+        images = call(lab.adapter("image", "2"), "GET", "/v2/images")["images"]
+        by_name = {each["name"]: each["id"] for each in images}
+        self.image, self.windows = by_name["lab"], by_name["lab-windows"]
         self.hosts = lab.hosts
 
     def moments(self) -> Iterator[None]:
@@ -49,8 +56,18 @@ class Genuine(CloudUnderTest):
     def start_compute(self, host: str) -> None:
         self._lab.start_compute(host)
 
+    @contextlib.contextmanager
+    def deferring(self) -> Iterator[Adapter]:
+        yield self._lab.deferring_compute
+
     def hear(self) -> Hearing:
-        return Hearing(self._lab.broker_url, self._lab.notification_topic)
+        if self._hearing is None:
+            self._hearing = Hearing(self._lab.broker_url, self._lab.notification_topic)
+        return self._hearing
+
+    def close(self) -> None:
+        if self._hearing is not None:
+            self._hearing.close()
 
     def vmpath(self, ordinary: bool = False) -> NovaCloud:
         name = "novalab-demo" if ordinary else "novalab"
@@ -62,11 +79,12 @@ class Genuine(CloudUnderTest):
 
 
 @pytest.fixture(scope="module")
-def cloud(clean_lab_for_module: NovaLab, request: pytest.FixtureRequest) -> CloudUnderTest:
+def cloud(clean_lab_for_module: NovaLab, request: pytest.FixtureRequest) -> Iterator[CloudUnderTest]:
     made = Genuine(clean_lab_for_module)
     mine = sum(1 for item in request.session.items if item.path == request.path)
     made.stock({"compute1": min(STOCK_ON_FIRST, mine)})
-    return made
+    yield made
+    made.close()
 
 
 class TestLiveMigration(LiveMigrationContract):
@@ -81,6 +99,10 @@ class TestServerLife(ServerLifeContract):
     pass
 
 
+class TestIsolation(IsolationContract):
+    pass
+
+
 class TestMishaps(MishapContract):
     pass
 
@@ -90,6 +112,10 @@ class TestReading(ReadingContract):
 
 
 class TestNotifications(NotificationContract):
+    pass
+
+
+class TestStatuses(StatusContract):
     pass
 
 

@@ -27,6 +27,7 @@ from vmpath_service.simulator.world import World
 
 STOP_TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 1.0
+MOST_IN_MEMORY = 16 * 2**20
 
 
 class SimulatedCloud:
@@ -120,6 +121,8 @@ class SimulatedCloud:
             port=port,
             threads=self._threads,
             channel_request_lookahead=1,
+            # a page of a thousand servers is more than the 1 MiB from which on answers go by way of a file
+            outbuf_overflow=MOST_IN_MEMORY,
             ident="simulated-cloud",
         )
         if self._notifier is not None:

@@ -48,11 +48,13 @@ class Ledger:
         # By root; a provider comes after its parent.
         self.trees: dict[str, list[Provider]] = {}
         self.sharing: list[Provider] = []
+        self.custom_traits: set[str] = set()
 
     def add_provider(self, provider: Provider) -> None:
         """Add a provider; its parent, if any, must be there already."""
         provider.root = self.providers[provider.parent].root if provider.parent else provider.uuid
         self.providers[provider.uuid] = provider
+        self.custom_traits.update(trait for trait in provider.traits if trait.startswith("CUSTOM_"))
         self.trees.setdefault(provider.root, []).append(provider)
         if SHARES in provider.traits:
             self.sharing.append(provider)

@@ -191,6 +191,11 @@ def _conduct(world: World, server: Server, wanted: str | None) -> None:
 def _check(world: World, server: Server, migration: Migration) -> None:
     """The two computes look whether they can do it."""
     where = _failure(server, migration)
+    late = scheduling.late_refusal(world, server, world.hosts[migration.target or ""])
+    if late is not None:
+        migration.trouble = late
+        world.after_unless_changed(migration, world.settings.overhead_s * CHECKS, _turned_down)
+        return
     fails = where in ("check_dest", "check_source")
     if fails:
         migration.trouble = "Migration pre-check error: the driver refused"
@@ -208,6 +213,14 @@ def _refused(world: World, migration: Migration) -> None:
     world.set_status(migration, "error")
     if world.announcer is not None:
         world.announcer.task_failed(server, "migrate_server", migration.trouble or "")
+
+
+def _turned_down(world: World, migration: Migration) -> None:
+    """The destination says no with words that the conductor does not know: it takes the server for broken."""
+    server = world.servers[migration.server]
+    server.vm_state = "error"
+    server.fault = (world.now, 500, migration.trouble or "")
+    _refused(world, migration)
 
 
 def _reach_source(world: World, migration: Migration) -> None:

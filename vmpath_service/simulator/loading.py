@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from vmpath_service.model import snapshot as model
+from vmpath_service.model.constraints.isolation import EXTRA_SPECS, IMAGE_PROPERTIES
 from vmpath_service.simulator import live_migration
 from vmpath_service.simulator.clock import Clock
 from vmpath_service.simulator.flavors import flavor_of
@@ -39,6 +40,8 @@ STATES = {
     "PAUSED": ("paused", None, 3),
     "REBOOT": ("active", "rebooting", 1),
     "RESCUE": ("rescued", None, 1),
+    "SHELVED": ("shelved", None, 4),
+    "SHELVED_OFFLOADED": ("shelved_offloaded", None, 4),
     "SHUTOFF": ("stopped", None, 4),
     "SOFT_DELETED": ("soft-delete", None, 4),
     "SUSPENDED": ("suspended", None, 7),
@@ -123,6 +126,7 @@ def _add_server(world: World, given: model.Instance) -> None:
     memory = given.memory or model.Memory()
     extra_specs = {f"trait:{name}": "required" for name in given.required_traits}
     extra_specs |= {f"trait:{name}": "forbidden" for name in given.forbidden_traits}
+    extra_specs |= _texts(given, EXTRA_SPECS)
     # A guest that cannot move for what it is (a device, say) fails Nova's checks; one that is only
     # locked, or busy, does not.
     stuck = given.movable == "no" and not given.locked and given.task_state is None
@@ -145,6 +149,7 @@ def _add_server(world: World, given: model.Instance) -> None:
         task_state=given.task_state or task_state,
         power_state=power_state,
         image=given.image,
+        image_properties=_texts(given, IMAGE_PROPERTIES),
         metadata=dict(given.metadata),
         tags=list(given.tags),
         locked=given.locked,
@@ -161,6 +166,7 @@ def _add_server(world: World, given: model.Instance) -> None:
             working_set_s=memory.working_set_s,
         ),
     )
+    world.ledger.custom_traits.update((*server.required_traits, *server.forbidden_traits))
     world.add_server(server)
     if server.host is not None:
         world.ledger.allocate(
@@ -169,6 +175,11 @@ def _add_server(world: World, given: model.Instance) -> None:
             project,
             server.user_id,
         )
+
+
+def _texts(given: model.Instance, name: str) -> dict[str, str]:
+    found = given.extra.get(name)
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _add_groups(world: World, snapshot: model.Snapshot) -> None:

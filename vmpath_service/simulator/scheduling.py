@@ -5,6 +5,7 @@ Pure: nothing is changed. The order is the order in which Nova finds out.
 
 from __future__ import annotations
 
+from vmpath_service.simulator import isolation
 from vmpath_service.simulator.records import Host, Server
 from vmpath_service.simulator.world import World
 
@@ -49,6 +50,9 @@ def choose(world: World, server: Server, live: bool) -> Host | None:
 def _traits(world: World, server: Server, target: Host) -> str | None:
     if not server.required_traits and not server.forbidden_traits:
         return None
+    for trait in (*server.required_traits, *server.forbidden_traits):
+        if trait.startswith("CUSTOM_") and trait not in world.ledger.custom_traits:
+            return f"Placement does not know trait {trait}"
     there = world.ledger.tree_traits(target.uuid)
     for trait in server.required_traits:
         if trait not in there:
@@ -66,16 +70,7 @@ def _zone_and_aggregates(server: Server, target: Host) -> str | None:
     for wanted in server.required_aggregates:
         if wanted not in names:
             return f"{target.name} is not in aggregate {wanted}"
-    tenants = {
-        tenant.strip()
-        for aggregate in target.aggregates
-        for key, value in aggregate.metadata.items()
-        if key.startswith("filter_tenant_id")
-        for tenant in value.split(",")
-    }
-    if tenants and server.project_id not in tenants:
-        return f"{target.name} is reserved for other projects"
-    return None
+    return isolation.refusal(server, target)
 
 
 def _group(world: World, server: Server, target: Host) -> str | None:
@@ -84,7 +79,7 @@ def _group(world: World, server: Server, target: Host) -> str | None:
         return None
     others = [member for member in group.members if member != server.uuid]
     if group.policy == "anti-affinity":
-        there = sum(1 for member in others if _counts_at(world, member, target.name))
+        there = sum(1 for member in others if member in world.on_host[target.name])
         if there >= group.most_per_host:
             return f"server group {group.name} has {there} members on {target.name}"
     if group.policy == "affinity":
@@ -95,8 +90,22 @@ def _group(world: World, server: Server, target: Host) -> str | None:
     return None
 
 
+def late_refusal(world: World, server: Server, target: Host) -> str | None:
+    """Why the destination turns down what the scheduler has let pass, or None.
+
+    There a member of a strict anti-affinity group counts also where it is going to, and where it has just been, until
+    its migration has ended.
+    """
+    group = world.group_of.get(server.uuid)
+    if group is None or group.policy != "anti-affinity":
+        return None
+    there = sum(1 for member in group.members if member != server.uuid and _counts_at(world, member, target.name))
+    if there >= group.most_per_host:
+        return "Anti-affinity instance group policy was violated"
+    return None
+
+
 def _counts_at(world: World, member: str, host: str) -> bool:
-    """A member counts where it is, where it is going, and where it is leaving until that ends."""
     if member in world.on_host[host]:
         return True
     last = world.servers[member].migration if member in world.servers else None

@@ -16,6 +16,9 @@ POWER_ACTIONS = {
     "unpause": (("paused",), "unpausing", "active", 1),
     "suspend": (("active",), "suspending", "suspended", 7),
     "resume": (("suspended",), "resuming", "active", 1),
+    "rescue": (("active", "stopped", "error"), "rescuing", "rescued", 1),
+    "unrescue": (("rescued",), "unrescuing", "active", 1),
+    "restore": (("soft-delete",), "restoring", "active", 1),
 }
 # What Nova calls them in notifications, where it is not their own name.
 ANNOUNCED_AS = {"os-stop": "power_off", "os-start": "power_on"}
@@ -54,8 +57,13 @@ def boot(world: World, server: Server, wanted: str | None) -> None:
 
 
 def change_power(world: World, server: Server, action: str) -> None:
-    """Stop, start, pause, suspend and their opposites. Raises Refused 409 for a server in the wrong state."""
+    """Stop, start, pause, suspend, rescue and their opposites; restore what is deleted softly.
+
+    Raises Refused 409 for a server in the wrong state.
+    """
     allowed, task, *_ = POWER_ACTIONS[action]
+    if server.host is None and action in ANNOUNCED_AS:
+        raise Refused(409, f"Instance {server.uuid} is not ready")
     if server.vm_state not in allowed:
         raise not_in_state(server.uuid, "vm_state", server.vm_state, _verb(action))
     if server.task_state is not None:
@@ -75,9 +83,20 @@ def reset_state(world: World, server: Server, state: str) -> None:
     world.touch(server)
 
 
-def delete(world: World, server: Server) -> None:
-    """Take a request to delete; it is done some moments later."""
-    if server.task_state == "deleting":
+def delete(world: World, server: Server, forced: bool = False) -> None:
+    """Take a request to delete; it is done some moments later.
+
+    Where deletions are to be reclaimed first, and unless it is forced, the server is only stopped then, and keeps all
+    that it holds.
+    """
+    interval = world.settings.reclaim_instance_interval_s
+    if server.task_state in ("deleting", "soft-deleting"):
+        return
+    if interval > 0 and not forced and server.host is not None and server.vm_state != "soft-delete":
+        server.task_state = "soft-deleting"
+        world.touch(server)
+        world.announce(server, "soft_delete", "start")
+        world.after(world.settings.action_s, _softly_deleted, world, server, interval)
         return
     server.task_state = "deleting"
     world.touch(server)
@@ -135,6 +154,19 @@ def _power_changed(world: World, server: Server, action: str) -> None:
         server.vm_state, server.task_state, server.power_state = state, None, power
         world.touch(server)
         world.announce(server, ANNOUNCED_AS.get(action, action), "end")
+
+
+def _softly_deleted(world: World, server: Server, interval: float) -> None:
+    if server.task_state == "soft-deleting":
+        server.vm_state, server.task_state, server.power_state = "soft-delete", None, 4
+        world.touch(server)
+        world.announce(server, "soft_delete", "end")
+        world.after(interval, _reclaimed, world, server, server.updated_at)
+
+
+def _reclaimed(world: World, server: Server, since: float) -> None:
+    if server.vm_state == "soft-delete" and server.updated_at == since:
+        delete(world, server, forced=True)
 
 
 def _deleted(world: World, server: Server, by: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,14 @@ class Settings:
     dead_target_timeout_s: how long a migration to a target that died unnoticed hangs.
     action_s: what stopping, starting, pausing and deleting a server take.
     boot_s: what booting a server takes.
+    keep_shelved_on: hosts that keep what is shelved on them; from all others it is offloaded at once.
+    reclaim_instance_interval_s: how long a deleted server is kept (SOFT_DELETED); 0: not at all.
     token_lifetime_s: life of a token in real seconds.
     page_limit: most entries of one page of a list.
     max_allocation_candidates: most candidates of one answer of Placement; None for no limit.
     hypervisor_domain: appended to a service's host to give the hypervisor's host name.
     compute_microversion: newest microversion of the Compute API that is spoken, 2.N.
+    images: the properties of images, by their id; an image that is not there has none.
     denied_rights: rules of Nova's and Placement's policies that do not hold for the administrator.
     """
 
@@ -40,11 +44,14 @@ class Settings:
     dead_target_timeout_s: float = 180.0
     action_s: float = 0.5
     boot_s: float = 1.0
+    keep_shelved_on: frozenset[str] = frozenset()
+    reclaim_instance_interval_s: float = 0.0
     token_lifetime_s: float = 3600.0
     page_limit: int = 1000
     max_allocation_candidates: int | None = None
     hypervisor_domain: str = ""
     compute_microversion: int = 100
+    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     denied_rights: frozenset[str] = frozenset()
     admin_password: str = "simulated"
     demo_password: str = "simulated"

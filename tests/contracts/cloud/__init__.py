@@ -6,5 +6,19 @@ differ, the simulated cloud is wrong.
 
 import pytest
 
-for part in ("life", "live_migration", "mishaps", "notifications", "reading", "port", "under_test", "zones"):
+PARTS = (
+    "hearing",
+    "isolation",
+    "life",
+    "live_migration",
+    "mishaps",
+    "notifications",
+    "port",
+    "reading",
+    "statuses",
+    "under_test",
+    "zones",
+)
+
+for part in PARTS:
     pytest.register_assert_rewrite(f"{__name__}.{part}")

@@ -86,6 +86,12 @@ class Hearing:
             last = now
         return told
 
+    def since_boot(self, server: str) -> list[str]:
+        """Its story since it was created; all of it as long as that is not told."""
+        told = self.story(server)
+        created = [number for number, line in enumerate(told) if line.startswith("create.end")]
+        return told[created[0] + 1 :] if created else told
+
     def failures(self, server: str) -> list[str]:
         """What the conductor gave up for a server. What drivers raise does not say for which."""
         return [heard.event for heard in self.all() if heard.failed and heard.data.get("instance_uuid") == server]

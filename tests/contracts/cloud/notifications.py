@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.contracts.cloud.hearing import Heard, Hearing
@@ -64,20 +62,12 @@ class NotificationContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def hearing(cls, cloud: CloudUnderTest) -> Iterator[Hearing]:
-        made = cloud.hear()
-        yield made
-        made.close()
+    def hearing(cls, cloud: CloudUnderTest) -> Hearing:
+        return cloud.hear()
 
     def tells(self, cloud: CloudUnderTest, hearing: Hearing, server: Server, story: list[str]) -> None:
         """Returns when the server's story since its boot is this one."""
-
-        def since_boot() -> list[str]:
-            told = hearing.story(server.id)
-            created = [number for number, line in enumerate(told) if line.startswith("create.end")]
-            return told[created[0] + 1 :] if created else told
-
-        cloud.becomes(since_boot, story)
+        cloud.becomes(lambda: hearing.since_boot(server.id), story)
 
     def stopped(self, cloud: CloudUnderTest) -> Server:
         server = cloud.boot([Wish("compute1")])[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import concurrent.futures
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,11 +34,12 @@ class Wish:
     host: str
     flavor: str = "contract.small"
     group: str | None = None
+    image: str | None = None
 
 
 class CloudUnderTest(abc.ABC):
     """A cloud of six hosts, compute1 to compute6, each with 32768 MB, 16 VCPUs (ratio 4) and 500 GB, carrying out
-    two live migrations of a host at a time.
+    two live migrations of a host at a time. compute6 is in an availability zone of its own, ``second``.
 
     ``compute`` and ``placement`` speak as the administrator, ``demo`` as an ordinary user, with microversions
     2.96 and 1.39 unless told otherwise; they answer errors, they do not raise.
@@ -48,11 +50,18 @@ class CloudUnderTest(abc.ABC):
     placement: Adapter
     demo_placement: Adapter
     image: str
+    windows: str
+    """An image whose property os_distro is windows; the other has none."""
     hosts: tuple[str, ...]
 
     def __init__(self) -> None:
         self._flavors: dict[str, str] = {}
         self._stock: dict[str, list[str]] = {}
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """The availability zone of each host."""
+        return {host: "second" if host == "compute6" else "nova" for host in self.hosts}
 
     @abc.abstractmethod
     def moments(self) -> Iterator[None]:
@@ -71,8 +80,12 @@ class CloudUnderTest(abc.ABC):
         """vmpath's own port to this cloud, as the administrator or as the ordinary user."""
 
     @abc.abstractmethod
+    def deferring(self) -> AbstractContextManager[Adapter]:
+        """The compute API with what is deleted kept for a while (reclaim_instance_interval)."""
+
+    @abc.abstractmethod
     def hear(self) -> Hearing:
-        """Begin to hear the cloud's notifications."""
+        """What has been heard of the cloud's notifications since this was called first."""
 
     def reset(self) -> None:
         """Let all servers, groups, flavors and allocations be gone, every host up and enabled."""
@@ -134,7 +147,7 @@ class CloudUnderTest(abc.ABC):
             "server": {
                 "name": f"on-{wish.host}",
                 "flavorRef": self._known_flavors()[wish.flavor],
-                "imageRef": self.image,
+                "imageRef": wish.image or self.image,
                 "networks": "none",
                 "host": wish.host,
                 **more,
@@ -144,9 +157,24 @@ class CloudUnderTest(abc.ABC):
             body["os:scheduler_hints"] = {"group": wish.group}
         return self.compute.post("/servers", json=body)
 
-    def create_group(self, name: str, policy: str, adapter: Adapter | None = None) -> str:
+    def flavor_id(self, name: str) -> str:
+        """The id of one of the contract's flavors."""
+        return self._known_flavors()[name]
+
+    def create_flavor(self, name: str, extra_specs: Mapping[str, str]) -> str:
+        """The name of a flavor like the small one, with these extra specs."""
+        memory, vcpus, disk = FLAVORS["contract.small"]
+        body = {"flavor": {"name": name, "ram": memory, "vcpus": vcpus, "disk": disk}}
+        made = self.compute.post("/flavors", json=body)
+        assert made.status_code == 200, made.text
+        identifier = self._known_flavors()[name] = made.json()["flavor"]["id"]
+        answer = self.compute.post(f"/flavors/{identifier}/os-extra_specs", json={"extra_specs": dict(extra_specs)})
+        assert answer.status_code == 200, answer.text
+        return name
+
+    def create_group(self, name: str, policy: str, adapter: Adapter | None = None, **more: object) -> str:
         """The id of a new server group."""
-        body = {"server_group": {"name": name, "policy": policy}}
+        body = {"server_group": {"name": name, "policy": policy, **more}}
         answer = (adapter or self.compute).post("/os-server-groups", json=body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["server_group"]["id"])

@@ -20,7 +20,7 @@ from vmpath_service.model.snapshot import (
     ServerGroup,
     Snapshot,
 )
-from vmpath_service.simulator import cold_migration, evacuation, live_migration, server_life
+from vmpath_service.simulator import cold_migration, evacuation, live_migration, server_life, shelving
 from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.flavors import flavor_of
 from vmpath_service.simulator.loading import load
@@ -131,6 +131,9 @@ def check_server(world: World, server: Server) -> None:
     if migration is None:
         assert provider == home
     elif migration.uuid in world.ledger.consumers:
+        if migration.status == "error" and provider == home:
+            # Its driver had raised, and then it was shelved and unshelved.
+            return
         # While its migration holds the source, the server itself holds the target.
         assert provider == world.hosts[migration.target or ""].uuid
         source = world.hosts[migration.source].uuid
@@ -141,11 +144,12 @@ def check_server(world: World, server: Server) -> None:
         assert provider == home
 
 
+MOVES = ("migrate", "cold", "resize", "evacuate", "shelve", "offload", "unshelve")
 Step = tuple[str, int, int, float]
 ACTIONS = (
     "migrate", "migrate", "migrate", "abort", "force", "stop", "start", "cold", "cold", "resize", "confirm",
     "revert", "revert", "delete", "reset", "kill", "revive", "revive", "evacuate",
-    "evacuate", "fail", "fail", "wait",
+    "evacuate", "fail", "fail", "wait", "shelve", "offload", "unshelve", "unshelve", "rescue", "unrescue",
 )  # fmt: skip
 # Long walks: most of what may happen takes several steps one after the other.
 STEPS = st.lists(
@@ -167,7 +171,7 @@ def act(world: World, step: Step) -> None:
         return
     migration = world.migrations.get(server.migration or 0)
     busy = migration is not None and (migration.status not in ENDED or migration.phase == "switching")
-    if action in ("migrate", "cold", "resize", "evacuate") and busy and server.task_state is None:
+    if action in MOVES and busy and server.task_state is None:
         # Reset under a migration that goes on: what Nova makes of a second one is not simulated.
         return
     if action == "migrate":
@@ -176,6 +180,14 @@ def act(world: World, step: Step) -> None:
         live_migration.abort(world, server, migration, queued_too=True)
     elif action == "force" and migration is not None:
         live_migration.force_complete(world, server, migration)
+    elif action == "shelve":
+        shelving.shelve(world, server)
+    elif action == "offload":
+        shelving.offload(world, server)
+    elif action == "unshelve":
+        shelving.unshelve(world, server, HOSTS[place] if number % 2 else None)
+    elif action in ("rescue", "unrescue"):
+        server_life.change_power(world, server, action)
     elif action in ("stop", "start"):
         server_life.change_power(world, server, f"os-{action}")
     elif action == "cold":
@@ -233,6 +245,9 @@ def test_all_migrations_end_when_every_one_converges() -> None:
     chance = random.Random(7)
     for _ in range(200):
         server = world.servers[f"s{chance.randrange(5)}"]
+        if server.vm_state == "error":
+            # by the destination, for another of its group was on the way there
+            server_life.reset_state(world, server, "active")
         if server.task_state is None:
             live_migration.ask(world, server, chance.choice(HOSTS))
         clock.step(chance.uniform(0, 3))

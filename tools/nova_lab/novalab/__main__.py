@@ -126,6 +126,7 @@ def _status(layout: Layout, arguments: argparse.Namespace) -> int:
             "memory_mib": round(sum(_memory(pid) for pid in pids.values() if pid)),
             "keystone": plane.settings.keystone_url,
             "nova": plane.settings.nova_url,
+            "nova_deferring": plane.settings.deferring_nova_url,
             "placement": plane.settings.placement_url,
             "broker": plane.settings.broker_url,
             "notification_topic": NOTIFICATION_TOPIC,

@@ -12,6 +12,8 @@ from novalab.identity import RESTRICTED
 from novalab.settings import NOTIFICATION_TOPIC, REGION, LabError, Layout, Settings
 
 TEMPLATES = Path(__file__).parent.parent / "conf"
+#: from this host what is shelved is not offloaded by itself, from all others at once
+KEEPS_SHELVED = "compute2"
 #: the samples that operators are given, so that the lab proves them
 POLICIES = Path(__file__).parents[3] / "etc" / "vmpath" / "openstack"
 
@@ -36,6 +38,7 @@ def write_services(layout: Layout, settings: Settings) -> None:
     _render("glance-api.conf.in", layout.etc / "glance" / "glance-api.conf", values)
     _render("nova.conf.in", layout.etc / "nova" / "nova.conf", values)
     _render("nova-db.conf.in", layout.etc / "nova" / "nova-db.conf", values)
+    _render("nova-deferring.conf.in", layout.etc / "nova" / "nova-deferring.conf", values)
     shutil.copy(layout.venv / "etc" / "nova" / "api-paste.ini", layout.etc / "nova")
     for name in ("lock", "nova", "glance/images", "glance/staging", "glance/tasks"):
         (layout.run / name).mkdir(parents=True, exist_ok=True)
@@ -49,7 +52,11 @@ def write_compute(layout: Layout, settings: Settings, number: int) -> None:
     _render(
         "compute.conf.in",
         layout.etc / "nova" / f"{host}.conf",
-        {**_values(layout, settings), "HOST": host},
+        {
+            **_values(layout, settings),
+            "HOST": host,
+            "SHELVED_OFFLOAD_TIME": "-1" if host == KEEPS_SHELVED else "0",
+        },
     )
     for parent in ("nova", "lock"):
         (layout.run / parent / host).mkdir(parents=True, exist_ok=True)

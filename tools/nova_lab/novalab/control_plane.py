@@ -21,7 +21,7 @@ DATABASES = ("keystone", "placement", "glance", "nova", "nova_api", "nova_cell0"
 #: how the processes are ended: groups, one after the other
 STOP_ORDER = (
     ("computes",),
-    ("nova-api", "scheduler", "conductor", "neutron", "glance", "placement", "keystone"),
+    ("nova-api", "nova-api-deferring", "scheduler", "conductor", "neutron", "glance", "placement", "keystone"),
     ("rabbit", "mariadb"),
     ("epmd",),
 )
@@ -280,10 +280,10 @@ class ControlPlane:
     def _nova_manage(self, *words: str) -> None:
         self._run("nova-setup", *self._nova_manage_command(), *words)
 
-    def _start_api(self, name: str, threads: int, module: str) -> None:
+    def _start_api(self, name: str, threads: int, module: str, **more: str) -> None:
         port = self.settings.ports()[name]
         file = configuration.write_gunicorn(self.layout, name, port, threads, module)
-        self._start(name, self._bin / "gunicorn", GUNICORN_CMD_ARGS=f"-c {file}")
+        self._start(name, self._bin / "gunicorn", GUNICORN_CMD_ARGS=f"-c {file}", **more)
 
     def _start_keystone(self) -> None:
         self._start_api("keystone", 8, "keystone.wsgi.api")
@@ -302,9 +302,12 @@ class ControlPlane:
             log = ("--log-file", logs / f"{name}.log")
             self._start(name, program, *self._nova_files(), *log)
         self._start_api("nova-api", 12, "nova.wsgi.osapi_compute")
+        files = self._environment["OS_NOVA_CONFIG_FILES"] + ";nova-deferring.conf"
+        self._start_api("nova-api-deferring", 2, "nova.wsgi.osapi_compute", OS_NOVA_CONFIG_FILES=files)
         for name, url in (
             ("placement", self.settings.placement_url),
             ("nova-api", self.settings.nova_url.removesuffix("/v2.1")),
+            ("nova-api-deferring", self.settings.deferring_nova_url.removesuffix("/v2.1")),
             ("glance", self.settings.glance_url),
             ("neutron", self.settings.neutron_url),
         ):
@@ -376,6 +379,7 @@ _PORT_VARIABLES = {
     "glance": "GLANCE_PORT",
     "neutron": "NEUTRON_PORT",
     "nova-api": "NOVA_PORT",
+    "nova-api-deferring": "DEFERRING_NOVA_PORT",
 }
 
 

@@ -15,6 +15,11 @@ FLAVORS = (("lab.tiny", 256, 1, 1), ("lab.small", 1024, 1, 1), ("lab.big", 16384
 SERVICES = ("nova", "placement", "glance", "neutron")
 #: user, project and only role of the one that etc/vmpath/openstack gives the rights of vmpath
 RESTRICTED = "vmpath"
+#: name -> properties
+IMAGES = {"lab": {}, "lab-windows": {"os_distro": "windows"}}
+#: the zone, and the aggregate that makes it, of the last of the six usual hosts
+SECOND_ZONE = "second"
+SECOND_ZONE_HOST = "compute6"
 
 
 class Cloud:
@@ -123,16 +128,19 @@ def _ensure(
 
 
 def fill_compute(cloud: Cloud) -> None:
-    """One image, a few flavors, no quota; may be repeated."""
-    images = cloud.image.get("/images?name=lab").json()["images"]
-    if not any(image["status"] == "active" for image in images):
+    """Images, a few flavors, a second zone, no quota; may be repeated."""
+    for name, properties in IMAGES.items():
+        images = cloud.image.get(f"/images?name={name}").json()["images"]
+        if any(image["status"] == "active" for image in images):
+            continue
         image = cloud.image.post(
             "/images",
             json={
-                "name": "lab",
+                "name": name,
                 "disk_format": "raw",
                 "container_format": "bare",
                 "visibility": "public",
+                **properties,
             },
         ).json()
         cloud.image.put(
@@ -145,9 +153,26 @@ def fill_compute(cloud: Cloud) -> None:
         if name not in have:
             flavor = {"name": name, "ram": memory, "vcpus": vcpus, "disk": disk}
             cloud.compute.post("/flavors", json={"flavor": flavor})
+    restore_second_zone(cloud)
     unlimited = ("cores", "ram", "instances", "server_groups", "server_group_members")
     for project in cloud.identity.get("/projects").json()["projects"]:
         cloud.compute.put(
             f"/os-quota-sets/{project['id']}",
             json={"quota_set": dict.fromkeys((*unlimited, "metadata_items", "key_pairs"), -1)},
         )
+
+
+def restore_second_zone(cloud: Cloud) -> None:
+    """Have the aggregate that makes the second zone as a fresh lab has it. There may be no servers on its hosts."""
+    aggregates = cloud.compute.get("/os-aggregates").json()["aggregates"]
+    found = next((entry for entry in aggregates if entry["name"] == SECOND_ZONE), None)
+    if found is None:
+        body = {"aggregate": {"name": SECOND_ZONE, "availability_zone": SECOND_ZONE}}
+        found = {"hosts": [], **cloud.compute.post("/os-aggregates", json=body).json()["aggregate"]}
+    action = f"/os-aggregates/{found['id']}/action"
+    for host in set(found["hosts"]) - {SECOND_ZONE_HOST}:
+        cloud.compute.post(action, json={"remove_host": {"host": host}})
+    if SECOND_ZONE_HOST not in found["hosts"]:
+        cloud.compute.post(action, json={"add_host": {"host": SECOND_ZONE_HOST}})
+    metadata = dict.fromkeys(found.get("metadata", {})) | {"availability_zone": SECOND_ZONE}
+    cloud.compute.post(action, json={"set_metadata": {"metadata": metadata}})

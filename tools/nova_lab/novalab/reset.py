@@ -38,6 +38,7 @@ def reset(plane: ControlPlane) -> None:
     _delete_aggregates(cloud)
     _delete_flavors(cloud)
     _delete_allocations(cloud)
+    _delete_traits(cloud)
     _verify(cloud, len(numbers))
     _forget_notifications(plane.settings.broker_url)
     print(f"lab is clean after {time.monotonic() - began:.1f} s")
@@ -71,7 +72,7 @@ def _enable_services(cloud: identity.Cloud) -> None:
 def _servers(cloud: identity.Cloud) -> list[dict[str, Any]]:
     """Every server of every project, those waiting for their deletion included."""
     found = {}
-    for deleted in ("", "&status=SOFT_DELETED"):
+    for deleted in ("", "&soft_deleted=true"):
         body = cloud.compute.get(f"/servers/detail?all_tenants=1{deleted}").json()
         found.update({server["id"]: server for server in body["servers"]})
     return list(found.values())
@@ -116,10 +117,13 @@ def _delete_groups(cloud: identity.Cloud) -> None:
 
 def _delete_aggregates(cloud: identity.Cloud) -> None:
     for aggregate in cloud.compute.get("/os-aggregates").json()["aggregates"]:
+        if aggregate["name"] == identity.SECOND_ZONE:
+            continue
         url = f"/os-aggregates/{aggregate['id']}"
         for host in aggregate["hosts"]:
             cloud.compute.post(f"{url}/action", json={"remove_host": {"host": host}})
         cloud.compute.delete(url)
+    identity.restore_second_zone(cloud)
 
 
 def _delete_flavors(cloud: identity.Cloud) -> None:
@@ -127,6 +131,21 @@ def _delete_flavors(cloud: identity.Cloud) -> None:
     for flavor in cloud.compute.get("/flavors?is_public=None").json()["flavors"]:
         if flavor["name"] not in own:
             cloud.compute.delete(f"/flavors/{flavor['id']}")
+
+
+def _delete_traits(cloud: identity.Cloud) -> None:
+    """Take the traits that tests made from the providers, and forget them."""
+    custom = set(cloud.placement.get("/traits?name=startswith:CUSTOM_").json()["traits"])
+    if not custom:
+        return
+    for provider in cloud.placement.get("/resource_providers").json()["resource_providers"]:
+        url = f"/resource_providers/{provider['uuid']}/traits"
+        body = cloud.placement.get(url).json()
+        if not custom.isdisjoint(body["traits"]):
+            body["traits"] = sorted(set(body["traits"]) - custom)
+            cloud.placement.put(url, json=body)
+    for trait in custom:
+        _expect(cloud.placement.delete(f"/traits/{trait}", raise_exc=False), 204, 404)
 
 
 def _forget_notifications(broker: str) -> None:
@@ -184,8 +203,10 @@ def _problems(cloud: identity.Cloud, computes: int) -> list[str]:
         f"{provider['name']} still carries the trait COMPUTE_STATUS_DISABLED"
         for provider in disabled["resource_providers"]
     ]
-    for noun, url in (("server_groups", "/os-server-groups?all_projects=True"),
-                      ("aggregates", "/os-aggregates")):
-        if cloud.compute.get(url).json()[noun]:
-            problems.append(f"{noun} remain")
+    for noun, url, own in (
+        ("server_groups", "/os-server-groups?all_projects=True", set()),
+        ("aggregates", "/os-aggregates", {identity.SECOND_ZONE}),
+    ):
+        if {entry["name"] for entry in cloud.compute.get(url).json()[noun]} != own:
+            problems.append(f"{noun} are not those of a fresh lab")
     return problems

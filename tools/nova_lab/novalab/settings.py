@@ -23,6 +23,7 @@ class Settings:
 
     keystone_port: int = 18500
     nova_port: int = 18774
+    deferring_nova_port: int = 18775
     placement_port: int = 18778
     glance_port: int = 18292
     neutron_port: int = 18696
@@ -44,6 +45,10 @@ class Settings:
     @property
     def nova_url(self) -> str:
         return f"http://127.0.0.1:{self.nova_port}/v2.1"
+
+    @property
+    def deferring_nova_url(self) -> str:
+        return f"http://127.0.0.1:{self.deferring_nova_port}/v2.1"
 
     @property
     def placement_url(self) -> str:
@@ -71,6 +76,7 @@ class Settings:
             "glance": self.glance_port,
             "neutron": self.neutron_port,
             "nova-api": self.nova_port,
+            "nova-api-deferring": self.deferring_nova_port,
         }
 
     @classmethod

@@ -23,7 +23,7 @@ from vmpath_service.simulator.web.flavors import Flavors
 from vmpath_service.simulator.web.hypervisors import Hypervisors
 from vmpath_service.simulator.web.instance_actions import InstanceActions
 from vmpath_service.simulator.web.migrations import Migrations
-from vmpath_service.simulator.web.resource_providers import ResourceProviders
+from vmpath_service.simulator.web.resource_providers import ResourceProviders, Traits
 from vmpath_service.simulator.web.server_actions import ServerActions
 from vmpath_service.simulator.web.server_groups import ServerGroups
 from vmpath_service.simulator.web.server_migrations import ServerMigrations
@@ -69,6 +69,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (COMPUTE + "/flavors", flavors, None),
         (COMPUTE + "/flavors/detail", flavors, "detail"),
         (COMPUTE + "/flavors/{flavor_id}", flavors, "one"),
+        (COMPUTE + "/flavors/{flavor_id}/os-extra_specs", flavors, "specs"),
         (COMPUTE + "/servers", servers, None),
         (COMPUTE + "/servers/detail", servers, "detail"),
         (one, servers, "one"),
@@ -91,6 +92,7 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (provider, providers, "one"),
         (provider + "/{part}", providers, "part"),
         (provider + "/inventories/{resource_class}", providers, "inventory"),
+        ("/placement/traits/{trait}", Traits(site), None),
         ("/placement/allocations", Allocations(site), "many"),
         ("/placement/allocations/{consumer_id}", Allocations(site), None),
         ("/placement/allocation_candidates", AllocationCandidates(site), None),

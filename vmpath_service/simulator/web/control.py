@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import falcon
 
@@ -19,11 +20,12 @@ class Control:
         self._site = site
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Its time, what it was asked (by method), what it was asked and does not know, and its chaos."""
+        """Its time and process, what it was asked (by method), what it was asked and does not know, and its chaos."""
         answer(
             resp,
             {
                 "now": self._site.world.now,
+                "pid": os.getpid(),
                 "served": dict(self._site.served),
                 "unknown": dict(self._site.unknown),
                 "chaos": {

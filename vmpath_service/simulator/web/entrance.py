@@ -112,14 +112,16 @@ class Entrance:
         resp.set_header("OpenStack-API-Version", f"placement 1.{minor}")
         resp.set_header("Vary", "openstack-api-version")
         token = req.context.token
-        if not is_open and not token.may(rule := _placement_rule(req.path)):
+        if not is_open and not token.may(rule := _placement_rule(req.method, req.path)):
             raise Refused(403, f"Policy does not allow {rule} to be performed.")
 
 
-def _placement_rule(path: str) -> str:
-    """The rule of Placement's policy for reading there."""
+def _placement_rule(method: str, path: str) -> str:
+    """The rule of Placement's policy for reading there, or writing."""
     noun, *rest = path.removeprefix("/placement/").split("/")
     parts = ["placement", noun, *rest[1:2]]
+    if method != "GET":
+        return ":".join([*parts, "update"])
     return ":".join(parts if parts[-1] == "usages" else [*parts, "list"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import Any
 
@@ -25,10 +26,21 @@ class Flavors:
         answer(resp, {"flavors": shown})
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, flavor_id: str) -> None:
-        flavor = self._site.world.flavors.get(flavor_id)
-        if flavor is None:
-            raise Refused(404, f"Flavor {flavor_id} could not be found.")
-        answer(resp, {"flavor": self._shown(req, flavor)})
+        answer(resp, {"flavor": self._shown(req, self._find(flavor_id))})
+
+    def on_get_specs(self, req: falcon.Request, resp: falcon.Response, flavor_id: str) -> None:
+        answer(resp, {"extra_specs": self._find(flavor_id).extra_specs})
+
+    def on_post_specs(self, req: falcon.Request, resp: falcon.Response, flavor_id: str) -> None:
+        """Add extra specs; servers that are there keep the flavor as it was."""
+        need_admin(req, "os_compute_api:os-flavor-extra-specs:create")
+        flavor, given = self._find(flavor_id), body_of(req).get("extra_specs")
+        if not isinstance(given, dict) or not given:
+            raise Refused(400, "Invalid input for field/attribute extra_specs.")
+        specs = {str(key): str(value) for key, value in given.items()}
+        changed = dataclasses.replace(flavor, extra_specs={**flavor.extra_specs, **specs})
+        self._site.world.flavors[flavor_id] = changed
+        answer(resp, {"extra_specs": specs})
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         need_admin(req, "os_compute_api:os-flavor-manage:create")
@@ -49,6 +61,12 @@ class Flavors:
             raise Refused(409, f"Flavor with ID {flavor.id} already exists.")
         self._site.world.flavors[flavor.id] = flavor
         answer(resp, {"flavor": self._shown(req, flavor)})
+
+    def _find(self, flavor_id: str) -> Flavor:
+        flavor = self._site.world.flavors.get(flavor_id)
+        if flavor is None:
+            raise Refused(404, f"Flavor {flavor_id} could not be found.")
+        return flavor
 
     def _brief(self, flavor: Flavor) -> dict[str, Any]:
         return {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import falcon
 
 from vmpath_service.simulator.ledger import Provider
 from vmpath_service.simulator.refusals import Refused
-from vmpath_service.simulator.web.site import Site, answer, at_least, only_parameters
+from vmpath_service.simulator.web.site import Site, answer, at_least, body_of, only_parameters
 
+CUSTOM_TRAIT = re.compile(r"CUSTOM_[A-Z0-9_]+")
 KINDS = ("inventories", "usages", "aggregates", "traits", "allocations")
 SINCE = {"inventories": 0, "usages": 0, "aggregates": 1, "traits": 6, "allocations": 11}
 DISABLED_TRAIT = "COMPUTE_STATUS_DISABLED"
@@ -74,6 +76,24 @@ class ResourceProviders:
             body["resource_provider_generation"] = provider.generation
         answer(resp, body)
 
+    def on_put_part(self, req: falcon.Request, resp: falcon.Response, provider_id: str, part: str) -> None:
+        """Traits only: all of a provider, instead of those it has."""
+        if part != "traits" or not at_least(req, SINCE[part]):
+            raise self._site.does_not_know(f"PUT /resource_providers/{{uuid}}/{part}")
+        provider, body = self._find(provider_id), body_of(req)
+        traits = body.get("traits")
+        if not isinstance(traits, list) or "resource_provider_generation" not in body:
+            raise Refused(400, "JSON does not validate: 'resource_provider_generation' is a required property")
+        if body["resource_provider_generation"] != provider.generation:
+            message = "Resource provider's generation already changed. Please update the generation and try again."
+            raise Refused(409, message, "placement.concurrent_update")
+        provider.traits = tuple(str(trait) for trait in traits if trait != DISABLED_TRAIT)
+        provider.generation += 1
+        answer(
+            resp,
+            {"traits": traits_of(self._site, provider), "resource_provider_generation": provider.generation},
+        )
+
     def on_get_inventory(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, resource_class: str
     ) -> None:
@@ -123,3 +143,26 @@ class ResourceProviders:
         if at_least(req, 14):
             shown |= {"parent_provider_uuid": provider.parent, "root_provider_uuid": provider.root}
         return shown
+
+
+class Traits:
+    """Traits of one's own, which are made before a provider gets them."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, trait: str) -> None:
+        if not CUSTOM_TRAIT.fullmatch(trait):
+            raise Refused(400, f"The trait is invalid. A valid trait must be no longer than 255 characters: {trait}")
+        known = self._site.world.ledger.custom_traits
+        resp.status = 204 if trait in known else 201
+        known.add(trait)
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, trait: str) -> None:
+        ledger = self._site.world.ledger
+        if trait not in ledger.custom_traits:
+            raise Refused(404, f"No such trait: {trait}")
+        if any(trait in provider.traits for provider in ledger.providers.values()):
+            raise Refused(409, f"The trait {trait} is in use by a resource provider.")
+        ledger.custom_traits.discard(trait)
+        resp.status = 204

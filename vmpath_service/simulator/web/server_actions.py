@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import falcon
 
-from vmpath_service.simulator import cold_migration, evacuation, live_migration, others, server_life
+from vmpath_service.simulator import cold_migration, evacuation, live_migration, others, server_life, shelving
 from vmpath_service.simulator.announcements import API
 from vmpath_service.simulator.records import Deed, Server
 from vmpath_service.simulator.refusals import Refused
 from vmpath_service.simulator.web.servers import find_server
-from vmpath_service.simulator.web.site import Site, at_least, body_of, need_admin, token_of
+from vmpath_service.simulator.web.site import Site, answer, at_least, body_of, need_admin, token_of
 
 # Nova notes some actions under other names than they are asked for.
 NOTED_AS = {"os-migrateLive": "live-migration", "os-stop": "stop", "os-start": "start"}
@@ -31,6 +32,10 @@ class ServerActions:
             "confirmResize": self._confirm,
             "revertResize": self._revert,
             "evacuate": self._evacuate,
+            "shelve": self._shelve,
+            "shelveOffload": self._offload,
+            "unshelve": self._unshelve,
+            "forceDelete": self._force_delete,
             "lock": self._lock,
             "unlock": self._unlock,
             "os-resetState": self._reset,
@@ -48,6 +53,8 @@ class ServerActions:
             self._need_unlocked(req, server)
             server_life.change_power(self._site.world, server, name)
             resp.status = 202
+            if name == "rescue":
+                answer(resp, {"adminPass": secrets.token_hex(6)})
         else:
             resp.status = self._actions[name](req, server, details)
         if name != "os-resetState":
@@ -110,6 +117,32 @@ class ServerActions:
     def _revert(self, req: falcon.Request, server: Server, details: Any) -> int:
         self._need_unlocked(req, server)
         cold_migration.revert(self._site.world, server)
+        return 202
+
+    def _shelve(self, req: falcon.Request, server: Server, details: Any) -> int:
+        self._need_unlocked(req, server)
+        shelving.shelve(self._site.world, server)
+        return 202
+
+    def _offload(self, req: falcon.Request, server: Server, details: Any) -> int:
+        need_admin(req, "os_compute_api:os-shelve:shelve_offload")
+        shelving.offload(self._site.world, server)
+        return 202
+
+    def _unshelve(self, req: falcon.Request, server: Server, details: Any) -> int:
+        self._need_unlocked(req, server)
+        wanted = None
+        if details is not None and at_least(req, 91):
+            _need_fields("unshelve", details, {"host"}, set())
+            wanted = details.get("host")
+        if wanted is not None:
+            need_admin(req, "os_compute_api:os-shelve:unshelve_to_host")
+        shelving.unshelve(self._site.world, server, wanted)
+        return 202
+
+    def _force_delete(self, req: falcon.Request, server: Server, details: Any) -> int:
+        self._need_unlocked(req, server)
+        server_life.delete(self._site.world, server, forced=True)
         return 202
 
     def _lock(self, req: falcon.Request, server: Server, details: Any) -> int:

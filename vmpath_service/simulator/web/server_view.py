@@ -31,6 +31,7 @@ AT_REST = {
     "paused": "PAUSED",
     "rescued": "RESCUE",
     "resized": "VERIFY_RESIZE",
+    "shelved": "SHELVED",
     "shelved_offloaded": "SHELVED_OFFLOADED",
     "soft-delete": "SOFT_DELETED",
     "stopped": "SHUTOFF",

@@ -32,7 +32,7 @@ from vmpath_service.simulator.web.site import (
 KNOWN = frozenset(
     (
         "all_tenants", "changes-before", "changes-since", "deleted", "host", "limit", "locked",
-        "marker", "name", "project_id", "status", "tenant_id", "uuid", "vm_state",
+        "marker", "name", "project_id", "soft_deleted", "status", "tenant_id", "uuid", "vm_state",
     )
 )  # fmt: skip
 Test = Callable[[Server], bool]
@@ -95,7 +95,10 @@ class Servers:
             return world.newest_after(marker)
         wants_deleted = truth(given.get("deleted", "false"))
         servers: Iterable[Server] = world.deleted.values()
-        if not wants_deleted:
+        if wants_deleted:
+            waiting = (server for server in world.servers.values() if server.vm_state == "soft-delete")
+            servers = itertools.chain(waiting, servers)
+        else:
             servers = () if "deleted" in given else servers
             servers = itertools.chain(world.servers.values(), servers)
         if "changes-since" in given:
@@ -118,7 +121,9 @@ class Servers:
         statuses = [part.upper() for part in given.get("status", "").split(",") if part]
         if statuses:
             tests.append(lambda s: server_view.status_of(s) in statuses)
-        elif "SOFT_DELETED" not in statuses and not given.get("vm_state"):
+        asked = truth(given.get("soft_deleted", "false")) or "deleted" in given or "changes-since" in given
+        if not (asked and token.is_admin):
+            # Asking for their status is not enough.
             tests.append(lambda s: s.vm_state != "soft-delete")
         if given.get("vm_state"):
             tests.append(lambda s: s.vm_state == given["vm_state"])
@@ -189,6 +194,7 @@ class Servers:
             created_at=world.now,
             updated_at=world.now,
             image=asked.get("imageRef") or None,
+            image_properties=dict(world.settings.images.get(str(asked.get("imageRef")), {})),
             metadata={str(k): str(v) for k, v in (asked.get("metadata") or {}).items()},
             tags=list(asked.get("tags") or []),
             description=asked.get("description"),
