@@ -21,6 +21,7 @@ from vmpath_service.cloud.microversions import (
     Microversions,
     negotiate,
 )
+from vmpath_service.cloud.neutron import Neutron
 from vmpath_service.cloud.rights import Answer, Finding, Right, Verdict
 from vmpath_service.cloud.session import CloudSession
 from vmpath_service.cloud.settings import CloudSettings
@@ -61,6 +62,7 @@ class Examination:
         yield from surroundings.judge_versions(versions)
         yield from self._nova(versions)
         yield from self._of_placement(versions.for_placement())
+        yield self._of_neutron()
         for service, probed in self._clocks.items():
             if probed.ahead_s is not None:
                 yield surroundings.judge_clock(service, probed.ahead_s, probed.uncertain_s)
@@ -188,6 +190,17 @@ class Examination:
             yield rights.untried(right, f"below 2.{since} Nova is not asked for it", right.advice())
             return
         yield from self._ask(right, f"{place}/action", versions.for_compute(), method="POST", body=body)
+
+    def _of_neutron(self) -> Finding:
+        name = "ports with devices"
+        if not self._settings.read_ports:
+            details = "Neutron is not asked: which servers have SR-IOV ports is unknown"
+            return Finding(name, Verdict.OK, details, "[nova] read_ports has it asked")
+        try:
+            shown = Neutron(Api(self._session, "network", self._settings), self._settings).projects_shown()
+        except VmpathError as error:
+            return Finding(name, Verdict.MISSING, str(error), "see whether Neutron answers, or read_ports in [nova]")
+        return rights.judge_ports(shown, self._project)
 
     def _of_placement(self, version: str) -> Iterator[Finding]:
         listed = yield from self._ask(rights.PROVIDERS, "/resource_providers", version, of=self._placement)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from vmpath_service.cloud import flavors, movability, scheduling, wire
+from vmpath_service.cloud.neutron import DevicePort
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cloud.storage import storage_of
 from vmpath_service.model.declarations import StorageKind
@@ -23,12 +24,13 @@ def instance(
     aggregate_keys: Collection[str] = (),
     shared: Collection[str] = (),
     disks: StorageKind = "unknown",
+    ports: Collection[DevicePort] = (),
 ) -> Instance:
     """The snapshot's value of one server.
 
     ``movable`` says how it can be moved, and why it cannot; ``aggregate_keys`` is what aggregates say anything about,
     ``shared`` the resource classes that it has from a provider that several hosts share, ``disks`` where its host is
-    declared to have its disks.
+    declared to have its disks, ``ports`` those with a device behind them.
     """
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
@@ -53,7 +55,7 @@ def instance(
         why_not=movable[1],
         post_copy=movability.post_copy(server, settings),
         storage=storage_of(server, shared, disks),
-        extra=scheduling.extra(server, aggregate_keys, shared),
+        extra=scheduling.extra(server, aggregate_keys, shared, ports),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import msgspec
@@ -24,6 +24,7 @@ from vmpath_service.cloud import (
 )
 from vmpath_service.cloud.api import side_by_side
 from vmpath_service.cloud.kept import OVERLAP_S, Doubtful, Kept, KeptServers
+from vmpath_service.cloud.neutron import DevicePort, Neutron
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
 from vmpath_service.cloud.pools import Pool
@@ -59,6 +60,8 @@ class Picture:
     records: tuple[wire.Migration, ...]
     trees: Mapping[str, Tree]
     """By the uuid of the host's provider."""
+    ports: Mapping[str, tuple[DevicePort, ...]] = field(default_factory=dict)
+    """By server, its ports with devices, where Neutron is asked."""
     pools: tuple[Pool, ...] = ()
     """Read only where a server asks for what its host does not have itself."""
     restless: frozenset[str] = frozenset()
@@ -70,8 +73,8 @@ class Inventory:
 
     Requests: two for services, one each for aggregates, server groups, migrations, resource providers and changes,
     one for every thousand servers and for every thousand hypervisors, one to three for what all hosts have and use
-    (and one for each host that Placement leaves out of these lists). Where servers have something that hosts share,
-    one, and three for each provider of such.
+    (and one for each host that Placement leaves out of these lists); those of ``Neutron``, if it is asked. Where
+    servers have something that hosts share, one, and three for each provider of such.
     One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
     flavors, one for each server that is being moved without a record among the newest thousand. A change during the
     reading adds four. Where the servers are kept between readings (``kept``), one for all that changed instead of
@@ -79,9 +82,16 @@ class Inventory:
     """
 
     def __init__(
-        self, nova: Nova, placement: Placement, settings: CloudSettings, region: str | None, kept: KeptServers
+        self,
+        nova: Nova,
+        placement: Placement,
+        neutron: Neutron | None,
+        settings: CloudSettings,
+        region: str | None,
+        kept: KeptServers,
     ) -> None:
         self._nova = nova
+        self._neutron = neutron
         self._kept = kept
         self._placement = placement
         self._settings = settings
@@ -134,12 +144,22 @@ class Inventory:
             aggregates = pool.submit(nova.aggregates)
             shown_groups = pool.submit(nova.groups)
             records = pool.submit(nova.migrations)
+            ports = None if self._neutron is None else pool.submit(self._neutron.device_ports)
             nodes = hosts.nodes(services, hypervisors.result(), providers.result())
             listed = _present(servers.result())
             # use is read after the servers: what was booted in between shows up as used by others
             trees = placement.trees([node.provider for node in nodes.usable.values()])
             known = self._with_missing(records.result(), listed)
-            return Picture(services, nodes, aggregates.result(), shown_groups.result(), listed, known, trees)
+            return Picture(
+                services=services,
+                nodes=nodes,
+                aggregates=aggregates.result(),
+                groups=shown_groups.result(),
+                servers=listed,
+                records=known,
+                trees=trees,
+                ports={} if ports is None else ports.result(),
+            )
 
     def _changes(self, picture: Picture, moment: float) -> Mapping[str, wire.Server]:
         """Servers that are not as they were read: one request. Raises NoDecision when a cell fell silent."""
@@ -328,10 +348,22 @@ def assemble(
         way, why_not = movability.movable(server, place, member_of.get(uuid), resources, settings)
         if why_not is None or left is not None:
             why_not = left or short.get(uuid)
+            if way == "live" and why_not is None:
+                why_not = movability.held_by_port(picture.ports.get(uuid, ()))
             way = way if why_not is None else "no"
         disks = facts.of(server.host or "").storage
-        from_elsewhere = shared.get(uuid, ())
-        values.append(instances.instance(server, resources, (way, why_not), settings, keys, from_elsewhere, disks))
+        values.append(
+            instances.instance(
+                server,
+                resources,
+                (way, why_not),
+                settings,
+                keys,
+                shared.get(uuid, ()),
+                disks,
+                picture.ports.get(uuid, ()),
+            )
+        )
     undecided = [
         each.label() for each in values if each.movable != "no" and scheduling.SCHEDULER_DECIDES in each.extra
     ]

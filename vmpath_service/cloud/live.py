@@ -15,6 +15,7 @@ from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.inventory import Inventory, Reading
 from vmpath_service.cloud.kept import KeptServers
 from vmpath_service.cloud.looks import Looks
+from vmpath_service.cloud.neutron import Neutron
 from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.pace import Brake, Pace
 from vmpath_service.cloud.placement import Placement
@@ -67,6 +68,7 @@ class NovaCloud:
         brake = Brake()
         self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake))
         self._placement = Api(self._session, "placement", settings, Pace(0, brake=brake))
+        self._network = Api(self._session, "network", settings, Pace(0, brake=brake))
         pace = Pace(settings.looks_per_second, brake=brake)
         self._looks_at_compute = Api(self._session, "compute", settings, pace)
         self._looks_at_placement = Api(self._session, "placement", settings, pace)
@@ -79,8 +81,8 @@ class NovaCloud:
         self._servers_seen = 0
 
     def requests_sent(self) -> int:
-        """How many requests went to Nova and Placement so far (authentication left out)."""
-        asked = (self._compute, self._placement, self._looks_at_compute, self._looks_at_placement)
+        """How many requests went to Nova, Placement and Neutron so far (authentication left out)."""
+        asked = (self._compute, self._placement, self._network, self._looks_at_compute, self._looks_at_placement)
         return sum(api.sent for api in asked)
 
     def read_with_notes(self) -> Reading:
@@ -267,7 +269,9 @@ class NovaCloud:
                 placement = Placement(self._placement, versions, settings)
                 whole = Nova(self._compute, versions, settings)
                 kept = KeptServers(whole, settings.workers, self._changes, settings.full_reading_s)
-                inventory = Inventory(whole, placement, settings, self._session.identity().region, kept)
+                neutron = Neutron(self._network, settings) if settings.read_ports else None
+                region = self._session.identity().region
+                inventory = Inventory(whole, placement, neutron, settings, region, kept)
                 self._connection = _Connection(
                     Nova(self._looks_at_compute, versions, settings),
                     Placement(self._looks_at_placement, versions, settings),

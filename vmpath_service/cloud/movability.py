@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from vmpath_service.cloud import flavors
+from vmpath_service.cloud.neutron import DevicePort
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cloud.wire import Server
 from vmpath_service.model.declarations import PostCopy, declaration_of, departure_obstacle
@@ -131,6 +132,12 @@ def _by_device(server: Server, resources: Mapping[str, int], settings: CloudSett
     if version and specs.get("hw:tpm_secret_security") not in ("host", "deployment"):
         return "it has an emulated TPM whose secret stays on its host"
     return None
+
+
+def held_by_port(ports: Iterable[DevicePort]) -> str | None:
+    """Why a server with such ports cannot be live-migrated, or None."""
+    staying = next((port for port in ports if port.stays()), None)
+    return None if staying is None else f"it has {staying.described()}, which stays on its host"
 
 
 def _by_time_out(server: Server, host: Host | None, settings: CloudSettings) -> str | None:

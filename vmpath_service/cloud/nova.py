@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 from vmpath_service.cloud import groups, wire
 from vmpath_service.cloud.api import Api, Parameters, for_each
@@ -225,7 +224,7 @@ class Nova:
             given = parameters if marker is None else {**parameters, "marker": marker}
             page = self._api.get(path, answer, microversion=version, parameters=given)
             yield page
-            before, marker = marker, _marker(page.links)
+            before, marker = marker, wire.next_marker(page.links)
             if marker is None:
                 return
             if marker == before:
@@ -234,11 +233,3 @@ class Nova:
 
 def _stamp(moment: float) -> str:
     return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _marker(links: Iterable[wire.Link]) -> str | None:
-    """Where the next page begins, from the link to it."""
-    for link in links:
-        if link.rel == "next":
-            return next(iter(parse_qs(urlsplit(link.href).query).get("marker", [])), None)
-    return None

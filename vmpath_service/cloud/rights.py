@@ -197,6 +197,19 @@ def judge_groups(
     )
 
 
+def judge_ports(shown: Collection[str], own_project: str | None) -> Finding:
+    """``shown``: the projects of ports that Neutron shows; it silently leaves out what is others'."""
+    name = "see the ports of all projects"
+    if set(shown) - {own_project}:
+        return Finding(name, Verdict.OK, f"ports of {len(set(shown))} projects are shown")
+    return Finding(
+        name,
+        Verdict.UNKNOWN,
+        "no port of another project is shown: there may be none, or they are hidden",
+        "if other projects have ports, let context_is_admin of Neutron's policy hold for the user",
+    )
+
+
 def _hinted(servers: Sequence[Mapping[str, Any]]) -> set[Any]:
     found: set[Any] = set()
     for server in servers:

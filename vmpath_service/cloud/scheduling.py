@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from vmpath_service.cloud import flavors
+from vmpath_service.cloud.neutron import DevicePort
 from vmpath_service.cloud.wire import Aggregate, Server
 from vmpath_service.model.constraints.isolation import EXTRA_SPECS, IMAGE_PROPERTIES, SCOPE
 
@@ -17,8 +18,7 @@ SCHEDULER_DECIDES = "scheduler_decides"
 def undecided(server: Server) -> tuple[str, ...]:
     """What the server needs that Placement does not account for, in words.
 
-    Unknown, because a server does not show them: the physical networks and devices of its ports, and whether a
-    destination has every CPU feature that the guest was given.
+    Unknown, because a server does not show it: whether a destination has every CPU feature that the guest was given.
     """
     image = server.image_properties()
 
@@ -51,11 +51,14 @@ def keys_of(aggregates: Iterable[Aggregate]) -> frozenset[str]:
     return frozenset(key for aggregate in aggregates for key in aggregate.metadata)
 
 
-def extra(server: Server, aggregate_keys: Collection[str], shared: Collection[str] = ()) -> dict[str, Any]:
+def extra(
+    server: Server, aggregate_keys: Collection[str], shared: Collection[str] = (), ports: Iterable[DevicePort] = ()
+) -> dict[str, Any]:
     """An instance's ``extra``: what there is to say, else nothing.
 
     Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
-    ``shared``: resource classes that it has from a provider that several hosts share, but not all.
+    ``shared``: resource classes that it has from a provider that several hosts share, but not all; ``ports``: those of
+    its ports that have a device of its host behind them.
     """
     found: dict[str, Any] = {}
     specs = {
@@ -74,6 +77,7 @@ def extra(server: Server, aggregate_keys: Collection[str], shared: Collection[st
         if properties:
             found[IMAGE_PROPERTIES] = properties
     reasons = [*undecided(server), *(f"{name} of a provider that hosts share" for name in shared)]
+    reasons += dict.fromkeys(port.described() for port in ports)
     if reasons:
         found[SCHEDULER_DECIDES] = reasons
     return found

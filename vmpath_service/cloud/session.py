@@ -21,7 +21,7 @@ _NO_CLOUD = (
 _BY_PASSWORD = frozenset((None, "password", "v3password"))
 # A token that lives shorter than the margin is not replaced with every request.
 _RENEWAL_PAUSE_S = 60.0
-NAMES = {"compute": "Nova", "placement": "the Placement API"}
+NAMES = {"compute": "Nova", "placement": "the Placement API", "network": "Neutron"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class CloudSettings:
 
     ``movable_key`` and ``mode_key`` are read from a server's metadata and from its flavor's extra specs, and the
     more cautious counts; ``cell_key`` from the metadata of aggregates: the cell their hosts are in.
+    ``read_ports``: whether Neutron is asked which servers have devices of their hosts as ports.
     ``move_stopped``: whether stopped servers that say nothing may be cold-migrated.
     ``live_migratable_aliases``: PCI devices that a guest can take along, by the names that nova.conf gives them.
     ``declarations``: what no API shows. ``full_reading_s``: for so long the list of all servers is kept between
@@ -54,6 +55,7 @@ class CloudSettings:
     movable_key: str = "vmpath:movable"
     mode_key: str = "vmpath:mode"
     cell_key: str = "vmpath:cell"
+    read_ports: bool = False
     move_stopped: bool = False
     live_migratable_aliases: tuple[str, ...] = ()
     full_reading_s: float = 300.0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -235,3 +237,33 @@ class ConsumerAllocations(_Part, frozen=True):
     consumer_generation: int | None = None
     project_id: str | None = None
     user_id: str | None = None
+
+
+class Port(_Part, frozen=True):
+    id: str = ""
+    device_id: str = ""
+    network_id: str = ""
+    project_id: str | None = None
+    kind: str = msgspec.field(default="", name="binding:vnic_type")
+
+
+class Ports(_Part, frozen=True):
+    ports: tuple[Port, ...]
+    links: tuple[Link, ...] = msgspec.field(default=(), name="ports_links")
+
+
+class Network(_Part, frozen=True):
+    id: str
+    physical_network: str | None = msgspec.field(default=None, name="provider:physical_network")
+
+
+class Networks(_Part, frozen=True):
+    networks: tuple[Network, ...]
+
+
+def next_marker(links: Iterable[Link]) -> str | None:
+    """Where the next page of a list begins, from the link to it; None after the last."""
+    for link in links:
+        if link.rel == "next":
+            return next(iter(parse_qs(urlsplit(link.href).query).get("marker", [])), None)
+    return None

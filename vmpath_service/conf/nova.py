@@ -77,6 +77,12 @@ OPTIONS = (
         help="Key in the metadata of aggregates that says in which cell their hosts are.",
     ),
     cfg.BoolOpt(
+        "read_ports",
+        default=False,
+        help="Whether to ask Neutron which servers have devices of their hosts as ports (SR-IOV and the like). Neutron "
+        "must take the user for an administrator, else it silently shows the ports of one project.",
+    ),
+    cfg.BoolOpt(
         "move_stopped",
         default=False,
         help="Whether a stopped instance is cold-migrated that says nothing of how it may be moved. One that says cold "

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
@@ -188,6 +188,7 @@ def cloud_settings(values: Values, credentials: tuple[str, ...], declarations: D
         movable_key=values.get(nova.GROUP, "movable_key"),
         mode_key=values.get(nova.GROUP, "mode_key"),
         cell_key=values.get(nova.GROUP, "cell_key"),
+        read_ports=values.get(nova.GROUP, "read_ports"),
         move_stopped=values.get(nova.GROUP, "move_stopped"),
         live_migratable_aliases=tuple(values.get(nova.GROUP, "live_migratable_aliases")),
         full_reading_s=values.get(notifications.GROUP, "full_reading_seconds"),
