@@ -1,4 +1,4 @@
-"""Why there is no path, in words: who is stuck, what is short where, and what would help."""
+"""Why there is no path, in words: who is stuck, and what is short where."""
 
 from __future__ import annotations
 
@@ -22,30 +22,19 @@ def stuck(problem: Problem, room: Room, blocked: Sequence[int], verdict: str) ->
     cloud = problem.cloud
     hosts, instances = cloud.snapshot.hosts, cloud.snapshot.instances
     sentences: list[str] = []
-    least: list[int] | None = None
     for guest in blocked:
         host = problem.goal[guest]
         missing = [
             max(0, asked - free) if asked else 0
             for asked, free in zip(cloud.demand(guest), room.amounts(room.free[host]), strict=True)
         ]
-        if any(missing) and (least is None or sum(missing) < sum(least)):
-            least = list(missing)
         if len(sentences) < SHOWN:
             sentences.append(
                 f"{instances[guest].label()} ({_amounts(problem, cloud.demand(guest))}) waits on"
                 f" {hosts[room.where[guest]].name} for {hosts[host].name}, {_shortage(problem, room, guest, missing)}"
             )
     more = f"; and {len(blocked) - SHOWN} more instances wait" if len(blocked) > SHOWN else ""
-    text = f"{verdict}: " + "; ".join(sentences) + more
-    smallest = min(blocked, key=lambda guest: (problem.weight(guest), guest), default=None)
-    if least is not None:
-        text += f". It would help to free {_amounts(problem, least)} on the host that is least short"
-        if smallest is not None:
-            text += f", or to add a host with room for {_amounts(problem, cloud.demand(smallest))}"
-    elif smallest is not None:
-        text += ". It would help to add a host that admits one of them, or to change the target"
-    return text
+    return f"{verdict}: " + "; ".join(sentences) + more
 
 
 def held_back(problem: Problem, moves: Sequence[Move], most: int | None, memory_mb: int | None) -> str:

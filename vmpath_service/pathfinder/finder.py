@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,6 +18,7 @@ from vmpath_service.pathfinder.arrivals import placed
 from vmpath_service.pathfinder.budget import Budget, deadline
 from vmpath_service.pathfinder.partial import Ceiling, Score, best_part, misplaced, within
 from vmpath_service.pathfinder.problem import Problem, pose
+from vmpath_service.pathfinder.remedies import what_would_help
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.strategies import registry as strategies
 from vmpath_service.pathfinder.strategies.base import Strategy
@@ -100,7 +102,10 @@ def solve(
     score: Score | None = None,
 ) -> Answer:
     """The answer to a problem whose target makes sense, cut down to what the settings admit."""
-    answer = _as_allowed(problem, _answer(problem, strategy, settings, budget, progress), settings, budget, score)
+    answer = _answer(problem, strategy, settings, budget, progress)
+    if answer.outcome != "found" and not budget.ended() and (remedy := what_would_help(problem, budget)):
+        answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")
+    answer = _as_allowed(problem, answer, settings, budget, score)
     missing = len(problem.arrivals) - len(placed(problem, answer.moves)) if problem.cloud.vetoes else 0
     if answer.outcome == "found" and missing:
         text = f"a constraint forbids {missing} of the arrivals where and when the target wants them"

@@ -60,8 +60,7 @@ def _crowded(problem: Problem, room: Room, open_hosts: list[int], known: Mapping
         if all(counts.get(host, 0) >= limit for host in places):
             reason = (
                 f"no member of {cloud.counter_names[counter]} can move: each of the {len(places)} hosts that admit"
-                f" one holds as many as it may ({limit}), and only a member that moves would make way; it would help"
-                " to add a host that admits one, or to shelve one of them"
+                f" one holds as many as it may ({limit}), and only a member that moves would make way"
             )
             found.update(dict.fromkeys(guests, reason))
     return found
@@ -83,10 +82,7 @@ def _too_big(
         for number, asked in enumerate(cloud.demand(guest)):
             if asked > total[number]:
                 name = cloud.dimensions[number]
-                found[guest] = (
-                    f"it asks for {asked} {name}, and all hosts together have {total[number]} free; it would help to"
-                    f" add a host with room for {asked} {name}"
-                )
+                found[guest] = f"it asks for {asked} {name}, and all hosts together have {total[number]} free"
                 break
         else:
             need, mask = room.need[guest], room.mask[guest]
