@@ -100,6 +100,20 @@ GUARDS: tuple[Option, ...] = (
         check=parse_windows,
         form=EXPECTED,
     ),
+    Option(
+        "mode",
+        "string",
+        "How its live migrations copy memory, unless an instance says so itself; not set: as [executor] mode says.",
+        None,
+        choices=("pre-copy", "post-copy", "auto"),
+    ),
+    Option(
+        "on_failure",
+        "string",
+        "What is done when one of its migrations has failed for good; not set: as [executor] on_failure says.",
+        None,
+        choices=("retry", "other-destination", "skip", "replan", "rollback", "stop"),
+    ),
 )
 """Options that every policy has beside its own."""
 

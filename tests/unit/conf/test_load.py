@@ -119,7 +119,14 @@ lease_seconds = 14
         mode_key="b",
         cell_key="c",
     )
-    assert found.engine.executor == Settings(Limits(3, 4, 5), 7, 8, 9, 10, 12)
+    assert found.engine.executor == Settings(
+        Limits(3, 4, 5),
+        settle_seconds=7,
+        request_settle_seconds=8,
+        start_wait_seconds=9,
+        verify_seconds=10,
+        stuck_seconds=12,
+    )
     engine = found.engine
     assert (engine.planning_timeout, engine.planners, engine.migration_mbps) == (11, 3, 4000)
     assert (engine.max_active, engine.poll_seconds, engine.stop_seconds, engine.lease_seconds) == (6, 1.5, 13, 14)

@@ -14,7 +14,8 @@ from vmpath_service.cloud.notifications import NotificationSettings, broker_host
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.cmd.configuration.values import TOKENS, Values
 from vmpath_service.conf import notifications, nova
-from vmpath_service.engine.executor.settings import Limits
+from vmpath_service.engine.executor.facts import Keys
+from vmpath_service.engine.executor.settings import Convergence, Limits, Quarantine
 from vmpath_service.engine.executor.settings import Settings as ExecutorSettings
 from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
@@ -23,6 +24,7 @@ from vmpath_service.model.costs import registry as costs
 from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.declarations import Declarations
 from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.windows import parse_windows
 from vmpath_service.pathfinder.strategies import registry as strategies
 
 if TYPE_CHECKING:
@@ -234,6 +236,11 @@ def engine_settings(
         migration_mbps=values.get("planner", "migration_mbps"),
         cost=_cost(values),
         strategy=_strategy(values),
+        keys=Keys(
+            mode=values.get(nova.GROUP, "mode_key"),
+            no_go=values.get("executor", "no_go_key"),
+            groups=tuple(values.get("executor", "group_keys")),
+        ),
     )
 
 
@@ -261,20 +268,49 @@ def _strategy(values: Values) -> str:
 
 
 def _executor_settings(values: Values) -> ExecutorSettings:
-    def get(name: str) -> float:
-        return float(values.get("executor", name))
+    def get(name: str) -> Any:
+        return values.get("executor", name)
 
+    try:
+        no_go = parse_windows(get("no_go"))
+    except InvalidInput as error:
+        raise values.error("executor", "no_go", str(error)) from error
     return ExecutorSettings(
         limits=Limits(
-            per_source=values.get("executor", "per_source"),
-            per_destination=values.get("executor", "per_destination"),
-            in_total=values.get("executor", "in_total"),
+            per_source=get("per_source"),
+            per_destination=get("per_destination"),
+            in_total=get("in_total"),
+            per_group=get("per_group") or None,
+            per_project=get("per_project") or None,
+            per_zone=get("per_zone") or None,
+            per_link=get("per_link") or None,
         ),
         settle_seconds=get("settle_seconds"),
+        abort_settle_seconds=get("abort_settle_seconds"),
         request_settle_seconds=get("request_settle_seconds"),
         start_wait_seconds=get("start_wait_seconds"),
         verify_seconds=get("verify_seconds"),
         stuck_seconds=get("stuck_seconds"),
-        retries=values.get("executor", "retries"),
+        when_stuck=get("when_stuck"),
+        retries=get("retries"),
         retry_seconds=get("retry_seconds"),
+        on_failure=get("on_failure"),
+        max_destinations=get("max_destinations"),
+        max_replans=get("max_replans"),
+        max_failure_percent=get("max_failure_percent"),
+        failure_sample=get("failure_sample"),
+        quarantine=Quarantine(get("quarantine_failures"), get("quarantine_seconds")),
+        mode=get("mode"),
+        convergence=Convergence(
+            action=get("when_not_converging"),
+            seconds_per_gib=get("copy_seconds_per_gib"),
+            least_seconds=get("copy_seconds"),
+            stall_seconds=get("stall_seconds"),
+            max_downtime_seconds=get("max_downtime_seconds"),
+        ),
+        reset_state=get("reset_state"),
+        warm_up=get("warm_up"),
+        cool_down_seconds=get("cool_down_seconds"),
+        no_go=no_go,
+        pace=get("pace"),
     )
