@@ -39,7 +39,7 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
         course = Course(problem, style)
         if course.run(share, best.now if best is not None else float("inf")):
             best = course
-        if share.left <= 0 or budget.timed_out:
+        if share.left <= 0 or budget.ended():
             break
     return None if best is None else Answer("found", best.moves, ends=best.ends)
 
