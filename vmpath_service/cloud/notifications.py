@@ -155,7 +155,8 @@ class NotificationListener:
         self._listening.set()
 
     def _close(self) -> None:
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         self._listening.clear()
         if self._server is not None:
             with contextlib.suppress(Exception):
