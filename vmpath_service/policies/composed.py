@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from vmpath_service.model.compiled import CompiledCloud
@@ -18,14 +19,40 @@ from vmpath_service.policies.guards import GUARDS
 
 # What a score counts beside that of the next policy.
 _GREATER = 1e4
+# Policies are gone through so often at most: what a later one does may open a way for an earlier one.
+_ROUNDS = 6
+
+
+@dataclass(slots=True)
+class _Run:
+    """Where everything is, and what is to be told of it."""
+
+    where: list[int]
+    disable: dict[str, None] = field(default_factory=dict)
+    order: dict[int, None] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
+    left: dict[str, Leftover] = field(default_factory=dict)
+
+    def take(self, cloud: CompiledCloud, name: str, where: list[int], decision: Decision) -> None:
+        """Go on from what a policy has decided."""
+        self.where = where
+        for uuid in decision.placement:
+            self.order[cloud.instance_index[uuid]] = None
+        self.reasons |= {uuid: f"{name}: {text}" for uuid, text in decision.reasons.items()}
+        self.notes += [f"{name}: {note}" for note in decision.notes]
+        self.short += [f"{name}: {decision.shortage}"] if decision.shortage else []
+        self.left |= {each.instance: each for each in decision.leftovers}
+        self.disable |= dict.fromkeys(decision.disable)
 
 
 class ComposedPolicy(Policy):
     """Several policies, each of which works on the target of the one before; their joint target is the target.
 
     Hosts that one of them disables or empties take nothing in from those that follow. A policy is left out where it
-    would spoil what an earlier one has reached. The score is that of the last policy; those of the others count
-    ten thousand times what the next one counts.
+    would spoil what an earlier one has reached. They are gone through again while that moves anything. The score is
+    that of the last policy; those of the others count ten thousand times what the next one counts.
     """
 
     drivers: ClassVar[tuple[type[Policy], ...]]
@@ -35,61 +62,56 @@ class ComposedPolicy(Policy):
         self._parts = tuple(kind(_own(kind, self.drivers, settings)) for kind in self.drivers)
 
     def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:
-        where = list(cloud.home)
-        before = self.score(cloud, where, scope)
-        closed: dict[str, None] = {}
-        disable: dict[str, None] = {}
-        order: dict[int, None] = {}
-        reasons: dict[str, str] = {}
-        notes: list[str] = []
-        short: list[str] = []
-        left: dict[str, Leftover] = {}
-        limit = read.whole(self.settings, "max_migrations")
-        for number, part in enumerate(self._parts):
-            stage = as_if(cloud, where, closed)
-            moved = [guest for guest, home in enumerate(cloud.home) if where[guest] != home]
-            if limit is not None and len(moved) >= limit:
-                late = f"{part.name}: not begun, max_migrations = {limit} is used up"
-                (short if part.asks_for_all else notes).append(late)
-                continue
-            if limit is not None:
-                rest: Mapping[str, OptionValue] = {**part.settings, "max_migrations": limit - len(moved)}
-                part = type(part)(rest)
-            decision = part.decide(stage, self._scope_for(part, scope))
-            there = list(where)
-            for uuid, name in decision.placement.items():
-                there[cloud.instance_index[uuid]] = cloud.host_index[name]
-            spoiled = self._spoiled(cloud, number, where, there, scope)
-            if spoiled:
-                notes.append(f"{part.name}: left out, it would spoil what {spoiled} has reached")
-                continue
-            where = there
-            for uuid in decision.placement:
-                order[cloud.instance_index[uuid]] = None
-            reasons |= {uuid: f"{part.name}: {text}" for uuid, text in decision.reasons.items()}
-            notes += [f"{part.name}: {note}" for note in decision.notes]
-            short += [f"{part.name}: {decision.shortage}"] if decision.shortage else []
-            left |= {each.instance: each for each in decision.leftovers}
-            disable |= dict.fromkeys(decision.disable)
-            closed |= dict.fromkeys((*decision.disable, *decision.emptied))
-        after = self.score(cloud, where, scope)
+        before = self.score(cloud, cloud.home, scope)
+        run = _Run(list(cloud.home))
+        for _ in range(_ROUNDS):
+            start = list(run.where)
+            run = _Run(start, disable=run.disable, order=run.order, reasons=run.reasons)
+            self._once(cloud, scope, run)
+            if run.where == start:
+                break
+        where, order, after = run.where, run.order, self.score(cloud, run.where, scope)
         if after.value >= before.value:
             where, order, after = list(cloud.home), {}, before
         placement = ordered_placement(cloud, order, where)
         counts, at_start = held(cloud, where), held(cloud, cloud.home)
+        hosts = cloud.snapshot.hosts
         return Decision(
             placement=placement,
             before=before,
             after=after,
-            leftovers=tuple(each for uuid, each in left.items() if uuid not in placement),
-            disable=tuple(name for name in disable if name not in placement.values()),
-            emptied=tuple(
-                name for name in closed if not counts[cloud.host_index[name]] and at_start[cloud.host_index[name]]
-            ),
-            shortage="; ".join(short) or None,
-            notes=tuple(notes),
-            reasons={uuid: reasons[uuid] for uuid in placement if uuid in reasons},
+            leftovers=tuple(each for uuid, each in run.left.items() if uuid not in placement),
+            disable=tuple(name for name in run.disable if name not in placement.values()),
+            emptied=tuple(host.name for at, host in enumerate(hosts) if at_start[at] and not counts[at]),
+            shortage="; ".join(run.short) or None,
+            notes=tuple(run.notes),
+            reasons={uuid: run.reasons[uuid] for uuid in placement if uuid in run.reasons},
         )
+
+    def _once(self, cloud: CompiledCloud, scope: Scope, run: _Run) -> None:
+        """All policies in turn."""
+        closed = dict(run.disable)
+        limit = read.whole(self.settings, "max_migrations")
+        for number, policy in enumerate(self._parts):
+            part = policy
+            if limit is not None:
+                rest = limit - sum(where != home for where, home in zip(run.where, cloud.home, strict=True))
+                if rest <= 0:
+                    late = f"{part.name}: not begun, max_migrations = {limit} is used up"
+                    (run.short if part.asks_for_all else run.notes).append(late)
+                    continue
+                part = type(part)({**part.settings, "max_migrations": rest})
+            mine = self._scope_for(part, scope)
+            decision = part.decide(as_if(cloud, run.where, closed), mine)
+            there = list(run.where)
+            for uuid, name in decision.placement.items():
+                there[cloud.instance_index[uuid]] = cloud.host_index[name]
+            spoiled = self._spoiled(cloud, number, run.where, there, scope)
+            if spoiled:
+                run.notes.append(f"{part.name}: left out, it would spoil what {spoiled} has reached")
+                continue
+            run.take(cloud, part.name, there, decision)
+            closed |= dict.fromkeys((*decision.disable, *decision.emptied))
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         value = 0.0

@@ -10,10 +10,12 @@ from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.options import Option
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
-from vmpath_service.policies.board import Board, held, named_placement, obstacle
+from vmpath_service.policies.board import Board, held, obstacle, ordered_placement
+from vmpath_service.policies.course import Course
 from vmpath_service.policies.eviction import best_destination
 from vmpath_service.policies.freeing import Freed, Freeing
 from vmpath_service.policies.packing import fewest_hosts, totals
+from vmpath_service.policies.repacking import repacked
 from vmpath_service.policies.scope import Reach, reach
 from vmpath_service.policies.spares import Spares, choose_spares
 
@@ -23,8 +25,13 @@ class ConsolidatePolicy(Policy):
 
     A host is freed whole or not at all: hosts that hold an instance that may not be migrated stay in use, and
     so do hosts on which something counts as used that no listed instance explains, unless ``free_unlisted``.
-    Among equally many hosts in use, the plan that moves the least memory is taken. Hosts that stay in use only
-    receive, hosts that are freed only give: the migrations fit in any order.
+    Among equally many hosts in use, the target with the fewest migrations is taken, or that which moves the least
+    memory (``save``).
+
+    At first only the instances of the hosts that are freed move: those hosts only give, the others only receive, and
+    the migrations fit in any order. With ``repack`` instances of hosts that stay in use move too where that frees more
+    hosts. The notes say how many hosts are in use, and a number that no placement goes below; ``min_gain`` (hosts
+    freed for each migration) and ``repack = no`` stop where another host costs too much.
 
     ``headroom`` is kept free on every host that receives. ``spare_hosts`` = k keeps at least k of the empty
     hosts in service, the largest ones, and more where that is needed so that, if the k largest hosts in use
@@ -41,6 +48,19 @@ class ConsolidatePolicy(Policy):
         Option("headroom", "share", "What stays free on every host that receives: MEMORY_MB:10%, VCPU:20%.", {}),
         Option("spare_hosts", "integer", "How many hosts may die and all still fits on the others.", 0, minimum=0),
         Option(
+            "repack",
+            "boolean",
+            "Whether instances on hosts that stay in use may move too, where that frees more hosts.",
+            True,
+        ),
+        Option(
+            "save",
+            "string",
+            "What is saved among targets with equally many hosts in use.",
+            "migrations",
+            choices=("migrations", "memory"),
+        ),
+        Option(
             "free_unlisted",
             "boolean",
             "Whether hosts may be freed on which something counts as used that no listed instance explains.",
@@ -54,22 +74,28 @@ class ConsolidatePolicy(Policy):
         counts = held(cloud, cloud.home)
         candidates, leftovers, unlisted = self._candidates(cloud, within, counts)
         occupied = [host for host in within.inside if counts[host]]
-        freed = Freeing(
-            cloud, candidates, within.destinations, limits, occupied, read.whole(self.settings, "max_migrations")
-        ).best()
+        most = read.whole(self.settings, "max_migrations")
+        save = read.text(self.settings, "save") or "migrations"
+        freeing = Freeing(cloud, candidates, within.destinations, limits, occupied, most, save)
+        freed = freeing.best()
         where = _carry_out(cloud, within, freed, limits)
+        bound = self._bound(cloud, within, limits, candidates, held(cloud, where))
+        # a limit on migrations is better spent on hosts that are freed whole; vetoes are asked move by move
+        if self.settings.get("repack") and most is None and not cloud.vetoes:
+            where = repacked(freeing, freed, where, bound)
         after = held(cloud, where)
         spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
         hosts = cloud.snapshot.hosts
         emptied = [host for host in occupied if not after[host]]
         stuck = {hosts[host].name for host in occupied if after[host]}
         return Decision(
-            placement=named_placement(cloud, where),
+            placement=ordered_placement(cloud, _by_host(cloud, where, after), where),
             before=self.score(cloud, cloud.home, scope),
             after=self.score(cloud, where, scope),
             leftovers=tuple(each for each in leftovers if each.host in stuck),
             emptied=tuple(hosts[host].name for host in emptied if host not in spares.hosts),
-            notes=tuple(self._notes(cloud, within, limits, candidates, after, unlisted, spares)),
+            notes=tuple(self._notes(cloud, within, bound, after, unlisted, spares)),
+            reasons=_reasons(cloud, where, after),
         )
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
@@ -83,6 +109,9 @@ class ConsolidatePolicy(Policy):
             if host not in (home, NOWHERE)
         )
         return Score(float(in_use), "hosts in use", {"hosts": float(in_use), "moved_memory_mb": float(moved)})
+
+    def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
+        return _HostsInUse(cloud, reach(cloud, scope, self.settings).inside)
 
     def _limits(self, cloud: CompiledCloud) -> list[Vector]:
         """Capacity less headroom, per host and dimension; raises InvalidInput for a class that no host has."""
@@ -120,16 +149,15 @@ class ConsolidatePolicy(Policy):
         blocked.update(unlisted)
         return {host: there for host, there in guests.items() if host not in blocked}, leftovers, unlisted
 
-    def _notes(
+    def _bound(
         self,
         cloud: CompiledCloud,
         within: Reach,
         limits: Sequence[Vector],
         candidates: Mapping[int, Sequence[int]],
         after: Sequence[int],
-        unlisted: Sequence[int],
-        spares: Spares,
-    ) -> list[str]:
+    ) -> int:
+        """A number of hosts in use that no placement goes below."""
         hosts = cloud.snapshot.hosts
         used = Occupancy(cloud).used
         most: dict[int, list[int]] = {}
@@ -139,11 +167,23 @@ class ConsolidatePolicy(Policy):
             most[host] = [
                 max(limit, now) if receives else now for limit, now in zip(limits[host], used[host], strict=True)
             ]
-        occupied = [host for host in within.inside if after[host]]
-        fixed = [host for host in occupied if host not in candidates]
+        fixed = [host for host in within.inside if after[host] and host not in candidates]
         listed = [at for at in within.inside if at in candidates or at in fixed]
-        bound = fewest_hosts(most, totals((used[host] for host in listed), len(cloud.dimensions)), fixed)
-        notes = [f"{len(occupied)} hosts in use; no placement of these instances uses less than {bound}"]
+        return fewest_hosts(most, totals((used[host] for host in listed), len(cloud.dimensions)), fixed)
+
+    def _notes(
+        self,
+        cloud: CompiledCloud,
+        within: Reach,
+        bound: int,
+        after: Sequence[int],
+        unlisted: Sequence[int],
+        spares: Spares,
+    ) -> list[str]:
+        hosts = cloud.snapshot.hosts
+        occupied = [host for host in within.inside if after[host]]
+        gap = f" (gap {(len(occupied) - bound) / bound:.1%})" if 0 < bound < len(occupied) else ""
+        notes = [f"{len(occupied)} hosts in use; no placement of these instances uses less than {bound}{gap}"]
         if spares.shortage:
             notes.append(spares.shortage)
         if unlisted:
@@ -155,6 +195,50 @@ class ConsolidatePolicy(Policy):
         if spares.hosts:
             notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
         return notes
+
+
+class _HostsInUse:
+    """The score, kept up to date while instances move."""
+
+    costly = False
+
+    def __init__(self, cloud: CompiledCloud, inside: Sequence[int]) -> None:
+        self._where = list(cloud.home)
+        self._counts = held(cloud, cloud.home)
+        self._inside = frozenset(inside)
+        self._in_use = sum(self._counts[host] > 0 for host in inside)
+
+    def move(self, guest: int, host: int) -> None:
+        for end, step in ((self._where[guest], -1), (host, 1)):
+            before = self._counts[end] > 0
+            self._counts[end] += step
+            if end in self._inside:
+                self._in_use += (self._counts[end] > 0) - before
+        self._where[guest] = host
+
+    def value(self) -> float:
+        return float(self._in_use)
+
+
+def _by_host(cloud: CompiledCloud, where: Sequence[int], after: Sequence[int]) -> list[int]:
+    """Who moves, host by host: first from hosts that stay, then from those that are freed, the cheapest first."""
+    movers: dict[int, list[int]] = {}
+    for guest, (home, host) in enumerate(zip(cloud.home, where, strict=True)):
+        if host not in (home, NOWHERE):
+            movers.setdefault(home, []).append(guest)
+    order = sorted(movers, key=lambda host: (not after[host], len(movers[host]), host))
+    return [guest for host in order for guest in movers[host]]
+
+
+def _reasons(cloud: CompiledCloud, where: Sequence[int], after: Sequence[int]) -> dict[str, str]:
+    instances, hosts = cloud.snapshot.instances, cloud.snapshot.hosts
+    reasons = {}
+    for guest, (home, host) in enumerate(zip(cloud.home, where, strict=True)):
+        if host in (home, NOWHERE):
+            continue
+        name = hosts[home].name
+        reasons[instances[guest].uuid] = f"it makes room on {name}" if after[home] else f"{name} is to be freed"
+    return reasons
 
 
 def _carry_out(cloud: CompiledCloud, within: Reach, freed: Freed, limits: Sequence[Vector]) -> list[int]:

@@ -137,9 +137,10 @@ class PolicyContract:
             )
 
     def check_again(self, cloud: CompiledCloud, scope: Scope, decision: Decision, where: list[int]) -> None:
-        """Applied to its own target it moves nothing, unless guards cut it short."""
+        """Applied to its own target it moves nothing, unless something cut it short."""
         policy = self.make(cloud)
-        if any(policy.settings[name] is not None for name in ("max_migrations", "max_memory", "max_hosts_touched")):
+        limits = ("max_migrations", "max_memory", "max_hosts_touched")
+        if decision.shortage or any(policy.settings[name] is not None for name in limits):
             return
         again = decide(policy, as_if(cloud, where, decision.disable), scope)
         assert not again.placement, f"{policy.name} moves {', '.join(again.placement)} when applied again"

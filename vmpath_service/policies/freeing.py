@@ -31,9 +31,10 @@ class Freed:
     in_use: int
     memory_mb: int
 
-    def key(self) -> tuple[int, int, int, tuple[int, ...]]:
-        """The lesser the better."""
-        return (self.in_use, self.memory_mb, len(self.where), self.hosts)
+    def key(self, save: str) -> tuple[int, int, int, tuple[int, ...]]:
+        """The lesser the better; ``save``: ``migrations`` or ``memory``."""
+        costs = (len(self.where), self.memory_mb)
+        return (self.in_use, *(costs if save == "migrations" else costs[::-1]), self.hosts)
 
 
 @dataclass(slots=True)
@@ -48,7 +49,8 @@ class Freeing:
 
     ``candidates``: hosts that may be freed, with the instances on them, all of which may move.
     ``receiving``: hosts that may receive, candidates or not. ``limits``: capacity to respect, per host and
-    dimension. ``most``: how many instances may move.
+    dimension. ``most``: how many instances may move. ``save``: what is saved among outcomes with equally many hosts
+    in use, ``migrations`` or ``memory``.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Freeing:
         limits: Sequence[Vector],
         occupied: Iterable[int],
         most: int | None,
+        save: str = "migrations",
     ) -> None:
         self.cloud = cloud
         self.candidates = candidates
         self.limits = limits
         self.most = most
+        self.save = save
         self.receiving = tuple(receiving)
         self.occupied = frozenset(occupied)
         self.empty = tuple(host for host in receiving if host not in self.occupied)
@@ -90,17 +94,17 @@ class Freeing:
         """The best outcome of all orders; an empty one where no host can be freed."""
         found = Freed((), {}, len(self.occupied), 0)
         best: tuple[list[int], bool] | None = None
-        for order, use_empty in self._orders():
+        for order, use_empty in self.orders():
             outcome = self._follow(order, use_empty)
-            if outcome.key() < found.key():
+            if outcome.key(self.save) < found.key(self.save):
                 found, best = outcome, (order, use_empty)
         if best is not None:
             for fullness in _FULLNESS:
                 self.packer = Packer(self.cloud, self.scale, self.weights, fullness)
-                found = min(found, self._follow(*best), key=Freed.key)
+                found = min(found, self._follow(*best), key=lambda each: each.key(self.save))
         return found
 
-    def _orders(self) -> Iterable[tuple[list[int], bool]]:
+    def orders(self) -> Iterable[tuple[list[int], bool]]:
         """In which order hosts are given up, and whether empty hosts may be taken into use for it."""
         capacity = {host: self._bulk(self.limits[host]) for host in (*self.candidates, *self.empty)}
         load = {host: size(self.load[host], self.scale) for host in self.candidates}
@@ -114,7 +118,7 @@ class Freeing:
             ranked = sorted((price[host], memory[host], host) for host in hosts)
             yield [host for _, _, host in ranked], False
         yield sorted(hosts, key=lambda host: (memory[host], load[host], host)), False
-        if self.most is not None:
+        if self.most is not None or self.save == "migrations":
             yield sorted(hosts, key=lambda host: (len(self.candidates[host]), memory[host], host)), False
         if self.empty and max(map(capacity.__getitem__, self.empty)) > min(keep.values(), default=math.inf):
             yield sorted([*hosts, *self.empty], key=lambda host: (capacity[host], load.get(host, 0.0), host)), True

@@ -9,12 +9,16 @@ the others are left over; of several measures tried this left the least waste.
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.model.compiled import CompiledCloud, Vector
 from vmpath_service.policies.board import size
+
+# How many mixtures of two classes a bound is looked for in.
+_MIXTURES = 64
 
 
 @dataclass(slots=True)
@@ -170,19 +174,31 @@ def totals(vectors: Iterable[Sequence[int]], dimensions: int) -> list[int]:
 
 
 def fewest_hosts(limits: Mapping[int, Sequence[int]], used: Sequence[int], fixed: Iterable[int]) -> int:
-    """A lower bound on hosts: of those with the largest limits, how many hold ``used`` in each class alone.
+    """A lower bound on hosts: of those with the largest limits, how many hold ``used``.
 
-    ``fixed``: hosts that stay in use whatever happens; they count and their limits come first.
+    Each class alone gives a bound, and so does each weighted sum of two (surrogate relaxation): what no choice of
+    hosts has enough of in sum, it has not enough of in each. ``fixed``: hosts that stay in use whatever happens; they
+    count and their limits come first.
     """
     must = set(fixed)
-    bound = len(must)
-    for at, amount in enumerate(used):
-        rest = amount - sum(limits[host][at] for host in must if host in limits)
-        count = len(must)
-        for limit in sorted((limits[host][at] for host in limits if host not in must), reverse=True):
-            if rest <= 0:
-                break
-            rest -= limit
-            count += 1
-        bound = max(bound, count)
-    return bound
+    free = [limits[host] for host in limits if host not in must]
+    there = totals((limits[host] for host in must if host in limits), len(used))
+    rest = [max(0, amount - room) for amount, room in zip(used, there, strict=True)]
+    classes = [at for at, amount in enumerate(rest) if amount]
+    bound = max((_filled([row[at] for row in free], rest[at]) for at in classes), default=0)
+    for one, two in itertools.combinations(classes, 2):
+        for step in range(1, _MIXTURES):
+            first, second = step / _MIXTURES / rest[one], (1 - step / _MIXTURES) / rest[two]
+            bound = max(bound, _filled([row[one] * first + row[two] * second for row in free], 1 - 1e-9))
+    return len(must) + bound
+
+
+def _filled(limits: Iterable[float], amount: float) -> int:
+    """How many of the limits, the largest first, it takes to reach the amount; all of them where they do not."""
+    count = 0
+    for limit in sorted(limits, reverse=True):
+        if amount <= 0:
+            break
+        amount -= limit
+        count += 1
+    return count

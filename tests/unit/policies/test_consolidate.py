@@ -214,5 +214,28 @@ def test_a_veto_sends_an_instance_elsewhere_or_keeps_its_host_in_use():
     decision = registry.make("consolidate").decide(compile_cloud(roomy, rules), Scope())
     assert decision.placement == {"y": "c"}
     alone = cloud({"a": 10, "b": 10}, {"x": ("a", 6), "y": ("b", 2), "w": ("b", 1)})
-    assert registry.make("consolidate").decide(compile_cloud(alone), Scope()).after.value == 1
-    assert registry.make("consolidate").decide(compile_cloud(alone, rules), Scope()).placement == {}
+    policy = registry.make("consolidate", {"save": "memory"})
+    assert policy.decide(compile_cloud(alone), Scope()).placement.keys() == {"y", "w"}
+    assert policy.decide(compile_cloud(alone, rules), Scope()).placement == {}
+
+
+def test_what_is_saved_among_targets_with_equally_many_hosts():
+    snapshot = cloud({"a": 10, "b": 10}, {"x": ("a", 6), "y": ("b", 2), "w": ("b", 1)})
+    assert consolidate(snapshot).placement == {"x": "b"}
+    assert consolidate(snapshot, save="memory").placement == {"y": "a", "w": "a"}
+
+
+def lopsided():
+    """One host is out of memory, one out of CPUs; one large, one small and one of the others fill a host."""
+    small, large = {"MEMORY_MB": 2, "VCPU": 6}, {"MEMORY_MB": 6, "VCPU": 2}
+    both = {"MEMORY_MB": 4, "VCPU": 4}
+    room = {name: {"MEMORY_MB": 12, "VCPU": 12} for name in "abcd"}
+    guests = {"a1": ("a", large), "a2": ("a", large), "b1": ("b", small), "b2": ("b", small)}
+    return cloud(room, guests | {"c1": ("c", both), "d1": ("d", both)})
+
+
+def test_repacking_frees_more_hosts_than_filling_gaps():
+    less, more = consolidate(lopsided(), repack=False), consolidate(lopsided())
+    assert (less.after.value, more.after.value) == (3, 2)
+    assert any(text.startswith("it makes room on") for text in more.reasons.values())
+    assert "no placement of these instances uses less than" in more.notes[0]

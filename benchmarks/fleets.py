@@ -1,0 +1,95 @@
+"""Made-up clouds that the benchmarks of policies run on; each depends on nothing but its arguments."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from vmpath_service.model.snapshot import Host, Instance, Inventory, Rules, ServerGroup, Snapshot
+
+# VCPU, MEMORY_MB, DISK_GB, how common
+FLAVORS = ((1, 2048, 20, 30), (2, 4096, 40, 50), (4, 8192, 80, 20))
+
+
+def even_fleet(hosts: int, instances: int, seed: int = 1, zones: int = 3, fill: float = 0.33) -> Snapshot:
+    """Equal hosts, memory scarce alone: what Watcher's consolidation was measured on.
+
+    Three availability zones, a tenth of the instances pinned to theirs, a twentieth in anti-affinity groups of three.
+    """
+    chance = random.Random(f"even:{seed}")
+    mean = sum(flavor[1] * flavor[3] for flavor in FLAVORS) / sum(flavor[3] for flavor in FLAVORS)
+    memory = 8192 * round(mean * instances / hosts / fill / 8192)
+    room = {"VCPU": 1024, "MEMORY_MB": memory, "DISK_GB": 100_000}
+    made = _hosts([room] * hosts, zones)
+    used = [0] * hosts
+    guests = []
+    for number in range(instances):
+        cpus, mem, disk, _ = chance.choices(FLAVORS, [flavor[3] for flavor in FLAVORS])[0]
+        host = next(at for at in iter(lambda: chance.randrange(hosts), -1) if used[at] + mem <= memory)
+        used[host] += mem
+        guests.append((number, host, {"VCPU": cpus, "MEMORY_MB": mem, "DISK_GB": disk}))
+    return _cloud(made, guests, chance, pinned=0.1, grouped=0.05)
+
+
+def mixed_fleet(hosts: int, seed: int = 1, fill: float = 0.86, zones: int = 3) -> Snapshot:
+    """Hosts of three sizes, memory and CPUs both scarce, filled to 70 to 85 %, groups and zones."""
+    chance = random.Random(f"mixed:{seed}")
+    kinds = ((64, 262144), (96, 262144), (96, 524288))
+    rooms = [
+        {"VCPU": int(cpus * 2.5), "MEMORY_MB": mem, "DISK_GB": 100_000}
+        for cpus, mem in chance.choices(kinds, (4, 3, 3), k=hosts)
+    ]
+    shapes = ((4, 2048), (4, 4096), (8, 8192), (4, 8192), (8, 16384), (16, 16384), (8, 32768), (16, 65536))
+    guests = []
+    number = 0
+    for at, room in enumerate(rooms):
+        free = {name: amount * min(0.97, chance.gauss(fill, 0.08)) for name, amount in room.items()}
+        misses = 0
+        while misses < 12:
+            cpus, mem = chance.choices(shapes, (14, 20, 18, 18, 12, 8, 7, 3))[0]
+            if cpus <= free["VCPU"] and mem <= free["MEMORY_MB"]:
+                free["VCPU"] -= cpus
+                free["MEMORY_MB"] -= mem
+                guests.append((number, at, {"VCPU": cpus, "MEMORY_MB": mem, "DISK_GB": 20}))
+                number += 1
+            else:
+                misses += 1
+    return _cloud(_hosts(rooms, zones), guests, chance, pinned=0.3, grouped=0.1)
+
+
+def _hosts(rooms: Sequence[dict[str, int]], zones: int) -> list[Host]:
+    return [
+        Host(
+            name=f"node-{at:05}",
+            inventories={name: Inventory(capacity=amount) for name, amount in room.items()},
+            availability_zone=f"az{at % zones}",
+        )
+        for at, room in enumerate(rooms)
+    ]
+
+
+def _cloud(
+    hosts: list[Host],
+    guests: list[tuple[int, int, dict[str, int]]],
+    chance: random.Random,
+    *,
+    pinned: float,
+    grouped: float,
+) -> Snapshot:
+    instances = tuple(
+        Instance(
+            uuid=f"vm-{number:06}",
+            host=hosts[host].name,
+            resources=resources,
+            pinned_availability_zone=hosts[host].availability_zone if chance.random() < pinned else None,
+        )
+        for number, host, resources in guests
+    )
+    members = chance.sample(range(len(guests)), int(len(guests) * grouped))
+    groups = []
+    for at in range(0, len(members) - 2, 3):
+        three = members[at : at + 3]
+        if len({guests[each][1] for each in three}) == 3:
+            uuids = tuple(instances[each].uuid for each in three)
+            groups.append(ServerGroup(f"g-{at}", "anti-affinity", uuids, rules=Rules(1)))
+    return Snapshot(hosts=tuple(hosts), instances=instances, server_groups=tuple(groups))

@@ -1,0 +1,191 @@
+"""Freeing more hosts by packing anew what is on some of those that stay.
+
+Where only the instances of the freed hosts move, what is left over on the others is seldom what they need: here much
+memory, there many CPUs. So the instances of the hosts with most left over are taken out as well, as many hosts as it
+takes, and all that is loose is packed at once. Instances of one kind are interchangeable: afterwards as many as
+possible stay where they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vmpath_service.model.compiled import CompiledCloud
+from vmpath_service.policies.board import Board, obstacle
+from vmpath_service.policies.freeing import Freed, Freeing
+from vmpath_service.policies.packing import Packer, Room
+
+# How full a host is preferred beside the proportions, one after the other.
+_FULLNESS = (-0.1, 0.001)
+_HALVINGS = 6
+# How many instances may be packed in all, each time counted.
+_EFFORT = 2_000_000
+
+
+@dataclass(slots=True)
+class Effort:
+    """How many instances may be packed still: a budget that does not depend on the clock."""
+
+    left: int
+
+    def spend(self, amount: int) -> None:
+        self.left -= amount
+
+
+class Repacking:
+    """The search for one cloud.
+
+    ``room``: what is free now on the hosts that may receive. ``fixed``: hosts in use that cannot be freed.
+    """
+
+    def __init__(
+        self,
+        cloud: CompiledCloud,
+        room: Room,
+        weights: Sequence[float],
+        scale: Sequence[float],
+        occupied: Iterable[int],
+        effort: Effort,
+    ) -> None:
+        self.cloud = cloud
+        self.room = room
+        self.scale = scale
+        self.effort = effort
+        self.occupied = frozenset(occupied)
+        self.packers = [Packer(cloud, scale, weights, fullness) for fullness in _FULLNESS]
+        self.loose: dict[int, list[int]] = {host: [] for host in room.free}
+        for guest, host in enumerate(cloud.home):
+            if host in self.occupied and obstacle(cloud, guest) is None:
+                self.loose.setdefault(host, []).append(guest)
+
+    def fewest(self, order: Sequence[int], freed: int, bound: int) -> dict[int, int] | None:
+        """Where instances go so that more of the hosts in ``order`` are freed than ``freed``, as many as possible.
+
+        ``bound``: how many may be freed at most. None where no more can be. The number is found by halving, then the
+        fewest hosts whose instances are taken out for it.
+        """
+        low, high = freed, min(bound, len(order))
+        found: dict[int, int] | None = None
+        # the last few are the likeliest to fail: from the bound down in growing steps, then by halves
+        while low < high and self.effort.left > 0:
+            middle = (low + high + 1) // 2
+            where = self._packed(order[:middle], 1.0)
+            if where is None:
+                high = middle - 1
+            else:
+                low, found = middle, where
+        if found is None:
+            return None
+        gone = order[:low]
+        least, most = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            if self.effort.left <= 0:
+                break
+            part = (least + most) / 2
+            where = self._packed(gone, part)
+            if where is None:
+                least = part
+            else:
+                most, found = part, where
+        return found
+
+    def _packed(self, gone: Sequence[int], part: float) -> dict[int, int] | None:
+        """Free these hosts with the instances of this part of the others taken out; None if they do not all fit."""
+        freed = set(gone)
+        stay = [host for host in self.room.free if host not in freed and host in self.occupied]
+        ranked = sorted(stay, key=lambda host: (-self._left_over(host), host))
+        out = ranked[: round(part * len(ranked))]
+        room = self.room.copy(stay)
+        guests = [guest for host in gone for guest in self.loose[host]]
+        for host in out:
+            row = room.free[host]
+            for guest in self.loose[host]:
+                for at, amount in enumerate(self.cloud.demand(guest)):
+                    row[at] += amount
+                for counter in self.cloud.counters_of.get(guest, ()):
+                    room.counts[counter][host] -= 1
+                guests.append(guest)
+        for packer in self.packers:
+            self.effort.spend(len(guests))
+            trial = Room({host: list(row) for host, row in room.free.items()}, [dict(each) for each in room.counts])
+            where, unplaced = packer.pack(guests, trial, all_or_nothing=True)
+            if not unplaced:
+                return self._settled(where)
+        return None
+
+    def _left_over(self, host: int) -> float:
+        """What is free on the host, and how unevenly."""
+        shares = [amount * factor for amount, factor in zip(self.room.free[host], self.scale, strict=True)]
+        return max(shares, default=0.0)
+
+    def _settled(self, where: Mapping[int, int]) -> dict[int, int]:
+        """The same placement with as many as possible of those that are alike where they are now."""
+        cloud = self.cloud
+        settled: dict[int, int] = {}
+        alike: dict[tuple[int, int], list[int]] = {}
+        free_passage = cloud.free_passage()
+        for guest, host in where.items():
+            if guest in cloud.counters_of or not free_passage or cloud.vetoes:
+                settled[guest] = host
+            else:
+                alike.setdefault((cloud.class_of[guest], 0), []).append(guest)
+        for guests in alike.values():
+            places: dict[int, int] = {}
+            for guest in guests:
+                places[where[guest]] = places.get(where[guest], 0) + 1
+            movers = []
+            for guest in guests:
+                home = cloud.home[guest]
+                if places.get(home):
+                    places[home] -= 1
+                else:
+                    movers.append(guest)
+            ends: Iterator[int] = (host for host, count in places.items() for _ in range(count))
+            settled.update(zip(movers, ends, strict=True))
+        return {guest: host for guest, host in settled.items() if host != cloud.home[guest]}
+
+
+def repacked(freeing: Freeing, freed: Freed, where: Sequence[int], bound: int) -> list[int]:
+    """Where everything is with as many hosts freed as repacking can, or ``where`` if it can free no more.
+
+    ``freed``: what has been found without it; ``bound``: how many hosts must stay in use.
+    """
+    cloud = freeing.cloud
+    best: tuple[tuple[int, int], list[int]] | None = None
+    effort = Effort(_EFFORT)
+    if freed.in_use <= bound:
+        return list(where)
+    search = Repacking(cloud, freeing.room, freeing.weights, freeing.scale, freeing.occupied, effort)
+    for order, use_empty in freeing.orders():
+        if use_empty or effort.left <= 0:
+            continue
+        found = search.fewest(order, len(freeing.occupied) - freed.in_use, len(freeing.occupied) - bound)
+        if found is None:
+            continue
+        there = _homewards(freeing, found)
+        moved = [guest for guest, home in enumerate(cloud.home) if there[guest] != home]
+        memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in moved)
+        in_use = len({host for host in there if host in freeing.occupied})
+        key = (in_use, len(moved) if freeing.save == "migrations" else memory)
+        if best is None or key < best[0]:
+            best = (key, there)
+    return list(where) if best is None else best[1]
+
+
+def _homewards(freeing: Freeing, found: Mapping[int, int]) -> list[int]:
+    """The placement with everybody back home who has room there in the end."""
+    cloud = freeing.cloud
+    board = Board(cloud, (), freeing.limits)
+    for guest, host in found.items():
+        board.move(guest, host)
+    kept = set(board.accounts.where)
+    progress = True
+    while progress:
+        progress = False
+        for guest in list(board.moved):
+            home = cloud.home[guest]
+            if home in kept and freeing.room.free.get(home) is not None and board.may_arrive(guest, home):
+                board.move(guest, home)
+                progress = True
+    return board.accounts.where
