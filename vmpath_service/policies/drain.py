@@ -10,7 +10,9 @@ from vmpath_service.model.options import Option
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
 from vmpath_service.policies.board import held, obstacle, ordered_placement
-from vmpath_service.policies.emptying import leftover, place, reasons_to_leave
+from vmpath_service.policies.course import Course
+from vmpath_service.policies.emptying import CountedCourse, leftover, place, reasons_to_leave
+from vmpath_service.policies.leftovers import OPTIONS, fallen_short
 from vmpath_service.policies.scope import hosts_named, reach
 
 
@@ -23,8 +25,9 @@ class DrainPolicy(Policy):
     named hosts are disabled before the first migration, so that nothing new arrives.
 
     What cannot be migrated (locked, in a strict affinity group, a device passed through, ...) stays, and is
-    listed with the reason. If there is not enough room, as many instances as possible leave, and the answer
-    says how much is missing. The score is the number of instances on the named hosts.
+    listed with the reason; ``on_locked`` and the like say what that means for the drain. If there is not enough
+    room, as many instances as possible leave, and the answer says how much is missing and what would help. The score
+    is the number of instances on the named hosts.
     """
 
     name = "drain"
@@ -40,6 +43,7 @@ class DrainPolicy(Policy):
             choices=("spread", "pack"),
         ),
         Option("evict", "boolean", "Whether other instances may be moved to make room where that is needed.", True),
+        *OPTIONS,
     )
 
     def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:
@@ -62,6 +66,8 @@ class DrainPolicy(Policy):
             if host in emptying and cloud.home[guest] not in emptying:
                 leftovers.append(leftover(cloud, guest, cloud.pinned[guest], host))
 
+        stay = [(cloud.instance_index[each.instance], each.reason) for each in leftovers]
+        short = fallen_short(cloud, self.settings, stay)
         limit = read.whole(self.settings, "max_migrations")
         wished = read.text(self.settings, "destinations") or "spread"
         evict = bool(self.settings.get("evict"))
@@ -79,9 +85,12 @@ class DrainPolicy(Policy):
             leftovers=tuple(leftovers),
             disable=tuple(hosts[host].name for host in sources),
             emptied=tuple(hosts[host].name for host in sources if not staying[host]),
-            shortage=emptied.shortage(movers, sources, limit),
+            shortage="; ".join(filter(None, (short, emptied.shortage(movers, sources, limit)))) or None,
             reasons=reasons_to_leave(cloud, board, emptying, lambda host: f"{host} is to be emptied"),
         )
+
+    def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
+        return CountedCourse(cloud, hosts_named(cloud, scope.hosts))
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         emptying = set(hosts_named(cloud, scope.hosts))

@@ -43,6 +43,29 @@ class Emptied:
         return "; ".join(short) or None
 
 
+class CountedCourse:
+    """How many instances are on some hosts, while they move; one in flight is on them while either end is."""
+
+    costly = False
+
+    def __init__(self, cloud: CompiledCloud, hosts: Sequence[int]) -> None:
+        self._hosts = frozenset(hosts)
+        self._where = list(cloud.home)
+        self._also_at = cloud.also_at
+        self._there = sum(self._on(guest) for guest in range(len(self._where)))
+
+    def move(self, guest: int, host: int) -> None:
+        before = self._on(guest)
+        self._where[guest] = host
+        self._there += self._on(guest) - before
+
+    def value(self) -> float:
+        return float(self._there)
+
+    def _on(self, guest: int) -> bool:
+        return self._where[guest] in self._hosts or self._also_at.get(guest) in self._hosts
+
+
 def place(
     cloud: CompiledCloud,
     destinations: Sequence[int],

@@ -10,7 +10,8 @@ from vmpath_service.model.options import Option
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
 from vmpath_service.policies.board import held, obstacle, ordered_placement
-from vmpath_service.policies.emptying import leftover, place, reasons_to_leave
+from vmpath_service.policies.course import Course
+from vmpath_service.policies.emptying import CountedCourse, leftover, place, reasons_to_leave
 from vmpath_service.policies.scope import among, reach
 
 
@@ -96,9 +97,13 @@ class ZoneMigrationPolicy(Policy):
             reasons=reasons_to_leave(cloud, board, leaving, lambda host: f"{host} is to be left"),
         )
 
+    def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
+        return CountedCourse(cloud, self._ends(cloud, scope)[0])
+
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         leaving = set(self._ends(cloud, scope)[0])
         there = [guest for guest, host in enumerate(where) if host in leaving]
+        there += [guest for guest, host in cloud.also_at.items() if host in leaving and where[guest] not in leaving]
         memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in there)
         value = float(len(there))
         return Score(value, "instances on the hosts to leave", {"instances": value, "memory_mb": float(memory)})
