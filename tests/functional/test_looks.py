@@ -94,3 +94,20 @@ def test_what_changed_while_a_cell_was_silent_is_seen_afterwards(simulated_cloud
     assert look(walking) == look(reader(cloud))
     for uuid in UUIDS[:4]:
         assert walking.read_migrations([uuid])[uuid][-1].outcome is MigrationOutcome.COMPLETED
+
+
+def test_the_room_of_many_hosts_is_that_of_each(simulated_cloud: Factory) -> None:
+    names = [f"h{number}" for number in range(6)]
+    full = instance("full", "h0", memory_mb=16384)
+    cloud = simulated_cloud(
+        snapshot(*(host(name) for name in names), full, *(instance(f"on-{name}", name) for name in names[1:])),
+        clock=SteppedClock(),
+    )
+    vmpath = reader(cloud)
+    vmpath.read()
+    before = vmpath.requests_sent()
+    together = vmpath.read_hosts(names)
+    # the services, the providers once, and a list for those with memory and one for those without
+    assert vmpath.requests_sent() - before <= 4
+    assert together == {name: reader(cloud).read_hosts([name])[name] for name in names}
+    assert together["h0"].free["MEMORY_MB"] == 0

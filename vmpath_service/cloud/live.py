@@ -28,6 +28,8 @@ from vmpath_service.model.snapshot import Snapshot
 # Up to this many hosts, and up to this share of all, are asked for one by one: Placement lists all or one.
 _FEW_HOSTS = 3
 _FEW_HOSTS_SHARE = 0.005
+# A cloud of so many hosts is listed as cheaply as two of them.
+_SMALL_CLOUD = 50
 # How old the state of services may be that a look has read.
 _PATIENCE_S = 1.0
 
@@ -115,7 +117,8 @@ class NovaCloud:
         providers = self._providers_of(connection, services.keys())
         known = [name for name in services if name in providers]
         roots = [providers[name] for name in known]
-        if len(roots) <= max(_FEW_HOSTS, len(self._providers) * _FEW_HOSTS_SHARE):
+        few = 1 if len(self._providers) <= _SMALL_CLOUD else _FEW_HOSTS
+        if len(roots) <= max(few, len(self._providers) * _FEW_HOSTS_SHARE):
             rooms = for_each(self._settings.workers, placement.free, roots)
         else:
             rooms = placement.free_of_all(roots)

@@ -25,6 +25,8 @@ _PAGE_IS_WORTH = 20
 _OVERLAP_S = 60.0
 _SHORT_OVERLAP_S = 3.0
 _WIDE_EVERY_S = 30.0
+# How long it may be taken for granted that no cell is silent; less than the short overlap.
+_CHECKED_S = 0.5
 # What was last listed longer ago than this is read anew, one by one.
 _LISTED_AT_MOST_S = 120.0
 # A server that no answer has shown for so long is asked for by itself, whatever the lists leave to be concluded.
@@ -78,7 +80,8 @@ class Looks:
         """With when an answer showed it last."""
         self._servers_since: float | None = None
         self._progress: dict[tuple[str, int], wire.Migration] = {}
-        self._progress_asked: dict[str, float] = {}
+        self._progress_asked: dict[str, tuple[float, float | None]] = {}
+        """Since when each is under way, and when it was asked for last."""
         self._progress_due = (float(_PROGRESS_AT_ONCE), float("-inf"))
         """How many requests for progress were left, and when."""
         self._wide: dict[str, float] = {}
@@ -132,7 +135,9 @@ class Looks:
         ]
         if len(known) >= FEW:
             changed = self._nova.servers(changed_since=self._servers_since - self._overlap("servers"))
-            self._learn_moment()
+            # what a cell that fell silent since then has left out, the next list shows, which reaches further back
+            if self._clock() - self.services[1] >= _CHECKED_S * self._patience_s:
+                self._learn_moment()
             for uuid in self._servers.keys() & changed.keys():
                 self._servers[uuid] = (changed[uuid], now)
             self._servers_since, listed = moment, True
@@ -163,16 +168,25 @@ class Looks:
         moving = [uuid for uuid, records in histories.items() if _any_under_way(records)]
         ids = {(uuid, record.id) for uuid in moving for record in histories[uuid]}
         self._progress = {key: kept for key, kept in self._progress.items() if key in ids}
-        # those that have begun only now wait behind those that were asked for before
-        self._progress_asked = {uuid: self._progress_asked.get(uuid, now) for uuid in moving}
+        self._progress_asked = {uuid: self._progress_asked.get(uuid, (now, None)) for uuid in moving}
         left, then = self._progress_due
         left = min(float(_PROGRESS_AT_ONCE), left + (now - then) * _PROGRESS_EACH_SECOND)
-        turn = sorted(moving, key=lambda uuid: (self._progress_asked[uuid], uuid))[: int(left)]
+        turn = sorted(filter(self._is_due, moving), key=lambda uuid: (self._asked_at(uuid), uuid))[: int(left)]
         self._progress_due = (left - len(turn), now)
         for uuid, answer in zip(turn, for_each(self._workers, self._nova.progress, turn), strict=True):
-            self._progress_asked[uuid] = now
+            self._progress_asked[uuid] = (self._progress_asked[uuid][0], now)
             self._progress.update(((uuid, record.id), record) for record in answer)
         return self._progress
+
+    def _is_due(self, uuid: str) -> bool:
+        """Whether there may be something new: nothing is shown before the first seconds are over."""
+        began, asked = self._progress_asked[uuid]
+        wait = 2 * self._patience_s if asked is None else self._patience_s
+        return self._clock() - (began if asked is None else asked) >= wait
+
+    def _asked_at(self, uuid: str) -> float:
+        began, asked = self._progress_asked[uuid]
+        return began if asked is None else asked
 
     def _records(self, wanted: Collection[str]) -> dict[str, tuple[wire.Migration, ...]]:
         """Of these servers, as they are known now."""

@@ -17,11 +17,12 @@ QUEUED = "queued"
 class Load:
     """Accounts of what is in flight, kept while one decision is made.
 
-    Counts everything that was asked for and has not been seen to end, whosever it is. Of what other rearrangements
-    move, projects are not known.
+    Counts everything that was asked for and has not been seen to end, whosever it is; what has ended in Nova and is
+    only looked at again counts for its groups and its project, but burdens nothing any more. Of what other
+    rearrangements move, projects are not known. ``without_own``: as it would be if all of ours had ended.
     """
 
-    def __init__(self, state: State, elsewhere: Iterable[Migration]) -> None:
+    def __init__(self, state: State, elsewhere: Iterable[Migration], *, without_own: bool = False) -> None:
         self._settings: Settings = state.settings
         self._facts: Facts = state.facts
         self._leaving: Counter[str] = Counter()
@@ -32,11 +33,18 @@ class Load:
         self._one_by_one = _done(tasks) < state.settings.warm_up
         self._own = 0
         self._queued = {task.step.source for task in tasks if task.in_flight() and task.nova_status == QUEUED}
-        for task in tasks:
-            if task.in_flight():
+        for task in () if without_own else tasks:
+            if task.record.state is MigrationState.VERIFYING:
+                self._own += 1
+                self._sharing.update(each for each in _shared(task.step) if each[0] in ("group", "project"))
+            elif task.in_flight():
                 self.add(task.step)
         for migration in elsewhere:
-            self._count(migration.source, migration.dest, self._shared_elsewhere(migration))
+            shared = self._shared_elsewhere(migration)
+            if migration.state is MigrationState.VERIFYING:
+                self._sharing.update(each for each in shared if each[0] == "group")
+            else:
+                self._count(migration.source, migration.dest, shared)
 
     def add(self, step: Step) -> None:
         """Count one more."""

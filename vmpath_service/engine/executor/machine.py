@@ -33,6 +33,8 @@ from vmpath_service.model.records import Demand, FailureKind, MigrationState
 
 MOST_WAITING = 50
 """How many migrations that wait for their destination are looked at in one tick."""
+MOST_AHEAD = 25
+"""How many are looked at in one tick for which there is no place yet."""
 
 Advanced = tuple[State, tuple[Instruction, ...]]
 
@@ -270,20 +272,26 @@ def _wave(state: State) -> int:
 
 
 def _candidates(state: State, orders: Orders) -> Iterator[Task]:
-    """What would start if nothing stood in the way, and some of what something stood in the way of before."""
-    load = Load(state, orders.elsewhere)
-    waiting = 0
-    if load.full():
-        return
+    """What would start if nothing stood in the way, some of what something stood in the way of before, and some of
+    what could start if the look shows that others have ended: so that it does at once."""
+    now = Load(state, orders.elsewhere)
+    later = Load(state, orders.elsewhere, without_own=True)
+    waiting = ahead = 0
     for task in sorted(_ready(state), key=urgency):
-        if not load.admits(task.step):
+        if not later.admits(task.step):
             continue
-        if task.waiting_for is None:
-            # takes a place in the queue; what waits does not, or it would keep others from being looked at
-            load.add(task.step)
-            yield task
-        elif waiting < MOST_WAITING:
-            waiting += 1
+        fits = now.admits(task.step)
+        if task.waiting_for is not None:
+            # does not take a place in the queue, or it would keep others from being looked at
+            if fits and waiting < MOST_WAITING:
+                waiting += 1
+                yield task
+        elif fits or ahead < MOST_AHEAD:
+            later.add(task.step)
+            if fits:
+                now.add(task.step)
+            else:
+                ahead += 1
             yield task
 
 
