@@ -35,6 +35,7 @@ LEVELS: tuple[policy.RuleDefault, ...] = (
 RULES: tuple[policy.RuleDefault, ...] = (
     policy.RuleDefault("policies:get", _LOOK, "See the configured policies."),
     policy.RuleDefault("hosts:get", _LOOK, "See the hosts of the cloud."),
+    policy.RuleDefault("hosts:release", _DECIDE, "Free a host from quarantine."),
     policy.RuleDefault("instances:get", _LOOK, "See the instances of all projects."),
     policy.RuleDefault("rearrangements:get", _LOOK, "See rearrangements, their plans, migrations and events."),
     policy.RuleDefault("rearrangements:create", _ASK, "Have a plan made; nothing moves without approval."),
@@ -42,6 +43,7 @@ RULES: tuple[policy.RuleDefault, ...] = (
     policy.RuleDefault("rearrangements:pause", _ASK, "Let nothing more of a rearrangement start for now."),
     policy.RuleDefault("rearrangements:resume", _DECIDE, "Let a paused rearrangement go on."),
     policy.RuleDefault("rearrangements:cancel", _ASK, "End a rearrangement."),
+    policy.RuleDefault("rearrangements:rollback", _DECIDE, "Have moved back what a rearrangement has moved."),
     policy.RuleDefault("rearrangements:delete", _DECIDE, "Forget a rearrangement that has ended."),
     policy.RuleDefault("maintenances:get", _LOOK, "See maintenances and their events."),
     policy.RuleDefault("maintenances:create", _DECIDE, "Have hosts emptied and worked on, without further approval."),

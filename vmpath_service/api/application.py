@@ -80,8 +80,8 @@ def resources(parts: Parts) -> Mapping[str, object]:
         "approve": engine.approve,
         "pause": engine.pause,
         "resume": engine.proceed,
-        "cancel": engine.cancel,
     }
+    endings: Mapping[str, Callable[..., Rearrangement]] = {"cancel": engine.cancel, "rollback": engine.rollback}
     return {
         "/": versions.Versions(),
         "/healthcheck": healthcheck.Healthcheck(parts.checks),
@@ -89,6 +89,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
         "/v1/freeze": freeze.Freeze(engine, store, parts.authentication),
         "/v1/hosts": hosts.Hosts(engine),
         "/v1/hosts/{name}": hosts.Host(engine),
+        "/v1/hosts/{name}/quarantine": hosts.Quarantine(engine),
         "/v1/instances": instances.Instances(engine),
         "/v1/instances/{identity}": instances.Instance(engine),
         "/v1/policies": policies.Policies(engine),
@@ -101,6 +102,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
         **_maintenances(parts, patience),
         **_schedules(parts),
         **{f"{one}/{word}": rearrangements.Order(tell, store) for word, tell in orders.items()},
+        **{f"{one}/{word}": rearrangements.Ending(end, store) for word, end in endings.items()},
     }
 
 

@@ -73,6 +73,14 @@ def only(request: falcon.Request, *names: str) -> None:
             raise InvalidInput(f"unknown query parameter {name!r}; {known}")
 
 
+def flag(request: falcon.Request, name: str) -> bool:
+    """Whether a query parameter says true; raises InvalidInput."""
+    text = request.get_param(name) or "false"
+    if text not in ("true", "false"):
+        raise InvalidInput(f"query parameter {name}: found {text!r}, expected true or false")
+    return text == "true"
+
+
 def states(request: falcon.Request, kind: type[State]) -> tuple[State, ...]:
     """The states that the query asks for; raises InvalidInput."""
     found = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import falcon
 
 from vmpath_service.api import bodies, paging
@@ -30,3 +32,17 @@ class Host:
         if found is None:
             raise NotFound(f"there is no host {name!r}")
         response.media = found
+
+
+class Quarantine:
+    """``/v1/hosts/{name}/quarantine``: a host whose migrations have failed."""
+
+    def __init__(self, engine: Commands) -> None:
+        self._engine = engine
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
+        bodies.only(request)
+        bodies.no_body(request)
+        if not self._engine.release(name):
+            raise NotFound(f"no migration to or from a host {name!r} has failed since the last that was done")
+        response.status = HTTPStatus.NO_CONTENT

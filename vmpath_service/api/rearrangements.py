@@ -121,7 +121,7 @@ class Events:
 
 
 class Order:
-    """``/v1/rearrangements/{id}/approve``, ``pause``, ``resume`` and ``cancel``: one word to the engine each."""
+    """``/v1/rearrangements/{id}/approve``, ``pause`` and ``resume``: one word to the engine each."""
 
     def __init__(self, tell: Callable[[str], Rearrangement], store: Reading) -> None:
         """``tell`` takes the identity and answers with the rearrangement as it then is."""
@@ -133,4 +133,21 @@ class Order:
         bodies.no_body(request)
         check_version(request, self._store, identity)
         show(request, response, self._tell(identity))
+        response.status = HTTPStatus.ACCEPTED
+
+
+class Ending:
+    """``/v1/rearrangements/{id}/cancel`` and ``rollback``: with ``?abort=true``, what is in flight is aborted, too."""
+
+    def __init__(self, tell: Callable[..., Rearrangement], store: Reading) -> None:
+        """``tell`` takes the identity and ``abort``, and answers with the rearrangement as it then is."""
+        self._tell = tell
+        self._store = store
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request, "abort")
+        bodies.no_body(request)
+        abort = bodies.flag(request, "abort")
+        check_version(request, self._store, identity)
+        show(request, response, self._tell(identity, abort=abort))
         response.status = HTTPStatus.ACCEPTED

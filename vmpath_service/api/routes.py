@@ -74,6 +74,9 @@ _EVENTS = (
 _HAPPENED = "What happened, oldest first; with wait, the answer waits for something to happen."
 
 
+_ABORT = Parameter("abort", "Whether what is in flight is aborted, where Nova can do that.", {"type": "boolean"})
+
+
 def _states(kind: type[enum.StrEnum]) -> Parameter:
     values = [each.value for each in kind]
     schema = {"type": "array", "items": {"type": "string", "enum": values}}
@@ -99,6 +102,14 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
         )
     },
     "/v1/hosts/{name}": {"GET": Operation("hosts:get", "One host.", answers.Host, missing=True, cloud=True)},
+    "/v1/hosts/{name}/quarantine": {
+        "DELETE": Operation(
+            "hosts:release",
+            "Let migrations go to and from a host again whose last ones failed.",
+            status=HTTPStatus.NO_CONTENT,
+            missing=True,
+        )
+    },
     "/v1/instances": {
         "GET": Operation(
             "instances:get",
@@ -226,7 +237,8 @@ ORDERS: Mapping[str, Mapping[str, str]] = {
         "approve": "Let a plan be carried out.",
         "pause": "Start nothing more of it for now.",
         "resume": "Let a paused one go on.",
-        "cancel": "End it: start nothing more of it, follow what is in flight.",
+        "cancel": "End it: start nothing more of it, follow what is in flight, or abort it.",
+        "rollback": "Bring back what it has moved, as far as that is possible by now.",
     },
     _MAINTENANCE: {
         "pause": "Begin no further round for now.",
@@ -251,6 +263,7 @@ def _order(path: str, word: str, summary: str) -> Operation:
         summary,
         kinds.get(noun, answers.Schedule),
         status=HTTPStatus.OK if at_once else HTTPStatus.ACCEPTED,
+        query=(_ABORT,) if noun == "rearrangements" and word in ("cancel", "rollback") else (),
         versioned=not at_once,
         missing=True,
         conflict=True,

@@ -61,8 +61,8 @@ class Client:
         """What is at ``path`` (its parts are quoted)."""
         return self._json("GET", _join(path), params=query)
 
-    def post(self, *path: str, body: object = None) -> Any:
-        return self._json("POST", _join(path), json=body)
+    def post(self, *path: str, body: object = None, **query: Any) -> Any:
+        return self._json("POST", _join(path), json=body, params=query)
 
     def put(self, *path: str, body: object) -> Any:
         return self._json("PUT", _join(path), json=body)

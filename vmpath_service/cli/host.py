@@ -51,6 +51,19 @@ class Show(ShowOne):
         return self.dict2columns(shown | listed | {name: fill(host, name) for name in in_order(host["capacity"])})
 
 
+class Release(ShowOne):
+    """Let migrations go to and from a host again whose last ones failed (quarantine)."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("host", metavar="HOST", help="its name")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        self.client().delete("hosts", parsed_args.host, "quarantine")
+        return ("released",), (parsed_args.host,)
+
+
 def fill(host: Mapping[str, Any], name: str) -> Fill:
     """How full a host is of one resource class."""
     return Fill(host["used"].get(name, 0), host["capacity"].get(name, 0), UNITS.get(name, ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from vmpath_service.cli import host, scope, watching
 from vmpath_service.cli.abridged import lines
@@ -178,13 +178,44 @@ class Resume(_Named):
         return self.shown(client, record, parsed_args.formatter)
 
 
-class Cancel(_Named):
-    """Start nothing more of a rearrangement; what is in flight is followed to its end."""
+class _Ending(_Named):
+    """A word to the service that may also end what is in flight."""
+
+    word: ClassVar[str]
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--abort",
+            action="store_true",
+            help="abort what is in flight; this may cost an instance its ACTIVE state in Nova, though it runs on",
+        )
+        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         client = self.client()
-        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, "cancel")
+        given = {"abort": "true"} if parsed_args.abort else {}
+        record: Mapping[str, Any] = client.post("rearrangements", parsed_args.rearrangement, self.word, **given)
+        if getattr(parsed_args, "wait", False):
+            record = self.follow(client, record["id"], parsed_args.formatter, watching.has_ended)
         return self.shown(client, record, parsed_args.formatter)
+
+
+class Cancel(_Ending):
+    """Start nothing more of a rearrangement; what is in flight is followed to its end."""
+
+    word = "cancel"
+
+
+class Rollback(_Ending):
+    """Bring back what a rearrangement has moved, as far as that is possible by now; also after it has ended."""
+
+    word = "rollback"
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--wait", action="store_true", help="follow it to its end")
+        return parser
 
 
 class Delete(_Named):

@@ -47,9 +47,17 @@ class EngineClient:
         """Undo ``pause``."""
         return _rearrangement(call(self._client, "proceed", identity=identity))
 
-    def cancel(self, identity: str) -> Rearrangement:
+    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        """Move back what was moved."""
+        return _rearrangement(call(self._client, "rollback", identity=identity, abort=abort))
+
+    def release(self, host: str) -> bool:
+        """Free a host from quarantine; whether it was in it."""
+        return bool(call(self._client, "release", host=host))
+
+    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
         """Start nothing more of it."""
-        return _rearrangement(call(self._client, "cancel", identity=identity))
+        return _rearrangement(call(self._client, "cancel", identity=identity, abort=abort))
 
     def delete(self, identity: str) -> None:
         """Forget one that has ended."""

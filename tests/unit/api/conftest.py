@@ -109,8 +109,16 @@ class NotingEngine:
 
     proceed = approve
 
-    def cancel(self, identity: str) -> Rearrangement:
+    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        self.store.request_cancel(identity, abort=abort)
         return self._change(identity, RearrangementState.CANCELLED)
+
+    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
+        self.store.request_rollback(identity, expected=tuple(RearrangementState), abort=abort)
+        return self._change(identity, RearrangementState.ROLLING_BACK)
+
+    def release(self, host: str) -> bool:
+        return self.store.absolve(host)
 
     def delete(self, identity: str) -> None:
         self.store.delete(identity)

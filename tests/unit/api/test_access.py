@@ -34,6 +34,8 @@ NEEDED = {
     ("POST", "/v1/rearrangements/{identity}/pause"): ASK,
     ("POST", "/v1/rearrangements/{identity}/resume"): DECIDE,
     ("POST", "/v1/rearrangements/{identity}/cancel"): ASK,
+    ("POST", "/v1/rearrangements/{identity}/rollback"): DECIDE,
+    ("DELETE", "/v1/hosts/{name}/quarantine"): DECIDE,
     ("GET", "/v1/freeze"): LOOK,
     ("PUT", "/v1/freeze"): ASK,
     ("DELETE", "/v1/freeze"): DECIDE,

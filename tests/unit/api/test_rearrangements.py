@@ -113,6 +113,24 @@ def test_a_command_for_an_old_version_does_nothing(client: Client, made: dict[st
     assert refusal(client.simulate_get(path), 404) == f"there is no rearrangement {made['id']}"
 
 
+@pytest.mark.parametrize("word", ["cancel", "rollback"])
+def test_what_is_in_flight_is_aborted_where_that_is_said(client: Client, made: dict[str, Any], word: str) -> None:
+    path = f"/v1/rearrangements/{made['id']}/{word}"
+    wrong = client.simulate_post(path, params={"abort": "perhaps"})
+    assert wrong.status_code == 400
+    assert "found 'perhaps', expected true or false" in wrong.json["error"]["message"]
+    assert client.simulate_post(path).json["abort_requested"] is False
+    again = client.simulate_get(f"/v1/rearrangements/{made['id']}").json
+    assert again["rolling_back"] is (word == "rollback")
+
+
+def test_a_host_is_freed_from_quarantine_once(client: Client, engine: NotingEngine) -> None:
+    engine.store.blame("compute-1", "it burns")
+    path = "/v1/hosts/compute-1/quarantine"
+    assert client.simulate_delete(path).status_code == 204
+    assert client.simulate_delete(path).status_code == 404
+
+
 def test_it_is_paused_and_goes_on(client: Client, made: dict[str, Any]) -> None:
     path = f"/v1/rearrangements/{made['id']}"
     paused = client.simulate_post(f"{path}/pause")

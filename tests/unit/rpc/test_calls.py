@@ -47,11 +47,14 @@ class Engine:
         made: Rearrangement = self._answer(Rearrangement("r1", request, RearrangementState.PLANNING, 1.5, 2.5))
         return made
 
-    def approve(self, identity: str) -> Rearrangement:
+    def approve(self, identity: str, *, abort: bool = False) -> Rearrangement:
         made: Rearrangement = self._answer(Rearrangement(identity, REQUEST, RearrangementState.RUNNING, 1.5, 2.5))
         return made
 
-    pause = proceed = cancel = approve
+    pause = proceed = cancel = rollback = approve
+
+    def release(self, host: str) -> bool:
+        return bool(self._answer(host == "a"))
 
     def delete(self, identity: str) -> None:
         self._answer(None)
@@ -92,6 +95,8 @@ def test_values_arrive_as_they_were(client: EngineClient) -> None:
     assert made.request == REQUEST
     assert (made.id, made.state, made.created_at) == ("r1", RearrangementState.PLANNING, 1.5)
     assert [call("r7").id for call in (client.approve, client.pause, client.proceed, client.cancel)] == ["r7"] * 4
+    assert client.rollback("r7", abort=True).id == "r7"
+    assert (client.release("a"), client.release("b")) == (True, False)
     assert client.hosts() == [{"name": "a", "used": {"VCPU": 3}}]
     assert client.freeze("why", "who") == Freeze(1.0, "why", "who")
     assert client.delete("r1") is None
