@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -10,6 +12,7 @@ from tests.functional.reading import notes_of, reader
 from tests.functional.small_cloud import host, identity, instance, snapshot
 from vmpath_service.model.declarations import Declaration, Declarations, declaration_of, departure_obstacle
 from vmpath_service.model.errors import NoDecision
+from vmpath_service.model.extras import wish
 from vmpath_service.model.files import encode
 from vmpath_service.model.snapshot import Aggregate, Snapshot, Storage
 from vmpath_service.simulator.cloud import SimulatedCloud
@@ -86,6 +89,16 @@ def test_a_look_at_an_instance_tells_that_it_is_not_to_be_moved_any_more(cloud: 
             for name, value in change.items():
                 setattr(cloud.world.servers[y], name, value)
         assert vmpath.read_instances([y])[y].why_not == said
+
+
+def test_what_a_flavor_says_to_vmpath_is_told(cloud: SimulatedCloud) -> None:
+    with cloud.world.lock:
+        server = cloud.world.servers[identity("y")]
+        server.flavor = replace(server.flavor, extra_specs={"vmpath:mode": "post-copy", "other:key": "value"})
+        cloud.world.touch(server)
+    (found,) = [each for each in reader(cloud, declarations=DECLARED).read().instances if each.name == "y"]
+    assert found.extra["flavor_wishes"] == {"vmpath:mode": "post-copy"}
+    assert wish(found, "vmpath:mode") == "post-copy"
 
 
 def test_what_is_declared_wrongly_is_said_or_stops_everything(cloud: SimulatedCloud) -> None:

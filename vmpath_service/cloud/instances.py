@@ -55,8 +55,14 @@ def instance(
         why_not=movable[1],
         post_copy=movability.post_copy(server, settings),
         storage=storage_of(server, shared, disks),
-        extra=scheduling.extra(server, aggregate_keys, shared, ports),
+        extra=scheduling.extra(server, aggregate_keys, shared, ports, _scope(settings.mode_key)),
     )
+
+
+def _scope(key: str) -> str:
+    """How all keys begin by which instances say something to vmpath."""
+    scope, separator, _ = key.rpartition(":")
+    return scope + separator if separator else key
 
 
 def reading(server: wire.Server, settings: CloudSettings) -> InstanceReading:

@@ -29,6 +29,7 @@ from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
 from vmpath_service.cloud.pools import Pool
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.model import extras
 from vmpath_service.model.errors import CloudDenied, NoDecision
 from vmpath_service.model.readings import MigrationOutcome
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
@@ -365,7 +366,7 @@ def assemble(
             )
         )
     undecided = [
-        each.label() for each in values if each.movable != "no" and scheduling.SCHEDULER_DECIDES in each.extra
+        each.label() for each in values if each.movable != "no" and extras.undecided(each)
     ]
     if undecided:
         said.append(

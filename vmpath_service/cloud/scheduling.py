@@ -10,9 +10,7 @@ from vmpath_service.cloud import flavors
 from vmpath_service.cloud.neutron import DevicePort
 from vmpath_service.cloud.wire import Aggregate, Server
 from vmpath_service.model.constraints.isolation import EXTRA_SPECS, IMAGE_PROPERTIES, SCOPE
-
-SCHEDULER_DECIDES = "scheduler_decides"
-"""Key in an instance's ``extra``: reasons why Placement's figures do not prove that it fits, one phrase each."""
+from vmpath_service.model.extras import FLAVOR_WISHES, SCHEDULER_DECIDES
 
 
 def undecided(server: Server) -> tuple[str, ...]:
@@ -52,13 +50,18 @@ def keys_of(aggregates: Iterable[Aggregate]) -> frozenset[str]:
 
 
 def extra(
-    server: Server, aggregate_keys: Collection[str], shared: Collection[str] = (), ports: Iterable[DevicePort] = ()
+    server: Server,
+    aggregate_keys: Collection[str],
+    shared: Collection[str] = (),
+    ports: Iterable[DevicePort] = (),
+    scope: str = "vmpath:",
 ) -> dict[str, Any]:
     """An instance's ``extra``: what there is to say, else nothing.
 
     Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
     ``shared``: resource classes that it has from a provider that several hosts share, but not all; ``ports``: those of
-    its ports that have a device of its host behind them.
+    its ports that have a device of its host behind them; ``scope``: how keys begin by which a flavor says something to
+    vmpath.
     """
     found: dict[str, Any] = {}
     specs = {
@@ -68,6 +71,9 @@ def extra(
     }
     if specs:
         found[EXTRA_SPECS] = specs
+    wishes = {key: value for key, value in server.flavor.extra_specs.items() if key.startswith(scope)}
+    if wishes:
+        found[FLAVOR_WISHES] = wishes
     if aggregate_keys:
         properties = {
             key: str(value)

@@ -104,9 +104,10 @@ def _done(tasks: Iterable[Task]) -> int:
     return sum(1 for task in tasks if task.record.state is MigrationState.DONE and task.record.attempt)
 
 
-def urgency(task: Task) -> tuple[float, int]:
-    """Sorts what may start: the longest remaining chain first, then the order of the plan."""
-    return (-task.step.chain, task.step.id)
+def urgency(task: Task) -> tuple[bool, float, int]:
+    """Sorts what may start: what the scheduler may turn down first, since a new plan is then made early; then the
+    longest remaining chain, then the order of the plan."""
+    return (not task.step.facts.undecided, -task.step.chain, task.step.id)
 
 
 def quarantined(troubles: Mapping[str, HostTrouble], settings: Quarantine, at: float) -> Mapping[str, bool]:

@@ -10,6 +10,7 @@ import msgspec
 
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.declarations import UNDECLARED, Declaration, declaration_of
+from vmpath_service.model.extras import undecided, wish
 from vmpath_service.model.snapshot import Instance
 
 Mode = Literal["pre-copy", "post-copy", "auto"]
@@ -18,8 +19,8 @@ MODES: tuple[Mode, ...] = ("pre-copy", "post-copy", "auto")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Names of the metadata in which instances say what they want: the mode of their migrations, windows in which they
-    are not to be moved, and groups of which few are to be moved at a time."""
+    """Names of the metadata, or extra specs of flavors, in which instances say what they want: the mode of their
+    migrations, windows in which they are not to be moved, and groups of which few are to be moved at a time."""
 
     mode: str = "vmpath:mode"
     no_go: str = "vmpath:no_go"
@@ -29,8 +30,8 @@ class Keys:
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
     """``resources``: what it takes. ``kind``: the same for instances that ask the same of a host. ``mode`` and
-    ``no_go``: as its metadata says, unread. ``writes_mb_s``: how fast it writes to its memory, None while unknown;
-    ``memory_mb``: how much it has."""
+    ``no_go``: as its metadata or its flavor says, unread. ``writes_mb_s``: how fast it writes to its memory, None
+    while unknown; ``memory_mb``: how much it has. ``undecided``: whether only Nova's scheduler can tell where it fits."""
 
     resources: Mapping[str, int]
     kind: str = ""
@@ -40,6 +41,7 @@ class InstanceFacts:
     no_go: str | None = None
     memory_mb: int = 0
     writes_mb_s: float | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def gather(cloud: CompiledCloud, moved: Collection[str], hosts: Collection[str],
         for member in group.members:
             groups[member] = (*groups.get(member, ()), group.uuid)
     for instance in snapshot.instances:
-        own = tuple(f"{key}={instance.metadata[key]}" for key in keys.groups if key in instance.metadata)
+        own = tuple(f"{key}={said}" for key in keys.groups if (said := wish(instance, key)) is not None)
         if own:
             groups[instance.uuid] = (*groups.get(instance.uuid, ()), *own)
     wanted = {group for uuid in moved for group in groups.get(uuid, ())}
@@ -111,10 +113,11 @@ def _instance(cloud: CompiledCloud, position: int, groups: Sequence[str], keys: 
         kind=f"{cloud.class_of[position]}",
         project=instance.project_id,
         groups=tuple(groups),
-        mode=instance.metadata.get(keys.mode),
-        no_go=instance.metadata.get(keys.no_go),
+        mode=wish(instance, keys.mode),
+        no_go=wish(instance, keys.no_go),
         memory_mb=instance.memory_mb(),
         writes_mb_s=_writes(instance),
+        undecided=bool(undecided(instance)),
     )
 
 
