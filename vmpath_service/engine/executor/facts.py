@@ -31,7 +31,8 @@ class Keys:
 class InstanceFacts:
     """``resources``: what it takes. ``kind``: the same for instances that ask the same of a host. ``mode`` and
     ``no_go``: as its metadata or its flavor says, unread. ``writes_mb_s``: how fast it writes to its memory, None
-    while unknown; ``memory_mb``: how much it has. ``undecided``: whether only Nova's scheduler can tell where it fits."""
+    while unknown; ``memory_mb``: how much it has. ``undecided``: whether only Nova's scheduler can tell where it
+    fits."""
 
     resources: Mapping[str, int]
     kind: str = ""
