@@ -57,6 +57,7 @@ RULES: tuple[policy.RuleDefault, ...] = (
     policy.RuleDefault("schedules:enable", _DECIDE, "Let a schedule run."),
     policy.RuleDefault("schedules:disable", _ASK, "Let a schedule run no more for now."),
     policy.RuleDefault("schedules:delete", _DECIDE, "Forget a schedule."),
+    policy.RuleDefault("metrics:get", _LOOK, "Read the metrics."),
     policy.RuleDefault("freeze:get", _LOOK, "See whether everything is frozen."),
     policy.RuleDefault("freeze:set", _ASK, "Let nothing new start anywhere."),
     policy.RuleDefault("freeze:lift", _DECIDE, "Lift a freeze."),

@@ -18,6 +18,7 @@ from vmpath_service.api import (
     hosts,
     instances,
     maintenances,
+    metrics,
     middleware,
     openapi,
     policies,
@@ -43,8 +44,11 @@ from vmpath_service.model.records import Rearrangement
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the API is put together of: an engine and keepers that take orders, databases to read from, what the
-    health check looks at, who calls and what they may, and what is set when the service is to end."""
+    """What the API is put together of.
+
+    An engine and keepers take orders, databases are read from; ``checks``: what the health check looks at;
+    ``metrics``: what is measured, as Prometheus's text; ``stopping`` is set when the service is to end.
+    """
 
     engine: Commands
     store: Reading
@@ -53,6 +57,7 @@ class Parts:
     schedules: ScheduleOrders
     schedule_records: ScheduleRecords
     checks: Mapping[str, healthcheck.Check]
+    metrics: Callable[[], bytes]
     authentication: Authentication
     access: Access
     stopping: threading.Event
@@ -85,6 +90,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
     return {
         "/": versions.Versions(),
         "/healthcheck": healthcheck.Healthcheck(parts.checks),
+        "/metrics": metrics.Metrics(parts.metrics),
         "/v1/openapi.json": openapi.OpenApi(),
         "/v1/freeze": freeze.Freeze(engine, store, parts.authentication),
         "/v1/hosts": hosts.Hosts(engine),

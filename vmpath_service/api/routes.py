@@ -90,6 +90,9 @@ _REARRANGEMENT = "/v1/rearrangements/{identity}"
 ROUTES: Mapping[str, Mapping[Method, Operation]] = {
     "/": {"GET": Operation(None, "The versions of the API.", answers.Versions)},
     "/healthcheck": {"GET": Operation(None, "Whether the service can do its work.", answers.Health)},
+    "/metrics": {
+        "GET": Operation("metrics:get", "Figures for Prometheus.", text="text/plain"),
+    },
     "/v1/openapi.json": {"GET": Operation(None, "This document.", dict[str, Any])},
     "/v1/freeze": {
         "GET": Operation("freeze:get", "Whether everything is frozen.", answers.Freeze),

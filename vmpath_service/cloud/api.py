@@ -35,6 +35,7 @@ Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Parameters = Mapping[str, str | int]
+Observe = Callable[[str, str, int | None, float], None]
 
 _TRY_AGAIN = frozenset((429, 500, 502, 503, 504))
 _BUSY = frozenset((429, 503))
@@ -68,12 +69,19 @@ class Probed:
 class Api:
     """One API of the cloud. ``sent`` counts the requests, for whoever watches how many a reading takes.
 
-    ``pace`` holds back all but actions.
+    ``pace`` holds back all but actions. ``observe`` is told of every request: service, method, status (None without
+    an answer) and seconds.
     """
 
     def __init__(
-        self, session: CloudSession, service: str, settings: CloudSettings, pace: Pace | None = None
+        self,
+        session: CloudSession,
+        service: str,
+        settings: CloudSettings,
+        pace: Pace | None = None,
+        observe: Observe | None = None,
     ) -> None:
+        self._observe = observe
         self._session = session
         self._service = service
         self._settings = settings
@@ -143,9 +151,9 @@ class Api:
         except keystone.ClientException as error:
             raise self._translated(error) from error
         given: dict[str, Any] = {} if body is None else {"json": dict(body)}
-        self.sent += 1
         try:
-            response = adapter.request(
+            response = self._sent(
+                adapter,
                 path,
                 method,
                 microversion=microversion,
@@ -207,9 +215,9 @@ class Api:
         given: dict[str, Any] = {} if body is None else {"json": dict(body)}
         try:
             adapter = self._connected()
-            self.sent += 1
             sent_at = time.time()
-            response = adapter.request(
+            response = self._sent(
+                adapter,
                 path,
                 method,
                 params=None if parameters is None else dict(parameters),
@@ -274,6 +282,18 @@ class Api:
         except _Unanswered as failed:
             raise failed.error from failed
 
+    def _sent(self, adapter: Any, path: str, method: str, **keywords: Any) -> Any:
+        """The answer to one request; raises what keystoneauth raises."""
+        self.sent += 1
+        began, status = time.monotonic(), None
+        try:
+            response = adapter.request(path, method, **keywords)
+            status = response.status_code
+            return response
+        finally:
+            if self._observe is not None:
+                self._observe(self._service, method, status, time.monotonic() - began)
+
     def _attempt(
         self,
         method: str,
@@ -285,9 +305,9 @@ class Api:
         try:
             adapter = self._connected()
             self._pace.wait()
-            self.sent += 1
             given: dict[str, Any] = {} if body is None else {"json": dict(body)}
-            response = adapter.request(
+            response = self._sent(
+                adapter,
                 path,
                 method,
                 params=None if parameters is None else dict(parameters),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from vmpath_service.cloud import hosts, instances, microversions, migrations, wire
 from vmpath_service.cloud.actions import Actions
-from vmpath_service.cloud.api import Api, for_each
+from vmpath_service.cloud.api import Api, Observe, for_each
 from vmpath_service.cloud.audit import Audit
 from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.inventory import Inventory, Reading
@@ -63,17 +63,20 @@ class NovaCloud:
     ``read_instances`` show is remembered for each thread, so that the next look is a few lists.
     """
 
-    def __init__(self, settings: CloudSettings, changes: Changes | None = None) -> None:
+    def __init__(
+        self, settings: CloudSettings, changes: Changes | None = None, observe: Observe | None = None
+    ) -> None:
+        """``observe`` is told of every request to the cloud."""
         self._settings = settings
         self._changes = changes
         self._session = CloudSession(settings)
         brake = Brake()
-        self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake))
-        self._placement = Api(self._session, "placement", settings, Pace(0, brake=brake))
-        self._network = Api(self._session, "network", settings, Pace(0, brake=brake))
+        self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake), observe)
+        self._placement = Api(self._session, "placement", settings, Pace(0, brake=brake), observe)
+        self._network = Api(self._session, "network", settings, Pace(0, brake=brake), observe)
         pace = Pace(settings.looks_per_second, brake=brake)
-        self._looks_at_compute = Api(self._session, "compute", settings, pace)
-        self._looks_at_placement = Api(self._session, "placement", settings, pace)
+        self._looks_at_compute = Api(self._session, "compute", settings, pace, observe)
+        self._looks_at_placement = Api(self._session, "placement", settings, pace, observe)
         # those who want no limit want everything at once
         self._patience_s = _PATIENCE_S if settings.looks_per_second else 0.0
         self._seen = threading.local()

@@ -20,7 +20,8 @@ from vmpath_service.cloud.changes import Changes
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.notifications import NotificationListener, NotificationSettings
 from vmpath_service.cmd.configuration import Configuration, load_again
-from vmpath_service.cmd.upkeep import put_together
+from vmpath_service.cmd.metering import Meter
+from vmpath_service.cmd.upkeep import maintenance_records, put_together
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
 from vmpath_service.hooks.registry import ConfiguredHooks
@@ -99,12 +100,16 @@ class AllInOne:
         store = SqlStore(database, clock)
 
         changes = self._listen(configuration.notifications)
-        cloud = NovaCloud(configuration.cloud, changes)
+        meter = Meter(store, maintenance_records(database))
+        cloud = NovaCloud(configuration.cloud, changes, meter.asked)
         reached = _reached(cloud)
         hooks = ConfiguredHooks(configuration.hooks)
-        self._engine = Engine(
-            cloud, store, clock, configuration.engine, lambda event: hooks.tell(_occasion(event)), happenings=changes
-        )
+
+        def told(event: Event) -> None:
+            hooks.tell(_occasion(event))
+            meter.happened(event)
+
+        self._engine = Engine(cloud, store, clock, configuration.engine, told, happenings=changes)
         self._upkeep = upkeep = put_together(configuration, self._engine, store, database, cloud, clock, hooks)
         upkeep.schedules.use(configuration.schedules)
         transport = make_transport()
@@ -123,6 +128,7 @@ class AllInOne:
                 schedules=ScheduleClient(transport, timeout=_COMMAND_S),
                 schedule_records=upkeep.schedule_records,
                 checks={"database": database_answers},
+                metrics=meter.collect,
                 authentication=api.authentication(),
                 access=api.access(),
                 stopping=stopping,

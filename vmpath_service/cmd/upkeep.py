@@ -35,6 +35,11 @@ class Upkeep:
     schedule_records: Documents[Schedule]
 
 
+def maintenance_records(database: Database) -> Documents[Maintenance]:
+    """Where maintenances are kept; raises StoreError."""
+    return Documents(database, Maintenance, "maintenance", lambda record: record.state.value)
+
+
 def put_together(
     configuration: Configuration,
     engine: Engine,
@@ -45,9 +50,7 @@ def put_together(
     hooks: ConfiguredHooks,
 ) -> Upkeep:
     """Nothing runs yet. Raises StoreError."""
-    maintenances: Documents[Maintenance] = Documents(
-        database, Maintenance, "maintenance", lambda record: record.state.value
-    )
+    maintenances = maintenance_records(database)
     kept: Documents[Schedule] = Documents(
         database, Schedule, "schedule", lambda schedule: "enabled" if schedule.enabled else "disabled"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -53,6 +54,14 @@ _CHANGEABLE = frozenset(
     )
 )
 _IN_JSON = frozenset(("decision", "summary"))
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """By state: rearrangements, and migrations with the seconds that those took which have ended."""
+
+    rearrangements: Mapping[str, int]
+    migrations: Mapping[str, tuple[int, float]]
 
 
 class Time(Protocol):
@@ -443,6 +452,22 @@ class SqlStore:
         def work(session: Session) -> Freeze | None:
             row = session.get(FreezeRow, 1)
             return None if row is None else records.to_freeze(row)
+
+        return self._database.read(work)
+
+    def tallies(self) -> Tallies:
+        """How much there is of what, for metrics."""
+
+        def work(session: Session) -> Tallies:
+            going = session.execute(
+                select(RearrangementRow.state, func.count()).group_by(RearrangementRow.state)
+            )
+            took = func.coalesce(func.sum(MigrationRow.ended_at - MigrationRow.intended_at), 0.0)
+            moved = session.execute(select(MigrationRow.state, func.count(), took).group_by(MigrationRow.state))
+            return Tallies(
+                rearrangements={state: int(count) for state, count in going},
+                migrations={state: (count, float(seconds or 0)) for state, count, seconds in moved},
+            )
 
         return self._database.read(work)
 

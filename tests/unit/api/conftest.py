@@ -19,6 +19,7 @@ from vmpath_service.api import application
 from vmpath_service.api.access import Access, FullAccess
 from vmpath_service.api.callers import Authentication, NoAuthentication
 from vmpath_service.api.healthcheck import Check
+from vmpath_service.cmd.metering import Meter
 from vmpath_service.model.errors import StoreError, VmpathError
 from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState
 from vmpath_service.model.options import Option
@@ -234,6 +235,7 @@ def parts(
         schedules=NotingSchedules(schedules),
         schedule_records=schedules,
         checks=checks,
+        metrics=Meter(engine.store, maintenances).collect,
         authentication=authentication or NoAuthentication(),
         access=access or FullAccess(),
         stopping=threading.Event(),

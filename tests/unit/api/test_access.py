@@ -54,6 +54,7 @@ NEEDED = {
     ("DELETE", "/v1/schedules/{name}"): DECIDE,
     ("POST", "/v1/schedules/{name}/enable"): DECIDE,
     ("POST", "/v1/schedules/{name}/disable"): ASK,
+    ("GET", "/metrics"): LOOK,
     ("GET", "/"): None,
     ("GET", "/healthcheck"): None,
     ("GET", "/v1/openapi.json"): None,
