@@ -16,9 +16,12 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Literal
 
+from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.permutations import Permutation, PermutationGroup
 from vmpath_service.pathfinder.problem import Problem
@@ -29,8 +32,46 @@ Reach = Literal["reachable", "unreachable", "unknown"]
 
 # Up to so many hosts; a place is one byte.
 HOSTS = 255
+# Steps of the budget for a part of the instances.
+PART = 100_000
 # Up to so many sets of instances that can be exchanged among themselves.
 SETS = 20
+
+
+def reach(problem: Problem, fixed: Container[int], budget: Budget) -> Reach:
+    """Whether the target of a problem can be reached; ``fixed``: instances that are known to stay.
+
+    First it is tried with the biggest instances alone, which is soon done, then with ever smaller ones; what is big is
+    judged by the dominant dimension, then by each by itself.
+    """
+    cloud = problem.cloud
+    total = [max(1, sum(row[d] for row in cloud.capacity)) for d in range(len(cloud.dimensions))]
+    moving = set(problem.movers)
+    classes: dict[int, list[int]] = {}
+    for guest, home in enumerate(cloud.home):
+        if home != NOWHERE and problem.mobile[guest] and guest not in fixed:
+            classes.setdefault(cloud.class_of[guest], []).append(guest)
+
+    def shares(number: int) -> list[float]:
+        return [amount / most for amount, most in zip(cloud.classes[number].demand, total, strict=True)]
+
+    tried: set[frozenset[int]] = {frozenset()}
+    scales: list[Callable[[list[float]], float]] = [partial(max, default=0.0)]
+    scales += [itemgetter(dimension) for dimension in range(len(cloud.dimensions))]
+    for scale in scales:
+        sizes = {number: scale(shares(number)) for number in classes}
+        without = [number for _, number in sorted((size, number) for number, size in sizes.items())]
+        while without:
+            biggest = without.pop()
+            left_out = frozenset(without)
+            if left_out in tried or not any(guest in moving for guest in classes[biggest]):
+                continue
+            tried.add(left_out)
+            part = Arrangements(problem, fixed, [guest for number in without for guest in classes[number]])
+            if part.applicable() and part.reach(budget.share(PART)) == "unreachable":
+                return "unreachable"
+    whole = Arrangements(problem, fixed)
+    return whole.reach(budget) if whole.applicable() else "unknown"
 
 
 class _Side:
@@ -42,15 +83,22 @@ class _Side:
 
 
 class Arrangements:
-    """What can be reached in a whole cloud; ``fixed``: instances that are known to stay where they are."""
+    """What can be reached in a whole cloud; ``fixed``: instances that are known to stay where they are.
 
-    def __init__(self, problem: Problem, fixed: Container[int]) -> None:
+    ``without``: movable instances that are left out altogether; what cannot be reached without them cannot be reached
+    with them.
+    """
+
+    def __init__(self, problem: Problem, fixed: Container[int], without: Iterable[int] = ()) -> None:
         self._problem = problem
         self._room = room = Room(problem.cloud, problem.departures)
         cloud = problem.cloud
+        for guest in without:
+            room.release(guest, room.where[guest])
+            room.where[guest] = NOWHERE
         groups: dict[tuple[int, ...], list[int]] = {}
         for guest, host in enumerate(room.where):
-            if host >= 0 and problem.mobile[guest] and guest not in fixed:
+            if host != NOWHERE and problem.mobile[guest] and guest not in fixed:
                 groups.setdefault((cloud.class_of[guest], *cloud.counters_of.get(guest, ())), []).append(guest)
         self.guests: list[int] = []
         self._kinds: list[tuple[int, int, int]] = []

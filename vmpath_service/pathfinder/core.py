@@ -11,7 +11,7 @@ from collections.abc import Container
 
 from vmpath_service.pathfinder import explanation
 from vmpath_service.pathfinder.answer import Answer, price
-from vmpath_service.pathfinder.arrangements import Arrangements, Reach
+from vmpath_service.pathfinder.arrangements import Reach, reach
 from vmpath_service.pathfinder.attempt import rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving, proofs
@@ -59,14 +59,13 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     result = whole(problem, fixed).forward(budget.share(GLANCING), HASTE)
     if result.verdict == "found":
         return cheaper(problem, Answer("found", result.moves), budget, fixed)
-    arrangements = Arrangements(problem, fixed)
-    reach = arrangements.reach(budget.share(ARRANGING)) if arrangements.applicable() else "unknown"
-    if reach == "unreachable":
+    found_out = reach(problem, fixed, budget.share(ARRANGING))
+    if found_out == "unreachable":
         return exhausted(problem, rehearsal)
     found = reorder(problem, settings, budget) or part(problem, rehearsal, budget)
     if found:
         return cheaper(problem, found, budget, fixed)
-    return exhaust(problem, rehearsal, fixed, budget, reach)
+    return exhaust(problem, rehearsal, fixed, budget, found_out)
 
 
 @told("rehearse in other orders")
@@ -122,11 +121,11 @@ def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[in
 
 @told("search all placements")
 def exhaust(
-    problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget, reach: Reach
+    problem: Problem, rehearsal: Rehearsal, fixed: Container[int], budget: Budget, known: Reach
 ) -> Answer | None:
     """Search the whole of a small cloud: a path, a proof that there is none, or None where the budget ends."""
     search = whole(problem, fixed)
-    if reach == "reachable" or search.backward(budget.share(PROVING)) != "exhausted":
+    if known == "reachable" or search.backward(budget.share(PROVING)) != "exhausted":
         result = search.forward(budget.share(SOLVING), HASTE)
         if result.verdict == "found":
             return cheaper(problem, Answer("found", result.moves), budget, fixed)

@@ -8,6 +8,7 @@ import pytest
 from tests.clouds import cloud, target
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
+from vmpath_service.pathfinder import arrangements as whole
 from vmpath_service.pathfinder.arrangements import Arrangements
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.permutations import PermutationGroup, after, inverse
@@ -89,3 +90,12 @@ def test_not_for_moves_that_cannot_be_undone(more):
 def test_not_where_a_host_is_over_its_limit():
     problem = pose(compile_cloud(cloud({"a": 10, "b": 10}, {"x": ("a", 8), "y": ("a", 8)})), target(x="b"), Limits())
     assert not Arrangements(problem, ()).applicable()
+
+
+def test_what_the_big_ones_cannot_do_alone_needs_no_look_at_the_small_ones():
+    hosts = {"a": 10, "b": 10, **{f"h{number}": 7 for number in range(8)}}
+    small = {f"i{number}": (f"h{number % 8}", 1 + number % 3) for number in range(16)}
+    snapshot = cloud(hosts, {"x": ("a", 8), "y": ("b", 8), **small})
+    problem = pose(compile_cloud(snapshot), target(x="b", y="a"), Limits())
+    assert whole.reach(problem, (), Budget(100)) == "unreachable"
+    assert Arrangements(problem, ()).reach(Budget(10_000)) == "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vmpath_service.pathfinder import core, explanation, route
 from vmpath_service.pathfinder.answer import Answer
+from vmpath_service.pathfinder.arrangements import reach
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving, proofs
@@ -33,6 +34,8 @@ class ExactStrategy(Strategy):
             if result.verdict == "found":
                 return Answer("found", result.moves)
             if result.verdict == "exhausted" and not problem.cloud.vetoes:
+                verdict = core.EXHAUSTED
+            if result.verdict == "given up" and reach(problem, fixed, budget.share(STEPS)) == "unreachable":
                 verdict = core.EXHAUSTED
         rehearsal = rehearse(problem, settings, budget.share(SHOWING), progress)
         if reasons:
