@@ -93,3 +93,52 @@ def _cloud(
             uuids = tuple(instances[each].uuid for each in three)
             groups.append(ServerGroup(f"g-{at}", "anti-affinity", uuids, rules=Rules(1)))
     return Snapshot(hosts=tuple(hosts), instances=instances, server_groups=tuple(groups))
+
+
+# os, distribution, version, how common: what images of a private cloud run.
+_SYSTEMS = (
+    ("linux", "ubuntu", "22.04", 24),
+    ("linux", "ubuntu", "24.04", 20),
+    ("linux", "debian", "12", 14),
+    ("linux", "rocky", "9", 14),
+    ("windows", "windows-server", "2022", 18),
+    ("windows", "windows-server", "2019", 10),
+)
+_APPLICATIONS = ("postgresql", "nginx", "java", "kubernetes", "mssql", None)
+
+
+def image_fleet(hosts: int, seed: int = 1, fill: float = 0.55) -> Snapshot:
+    """Instances of six systems and five applications, so many of each as a private cloud has; memory may be counted
+    twice by Placement (ram_allocation_ratio 2), and a tenth is spare on each host."""
+    chance = random.Random(f"images:{seed}")
+    memory = 262144
+    made = [
+        Host(
+            name=f"node-{at:05}",
+            inventories={
+                "VCPU": Inventory(capacity=512),
+                "MEMORY_MB": Inventory(total=memory, allocation_ratio=2.0),
+                "DISK_GB": Inventory(capacity=100_000),
+            },
+        )
+        for at in range(hosts)
+    ]
+    instances: list[Instance] = []
+    for host in made:
+        free = memory * chance.uniform(fill - 0.25, fill + 0.25)
+        while free > 0:
+            system, distribution, version, _ = chance.choices(_SYSTEMS, [each[3] for each in _SYSTEMS])[0]
+            application = chance.choice(_APPLICATIONS)
+            cpus, mem, disk, _ = chance.choices(FLAVORS, [flavor[3] for flavor in FLAVORS])[0]
+            metadata = {"os_type": system, "os_distro": distribution, "os_version": version}
+            instances.append(
+                Instance(
+                    uuid=f"vm-{len(instances):06}",
+                    host=host.name,
+                    resources={"VCPU": cpus, "MEMORY_MB": mem, "DISK_GB": disk},
+                    image=f"{distribution}-{version}",
+                    metadata=metadata if application is None else {**metadata, "application": application},
+                )
+            )
+            free -= mem
+    return Snapshot(hosts=tuple(made), instances=tuple(instances))

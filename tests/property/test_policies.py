@@ -258,6 +258,16 @@ def test_spread_and_gather(data):
 
 
 @given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_sharing(data):
+    snapshot = data.draw(clouds())
+    given_ = {"max_migrations": data.draw(LIMITS), "real_memory_limit": data.draw(st.sampled_from((50.0, 100.0)))}
+    contract = PolicyContract(lambda cloud: registry.make("sharing", given_))
+    decision = contract.check(compile_cloud(snapshot), data.draw(scopes(snapshot, naming=0)))
+    assert len(decision.emptied) == decision.before.value - decision.after.value
+
+
+@given(st.data())
 @settings(max_examples=120, deadline=None)
 def test_one_after_the_other(data):
     snapshot = data.draw(clouds())
@@ -294,7 +304,10 @@ def test_zone_migration(data):
     assert there == decision.placement.keys() | {each.instance for each in decision.leftovers}
 
 
-@pytest.mark.parametrize("name", ["drain", "consolidate", "balance", "heal", "threshold", "spread", "gather"])
+OWN = ("drain", "consolidate", "balance", "heal", "threshold", "spread", "gather", "sharing")
+
+
+@pytest.mark.parametrize("name", OWN)
 def test_the_example_clouds_of_the_contract(name):
     scope = Scope(hosts=("a",) if name == "drain" else ())
     PolicyContract(lambda cloud: registry.make(name)).run(lambda cloud: scope)

@@ -14,6 +14,7 @@ from vmpath_service.policies.board import Board, held, obstacle, ordered_placeme
 from vmpath_service.policies.course import Course
 from vmpath_service.policies.eviction import best_destination
 from vmpath_service.policies.freeing import Freed, Freeing
+from vmpath_service.policies.inuse import HostsInUse
 from vmpath_service.policies.packing import fewest_hosts, totals
 from vmpath_service.policies.repacking import repacked
 from vmpath_service.policies.scope import Reach, reach
@@ -111,7 +112,7 @@ class ConsolidatePolicy(Policy):
         return Score(float(in_use), "hosts in use", {"hosts": float(in_use), "moved_memory_mb": float(moved)})
 
     def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
-        return _HostsInUse(cloud, reach(cloud, scope, self.settings).inside)
+        return HostsInUse(cloud, reach(cloud, scope, self.settings).inside)
 
     def _limits(self, cloud: CompiledCloud) -> list[Vector]:
         """Capacity less headroom, per host and dimension; raises InvalidInput for a class that no host has."""
@@ -195,29 +196,6 @@ class ConsolidatePolicy(Policy):
         if spares.hosts:
             notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
         return notes
-
-
-class _HostsInUse:
-    """The score, kept up to date while instances move."""
-
-    costly = False
-
-    def __init__(self, cloud: CompiledCloud, inside: Sequence[int]) -> None:
-        self._where = list(cloud.home)
-        self._counts = held(cloud, cloud.home)
-        self._inside = frozenset(inside)
-        self._in_use = sum(self._counts[host] > 0 for host in inside)
-
-    def move(self, guest: int, host: int) -> None:
-        for end, step in ((self._where[guest], -1), (host, 1)):
-            before = self._counts[end] > 0
-            self._counts[end] += step
-            if end in self._inside:
-                self._in_use += (self._counts[end] > 0) - before
-        self._where[guest] = host
-
-    def value(self) -> float:
-        return float(self._in_use)
 
 
 def _by_host(cloud: CompiledCloud, where: Sequence[int], after: Sequence[int]) -> list[int]:

@@ -13,6 +13,7 @@ from vmpath_service.policies.consolidate import ConsolidatePolicy
 from vmpath_service.policies.drain import DrainPolicy
 from vmpath_service.policies.heal import HealPolicy
 from vmpath_service.policies.proximity import GatherPolicy, SpreadPolicy
+from vmpath_service.policies.sharing import SharingPolicy
 from vmpath_service.policies.target import TargetPolicy
 from vmpath_service.policies.threshold import ThresholdPolicy
 from vmpath_service.policies.zone_migration import ZoneMigrationPolicy
@@ -29,6 +30,7 @@ _REGISTRY: Registry[Policy] = Registry(
         ThresholdPolicy,
         SpreadPolicy,
         GatherPolicy,
+        SharingPolicy,
         ZoneMigrationPolicy,
         TargetPolicy,
     ),

@@ -20,14 +20,14 @@ STAY = {
 
 
 def drain(**given):
-    guests = {uuid: ("a", 1) for uuid in (*STAY, "t1", "t2", "free")}
+    guests = dict.fromkeys((*STAY, "t1", "t2", "free"), ("a", 1))
     snapshot = cloud({"a": 20, "b": 20}, guests, immovable=STAY, of_instance=STAY, together={"g": ["t1", "t2"]})
     return decide(registry.make("drain", given), compile_cloud(snapshot), Scope(hosts=("a",)))
 
 
 def test_each_has_its_class():
     decision = drain()
-    snapshot = cloud({"a": 9}, {uuid: ("a", 1) for uuid in STAY}, of_instance=STAY)
+    snapshot = cloud({"a": 9}, dict.fromkeys(STAY, ("a", 1)), of_instance=STAY)
     kinds = {each.uuid: kind_of(each, each.why_not or "") for each in snapshot.instances}
     assert kinds == {"x": "locked", "y": "error", "z": "stopped", "v": "devices", "w": "others"}
     assert {each.instance for each in decision.leftovers} == {*STAY, "t1", "t2"}
