@@ -205,12 +205,20 @@ def _by_the_policy(
         underway,
         path_settings(work.job),
         snapshot_identity=_identity(work),
-        target=Placement(dict(decision.placement)),
+        target=Placement({**_where_they_are(work, cloud), **decision.placement}),
     )
     worse = newer.plan.outcome != "found" and found.plan.outcome == "found"
     if worse or len(newer.given_up) > len(found.given_up):
         return found, ()
     return newer, (decision.shortage,) if decision.shortage else ()
+
+
+def _where_they_are(work: GoOn, cloud: CompiledCloud) -> dict[str, str]:
+    """What was moved already stays, unless the policy says otherwise: it is not sent home."""
+    moved = {each.instance for each in work.records if each.state is MigrationState.DONE or each.state in UNRESOLVED}
+    return {
+        each.uuid: each.host for each in cloud.snapshot.instances if each.uuid in moved and each.host is not None
+    }
 
 
 def _identity(work: GoOn) -> str:

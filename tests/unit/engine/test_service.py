@@ -57,12 +57,11 @@ class Site:
         self.clock = FastClock()
         self.store = self.connect()
         self.cloud.clock = self.clock
+        usual = {"executor": Settings(limits=Limits(1, 1, 10), retries=0, on_failure="retry"), "stop_seconds": 10}
         settings = EngineSettings(
             owner="engine-1",
             policies=POLICIES,
-            executor=Settings(limits=Limits(1, 1, 10), retries=0, on_failure="retry"),
-            stop_seconds=10,
-            **changes,  # type: ignore[arg-type]
+            **(usual | changes),  # type: ignore[arg-type]
         )
         self.engine = Engine(self.cloud, self.store, self.clock, settings, self.notified.append)
         return self.engine
