@@ -39,6 +39,8 @@ LOG = logging.getLogger(__name__)
 # More servers than this that change in every round: the picture says nothing.
 _RESTLESS_AT_MOST = 10
 _RESTLESS_SHARE = 0.02
+# Statuses in which a server may well be on no host.
+_PLACELESS = ("SHELVED_OFFLOADED", "BUILD", "ERROR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +396,8 @@ def assemble(
     homeless = sum(server.host is None for server in listed.values())
     if homeless:
         said.append(f"{homeless} servers are on no host (building, shelved or failed) and are not moved")
-    if picture.servers and all(server.host is None for server in picture.servers.values()) and found:
+    somewhere = [server for server in picture.servers.values() if server.status not in _PLACELESS]
+    if somewhere and all(server.host is None for server in somewhere) and found:
         raise CloudDenied("Nova does not show on which hosts the servers are: that needs the admin role")
     if not found:
         raise NoDecision("Nova lists no host that can live-migrate")
