@@ -125,7 +125,7 @@ class Application:
         with self._site.world.lock:
             self._site.world.advance()
             self._site.served[method] += 1
-            answer: list[bytes] = list(self._falcon(environ, start_response))
+            answer: list[bytes] = list(self._falcon(environ, _timed(start_response)))
         if fault is not None and fault.kind == "slow":
             time.sleep(fault.delay_s)
         elif fault is not None:
@@ -155,6 +155,17 @@ class Application:
     ) -> None:
         unknown = self._site.does_not_know(f"{req.method} {req.path}")
         entrance.refuse(req, resp, unknown, params)
+
+
+def _timed(start_response: StartResponse) -> StartResponse:
+    """Tell what it took as a Server-Timing: CPU time of the thread, in ms, without the wait for others."""
+    began = time.thread_time()
+
+    def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        took = (time.thread_time() - began) * 1000
+        return start_response(status, [*headers, ("Server-Timing", f"cpu;dur={took:.2f}")], *more)
+
+    return start
 
 
 def _hang_up(environ: dict[str, Any]) -> None:
