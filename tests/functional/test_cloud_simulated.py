@@ -263,3 +263,9 @@ def test_a_cloud_that_would_go_past_the_scheduler_is_refused(simulated_cloud: Fa
     cloud = simulated_cloud(settings=Settings(compute_microversion=29))
     with pytest.raises(Exception, match=r"Nova speaks 2\.29 only, 2\.30 is needed"):
         reader(cloud).read()
+
+
+def test_a_cloud_where_all_servers_are_shelved_is_read(simulated_cloud: Factory) -> None:
+    away = msgspec.structs.replace(instance("x", "a"), host=None, status="SHELVED_OFFLOADED")
+    [read] = reader(simulated_cloud(snapshot(host("a"), host("b"), away))).read().instances
+    assert (read.host, read.status, read.movable) == (None, "SHELVED_OFFLOADED", "no")

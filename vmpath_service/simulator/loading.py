@@ -48,16 +48,19 @@ STATES = {
     "VERIFY_RESIZE": ("resized", None, 1),
 }
 
+# Statuses of servers that may well be on no host.
+NOWHERE = ("SHELVED_OFFLOADED", "ERROR")
+
 
 def load(snapshot: model.Snapshot, clock: Clock, settings: Settings) -> World:
-    """A world with all that the snapshot holds; instances without a host are left out."""
+    """A world with all that the snapshot holds; instances that should have a host and have none are left out."""
     world = World(clock, settings)
     if snapshot.network is not None:
         world.links = dict(snapshot.network.links)
     _add_hosts(world, snapshot)
     add_shared_disk(world, snapshot)
     for instance in snapshot.instances:
-        if instance.host is not None:
+        if instance.host is not None or instance.status in NOWHERE:
             _add_server(world, instance)
     for name, vcpus, memory in PLAIN_FLAVORS:
         flavor = flavor_of(name, {"VCPU": vcpus, "MEMORY_MB": memory, "DISK_GB": 1}, {})
