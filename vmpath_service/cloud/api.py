@@ -96,17 +96,23 @@ class Api:
 
         Raises CloudUnreachable, CloudDenied.
         """
-        try:
-            data = self._connected().get_endpoint_data()
-        except keystone.ClientException as error:
-            raise self._translated(error) from error
+        data = self._endpoint_data()
+        if data is not None and data.max_microversion is None:
+            # Discovery is silent about why it found nothing: ask once plainly, to say it. If that is answered, whoever
+            # was away is back.
+            self.get("/", dict[str, Any])
+            data = self._endpoint_data()
         if data is None:
             raise CloudUnreachable(f"the service catalogue has no endpoint of {NAMES[self._service]}")
         if data.max_microversion is None:
-            # Discovery is silent about why it found nothing: ask once plainly, to say it.
-            self.get("/", dict[str, Any])
             return None
         return data.max_microversion[0], data.max_microversion[1]
+
+    def _endpoint_data(self) -> Any:
+        try:
+            return self._connected().get_endpoint_data()
+        except keystone.ClientException as error:
+            raise self._translated(error) from error
 
     def get(
         self,
