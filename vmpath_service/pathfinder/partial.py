@@ -3,7 +3,8 @@
 What is best is the least misplaced memory, then the fewest misplaced instances, or the lowest score where a policy
 gives one. Candidates are made in several ways and the best is taken:
 
-* parts of a legal sequence: the safe partial order says what each migration needs before it, so any set that is closed
+* the beginning of a legal sequence;
+* other parts of it: the safe partial order says what each migration needs before it, so any set that is closed
   under it is a legal sequence too. Instances are taken with all that they need, most memory for the least cost first;
 * direct moves alone, the biggest first, and whatever else fits after one of the other candidates;
 * in small clouds, a search through all placements that the limits admit.
@@ -29,6 +30,8 @@ Score = Callable[[Sequence[int]], float]
 # Hosts times movable instances up to which all placements are searched, and steps of the budget for that.
 SMALL = 400
 STEPS = 300_000
+# Steps of the budget for choosing instances one by one.
+CHOOSING = 500_000
 # How often all that is misplaced is gone through for what fits now.
 PASSES = 20
 
@@ -80,7 +83,11 @@ def best_part(
     All whom it moves end at home or where they are to be.
     """
     rest = settled(problem, moves)
-    parts = [[], rest if within(problem, rest, ceiling) else _closed_part(problem, rest, ceiling, budget)]
+    if within(problem, rest, ceiling):
+        parts = [[], rest]
+    else:
+        beginning = settled(problem, _first(problem, rest, ceiling))
+        parts = [[], beginning, _closed_part(problem, rest, ceiling, budget.share(CHOOSING))]
     candidates = [_filled(problem, part, ceiling) for part in parts]
     if len(problem.receives) * sum(problem.mobile) <= SMALL:
         candidates += _searched(problem, ceiling, budget.share(STEPS), score)
@@ -193,6 +200,16 @@ def _filled(problem: Problem, moves: Sequence[Move], ceiling: Ceiling) -> list[M
     return result
 
 
+def _first(problem: Problem, moves: Sequence[Move], ceiling: Ceiling) -> list[Move]:
+    """As much of the beginning of a sequence as the limits admit."""
+    memory = 0
+    for number, move in enumerate(moves):
+        memory += size(problem, move.guest)
+        if not ceiling.admits(number + 1, memory):
+            return list(moves[:number])
+    return list(moves)
+
+
 def _closed_part(problem: Problem, moves: Sequence[Move], ceiling: Ceiling, budget: Budget) -> list[Move]:
     """The part of a sequence that brings most memory home within the limits, chosen instance by instance."""
     after = order(problem, moves)
@@ -214,7 +231,8 @@ def _closed_part(problem: Problem, moves: Sequence[Move], ceiling: Ceiling, budg
             found.add(position)
             move = moves[position]
             memory += size(problem, move.guest)
-            budget.spend()
+            if not budget.spend():
+                return None
             if not ceiling.admits(used[0] + len(found), used[1] + memory):
                 return None
             open_ends += after[position]
@@ -232,6 +250,8 @@ def _closed_part(problem: Problem, moves: Sequence[Move], ceiling: Ceiling, budg
 
     heap: list[tuple[float, int]] = []
     for guest in sorted(legs):
+        if budget.left <= 0:
+            break
         found = needs(guest)
         if found and rate(found):
             heap.append((-rate(found), guest))
