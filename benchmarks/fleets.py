@@ -142,3 +142,16 @@ def image_fleet(hosts: int, seed: int = 1, fill: float = 0.55) -> Snapshot:
             )
             free -= mem
     return Snapshot(hosts=tuple(made), instances=tuple(instances))
+
+
+def random_fleet(hosts: int, instances: int, seed: int = 1) -> Snapshot:
+    """Equal hosts, instances of five flavors anywhere: what Ganeti's hbal was measured on."""
+    chance = random.Random(seed)
+    flavors = ((1, 2048, 20, 30), (2, 4096, 40, 34), (4, 8192, 80, 20), (2, 16384, 40, 10), (8, 16384, 80, 6))
+    room = {"VCPU": 64, "MEMORY_MB": 262144, "DISK_GB": 4000}
+    made = _hosts([room] * hosts, 1)
+    guests = []
+    for number in range(instances):
+        cpus, mem, disk, _ = chance.choices(flavors, [flavor[3] for flavor in flavors])[0]
+        guests.append((number, chance.randrange(hosts), {"VCPU": cpus, "MEMORY_MB": mem, "DISK_GB": disk}))
+    return _cloud(made, guests, chance, pinned=0.0, grouped=0.0)

@@ -15,7 +15,7 @@ _SHOWN = 3
 
 # The first that holds is the class; a reason is words of the reading of the cloud or of a constraint.
 _CLASSES: dict[str, tuple[str, Callable[[Instance, str], bool]]] = {
-    "locked": ("locked", lambda instance, reason: instance.locked),
+    "locked": ("locked", lambda instance, reason: instance.locked or "it is locked" in reason),
     "error": ("in ERROR", lambda instance, reason: instance.status == "ERROR"),
     "stopped": ("stopped", lambda instance, reason: instance.status in ("SHUTOFF", "SUSPENDED")),
     "affinity": ("kept together by strict affinity", lambda instance, reason: "strict affinity" in reason),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud
@@ -80,7 +81,7 @@ class _Proximity(Policy, abc.ABC):
                     board.move(guest, dest)
                     pairs.move(guest, dest)
                     progress = True
-            if not progress:
+            if not progress and not self._whole(board, pairs, free, at_place, limit):
                 break
         where = board.accounts.where
         placement = ordered_placement(cloud, board.moved, where)
@@ -129,6 +130,17 @@ class _Proximity(Policy, abc.ABC):
             if dest is not None:
                 return dest
         return None
+
+    def _whole(
+        self,
+        board: Board,
+        pairs: _Pairs,
+        free: Sequence[int],
+        at_place: Mapping[str, Sequence[int]],
+        limit: int | None,
+    ) -> bool:
+        """Move all of a set to one place where no single migration helps; whether anything was moved."""
+        return False
 
     def _places(self, cloud: CompiledCloud) -> list[str]:
         level, key = read.text(self.settings, "level"), read.text(self.settings, "rack_key") or ""
@@ -186,7 +198,8 @@ class GatherPolicy(_Proximity):
     with the same value of a metadata key, onto one host, rack or availability zone.
 
     The score is the number of pairs that belong together and are at different places. An instance moves to the place
-    where that lowers the score most, to the least filled host there, until no single migration lowers it.
+    where that lowers the score most, to the least filled host there; where no single migration lowers it, a whole set
+    goes.
     """
 
     name = "gather"
@@ -194,6 +207,37 @@ class GatherPolicy(_Proximity):
 
     def _sign(self) -> int:
         return -1
+
+    def _whole(
+        self,
+        board: Board,
+        pairs: _Pairs,
+        free: Sequence[int],
+        at_place: Mapping[str, Sequence[int]],
+        limit: int | None,
+    ) -> bool:
+        movable = frozenset(free)
+        for members in pairs.sets.values():
+            here = [guest for guest in members if board.accounts.where[guest] != NOWHERE]
+            counts = Counter(pairs.places[board.accounts.where[guest]] for guest in here)
+            for place in sorted(at_place, key=lambda place: (-counts[place], place)) if len(counts) > 1 else ():
+                before = pairs.value()
+                done: list[tuple[int, int]] = []
+                for guest in here:
+                    source = board.accounts.where[guest]
+                    if guest not in movable or pairs.places[source] == place:
+                        continue
+                    dest = best_destination(board, guest, pack=False, among=at_place[place])
+                    if dest is not None:
+                        board.move(guest, dest)
+                        pairs.move(guest, dest)
+                        done.append((guest, source))
+                if done and pairs.value() < before and (limit is None or len(board.moved) <= limit):
+                    return True
+                for guest, source in reversed(done):
+                    board.move(guest, source)
+                    pairs.move(guest, source)
+        return False
 
     def _unit(self) -> str:
         return "pairs at different places"

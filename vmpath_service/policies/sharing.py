@@ -93,7 +93,7 @@ class SharingPolicy(Policy):
                 f"{len(kept)} hosts in use; {others} if memory were packed as if nothing were shared",
                 f"{saved} MiB of {plain} MiB ({share}) are estimated to be shared",
             ),
-            reasons=aware.reasons,
+            reasons={uuid: aware.reasons[uuid] for uuid in placement},
         )
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
@@ -160,7 +160,7 @@ class _Freeing:
 
     def _free(self, source: int) -> list[int]:
         """Where everything on the host has gone; nothing, and all as before, where not all finds room."""
-        board, real = self.board, self.real
+        board, real, hosts = self.board, self.real, self.cloud.snapshot.hosts
         guests = sorted(board.guests[source], key=lambda guest: (real.nodes[guest], -real.own[guest], guest))
         if self._most is not None and len(board.moved) + len(guests) > self._most:
             return []
@@ -184,9 +184,9 @@ class _Freeing:
             board.move(guest, best[2])
             real.add(guest, best[2])
             done.append(guest)
-        name = self.cloud.snapshot.hosts[source].name
-        for guest in done:
-            self.reasons[self.cloud.snapshot.instances[guest].uuid] = (
-                f"{name} is to be freed, and its relatives are where it goes"
+            instance = self.cloud.snapshot.instances[guest]
+            self.reasons[instance.uuid] = (
+                f"{hosts[source].name} is to be freed; of its {instance.memory_mb()} MiB {hosts[best[2]].name} holds "
+                f"{instance.memory_mb() - best[0]} already"
             )
         return [board.accounts.where[guest] for guest in done]

@@ -65,6 +65,14 @@ def test_groups_gather_where_most_are():
     assert (decision.before.value, decision.after.value) == (2, 0)
 
 
+def test_a_whole_set_goes_where_no_single_migration_helps():
+    guests = {"x": ("a", 4), "y": ("a", 4), "z": ("b", 4), "full": ("a", 4)}
+    tagged = {uuid: {"tags": ["web"]} for uuid in "xyz"}
+    decision = apply("gather", cloud({"a": 12, "b": 12}, guests, of_instance=tagged), of="tag")
+    assert decision.placement == {"x": "b", "y": "b"}
+    assert decision.after.value == 0
+
+
 def test_a_soft_group_and_the_bound():
     import msgspec
 
