@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, str] = {
     "rearrangement delete": f"{_HERE}.rearrangement:Delete",
     "rearrangement list": f"{_HERE}.rearrangement:List",
     "rearrangement pause": f"{_HERE}.rearrangement:Pause",
+    "rearrangement report": f"{_HERE}.rearrangement:Report",
     "rearrangement resume": f"{_HERE}.rearrangement:Resume",
     "rearrangement show": f"{_HERE}.rearrangement:Show",
     "rearrangement watch": f"{_HERE}.rearrangement:Watch",

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from vmpath_service.cli import host, scope, watching
 from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.client import Client
-from vmpath_service.cli.command import Lister, ShowOne
+from vmpath_service.cli.command import Command, Lister, ShowOne
 from vmpath_service.cli.policy import find_policy, typed
 from vmpath_service.cli.progress import in_words, reckon
+from vmpath_service.model.errors import InvalidInput
 
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
@@ -216,6 +217,38 @@ class Rollback(_Ending):
         parser = super().get_parser(prog_name)
         parser.add_argument("--wait", action="store_true", help="follow it to its end")
         return parser
+
+
+class Report(Command):
+    """Write a rearrangement as one page: hosts, timeline, score, why each instance moves, and what went wrong."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("rearrangement", metavar="ID", help="its id")
+        parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the page: a name in .html")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        import msgspec
+
+        from vmpath_service.model import files
+        from vmpath_service.model.plan import Plan
+        from vmpath_service.report import rearrangement
+
+        if not parsed_args.output.endswith(".html"):
+            raise InvalidInput(f"-o {parsed_args.output}: expected a name that ends in .html")
+        client, identity = self.client(), parsed_args.rearrangement
+        record = client.get("rearrangements", identity)
+        subject = rearrangement.Subject(
+            record=record,
+            plan=msgspec.convert(client.get("rearrangements", identity, "plan"), Plan) if record["summary"] else None,
+            migrations=list(client.pages("rearrangements", identity, "migrations")),
+            events=client.get("rearrangements", identity, "events")["events"],
+            hosts=list(client.pages("hosts")),
+            instances=list(client.pages("instances")),
+        )
+        files.write_bytes(rearrangement.html(subject).encode(), parsed_args.output)
+        return 0
 
 
 class Delete(_Named):
