@@ -167,13 +167,15 @@ def test_filters_of_the_list_of_servers(simulated_cloud: Factory) -> None:
     assert names("host=h1") == {"a", "b"}
     assert names("host=nowhere") == set()
     assert names("status=SHUTOFF") == {"b"}
-    assert names("status=SOFT_DELETED") == {"d"}
+    assert names("status=SOFT_DELETED") == set()
+    assert names("soft_deleted=true") == {"a", "b", "c", "d"}
+    assert names("soft_deleted=true&status=SOFT_DELETED") == {"d"}
     assert names("project_id=other") == {"c"}
     assert names("changes-since=2100-01-01T00:00:00Z") == set()
     compute.delete(f"/servers/{identity('a')}")
     clock.step(10)
     assert names("") == {"b", "c"}
-    assert names("deleted=true") == {"a"}
+    assert names("deleted=true") == {"a", "d"}
     assert "a" in names("changes-since=2000-01-01T00:00:00Z")
 
 
