@@ -39,6 +39,7 @@ Aborted = Literal["cancelled", "cancelled, then error", "without effect"]
 
 GOOD_ENDS = frozenset(("completed", "host follows late"))
 ENDED = frozenset(("completed", "failed", "error", "cancelled", "confirmed", "reverted"))
+LIVE = ("ACTIVE", "PAUSED")
 UNDER_WAY = frozenset(("preparing", "running"))
 LATE_ARRIVAL = 40.0
 
@@ -197,6 +198,9 @@ class ModelCloud:
             fate = fates[turn] if turn < len(fates) else Fate()
             if self.frozen():
                 self.violations.append(f"{instance} was to move while everything is frozen")
+            server = self.servers.get(instance)
+            if server and departure_obstacle(server.post_copy, server.host, self.hosts[server.host].declared):
+                self.violations.append(f"{instance} forbids post-copy, and Nova might switch it on {server.host}")
             if any(name == instance for name, _ in self.on_the_way):
                 self.violations.append(f"{instance} was to move while an earlier request was on its way")
             if fate.answer == "busy":
@@ -412,18 +416,17 @@ class ModelCloud:
         """A request that was thought lost; what others did meanwhile is not held against its sender."""
         self.on_the_way.remove((instance, dest))
         server, host = self.servers.get(instance), self.hosts[dest]
-        if server is not None and server.task_state is None and host.up and host.enabled and server.host != dest:
+        if server is None or server.task_state is not None or server.status not in LIVE:
+            return
+        if host.up and host.enabled and server.host != dest:
             self._begin(instance, dest, fate)
 
     def _begin(self, instance: str, dest: str, fate: Fate, kind: str = "live-migration") -> None:
         server = self.servers.get(instance)
         if server is None:
             return
-        if kind == "live-migration":
-            if server.status not in ("ACTIVE", "PAUSED") and server.task_state is None:
-                raise RequestRefused(f"409: the instance is {server.status}", 409)
-            if departure_obstacle(server.post_copy, server.host, self.hosts[server.host].declared):
-                self.violations.append(f"{instance} forbids post-copy, and Nova might switch it on {server.host}")
+        if kind == "live-migration" and server.status not in LIVE and server.task_state is None:
+            raise RequestRefused(f"409: the instance is {server.status}", 409)
         if server.task_state is not None:
             self.violations.append(f"{instance} was to move while busy with {server.task_state}")
             raise RequestRefused("409: the instance is busy", 409)

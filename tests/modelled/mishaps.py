@@ -112,7 +112,9 @@ class Drift:
                         server.task_state = None
 
                 cloud.later(self.lasts, idle)
-            case "move" if server and server.task_state is None and server.host != self.other:
+            case "move" if (
+                server and server.task_state is None and server.status == "ACTIVE" and server.host != self.other
+            ):
                 room = cloud.free(self.other)["MEMORY_MB"] - cloud.promised(self.other)["MEMORY_MB"]
                 if room >= server.resources["MEMORY_MB"] and cloud.hosts[self.other].enabled:
                     touched.add(self.name)

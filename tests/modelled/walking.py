@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -29,13 +30,14 @@ from vmpath_service.model import files
 from vmpath_service.model import plan as plans
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints import registry
-from vmpath_service.model.errors import VmpathError
+from vmpath_service.model.errors import CloudUnreachable, VmpathError
 from vmpath_service.model.plan import Migration as PlanMigration
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
 from vmpath_service.policies.base import Scope
 
 POLL = 2.0
+READ_ATTEMPTS = 5
 SETTINGS = Settings(limits=Limits(2, 2, 10), retries=0, on_failure="retry")
 
 
@@ -142,19 +144,24 @@ class World:
         )
 
     def job(self) -> Job:
-        """The present as a planner gets it."""
+        """The present as a planner gets it; asked for again while Nova is busy."""
         driver, options = self.policy
-        return Job(
-            files.encode(self.cloud.read()), "policy", driver, options, self.scope, plans.Limits(), registry.make()
-        )
+        for _ in range(READ_ATTEMPTS):
+            with contextlib.suppress(CloudUnreachable):
+                snapshot = self.cloud.read()
+                break
+            self.clock.wait(5.0)
+        else:
+            snapshot = self.cloud.read()
+        return Job(files.encode(snapshot), "policy", driver, options, self.scope, plans.Limits(), registry.make())
 
     def begin(self, what: Planning, outlook: Outlook, step: int | None) -> Future[Rest | Destination]:
         """Plan at once, in this process: fulfils ``Planner``."""
         answer: Future[Rest | Destination] = Future()
         records = tuple(task.record for task in outlook.state.tasks.values())
         plan = msgspec.json.encode(self.store.plan(self.identity))
-        work = GoOn(self.job(), plan, records, outlook.quarantined, step=step)
         try:
+            work = GoOn(self.job(), plan, records, outlook.quarantined, step=step)
             if what == "destination":
                 answer.set_result(msgspec.json.decode(make_destination(work), type=Destination))
             else:

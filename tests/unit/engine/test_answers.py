@@ -38,6 +38,13 @@ def drained() -> World:
     return world
 
 
+def one_by_one(world: World) -> World:
+    """All instances are of one server group, of which one member moves at a time."""
+    world.cloud.groups = {"all": tuple(world.cloud.servers)}
+    world.keep_facts()
+    return world
+
+
 def where(cloud: ModelCloud) -> dict[str, str]:
     return {uuid: server.host for uuid, server in cloud.servers.items() if server.ours}
 
@@ -92,8 +99,9 @@ def test_stopped_nothing_more_starts() -> None:
         THREE,
         {"x": ("a", 2), "y": ("a", 2), "z": ("a", 2)},
         plan_of(("x", "a", "b"), ("y", "a", "b"), ("z", "a", "b")),
-        settings(on_failure="stop", limits=Limits(in_total=1)),
+        settings(on_failure="stop"),
     )
+    one_by_one(world)
     world.cloud.fates = {"x": FAILS}
     finish = world.run()
     assert finish.outcome == "failed"
@@ -177,8 +185,9 @@ def test_what_the_scheduler_turned_down_is_not_asked_for_others_of_the_kind() ->
         THREE,
         {"x": ("a", 2), "y": ("a", 2), "z": ("a", 3)},
         plan_of(("x", "a", "b"), ("y", "a", "b"), ("z", "a", "b")),
-        settings(limits=Limits(in_total=1), retries=1),
+        settings(retries=1),
     )
+    one_by_one(world)
     world.cloud.fates = {"x": [Fate("no valid host")] * 5}
     world.run()
     assert world.states() == ["failed", "failed", "done"]
@@ -191,8 +200,9 @@ def test_a_refusal_of_the_moment_is_not_learned() -> None:
         THREE,
         {"x": ("a", 2), "y": ("a", 2)},
         plan_of(("x", "a", "b"), ("y", "a", "b")),
-        settings(limits=Limits(in_total=1), retries=1),
+        settings(retries=1),
     )
+    one_by_one(world)
     world.cloud.fates = {"x": [Fate("no valid host")]}
     assert world.run().outcome == "succeeded"
     assert [name for name, _ in world.cloud.requests] == ["x", "x", "y"]
@@ -204,8 +214,9 @@ def test_a_host_whose_migrations_fail_is_left_alone_and_freed_by_a_success() -> 
         {"a": 20, "b": 20},
         dict.fromkeys(names, ("a", 1)),
         plan_of(*((name, "a", "b") for name in names)),
-        settings(limits=Limits(in_total=1), quarantine=Quarantine(2, 500.0), start_wait_seconds=10_000),
+        settings(quarantine=Quarantine(2, 500.0), start_wait_seconds=10_000),
     )
+    one_by_one(world)
     world.cloud.fates = {"u": FAILS[:1], "v": FAILS[:1]}
     assert world.run_for(300) is None
     assert [name for name, _ in world.cloud.requests] == ["u", "v"]
@@ -231,8 +242,9 @@ def test_too_many_failures_stop_the_walk() -> None:
         {"a": 20, "b": 20},
         dict.fromkeys(names, ("a", 1)),
         plan_of(*((name, "a", "b") for name in names)),
-        settings(limits=Limits(in_total=1), quarantine=Quarantine(0), max_failure_percent=50, failure_sample=4),
+        settings(quarantine=Quarantine(0), max_failure_percent=50, failure_sample=4),
     )
+    one_by_one(world)
     world.cloud.fates = dict.fromkeys("stuvwxyz", FAILS)
     finish = world.run()
     assert len(world.cloud.requests) == 4

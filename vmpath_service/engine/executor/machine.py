@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 import msgspec
@@ -26,10 +26,10 @@ from vmpath_service.engine.executor.events import (
     Tick,
     Wanted,
 )
-from vmpath_service.engine.executor.instructions import Act, Finish, Instruction, Intend, Record, Send, Tell
+from vmpath_service.engine.executor.instructions import Act, Blame, Finish, Instruction, Intend, Record, Send, Tell
 from vmpath_service.engine.executor.starting import Drop, Room, Start, Wait, turned_down, verdict
 from vmpath_service.engine.executor.state import HostTask, State, Task
-from vmpath_service.model.records import Demand, FailureKind, MigrationState
+from vmpath_service.model.records import Demand, FailureKind, HostTrouble, MigrationState
 
 MOST_WAITING = 50
 """How many migrations that wait for their destination are looked at in one tick."""
@@ -168,7 +168,22 @@ def _tick(state: State, tick: Tick) -> Advanced:
     for stage in (_rest, _follow, _answer, _leave_out, _act, _start, _finish):
         state, more = stage(state, tick)
         instructions += more
+        if stage is _follow:
+            # what has just failed counts for what would start just now
+            tick = _blamed(tick, more)
     return state, tuple(instructions)
+
+
+def _blamed(tick: Tick, instructions: Iterable[Instruction]) -> Tick:
+    troubles = dict(tick.orders.troubles)
+    blames = [each for each in instructions if isinstance(each, Blame)]
+    for each in blames:
+        for host in each.hosts:
+            before = troubles.get(host) or HostTrouble(host, 0, tick.at, tick.at, "")
+            troubles[host] = msgspec.structs.replace(
+                before, failures=before.failures + 1, last_at=tick.at, reason=each.reason
+            )
+    return replace(tick, orders=replace(tick.orders, troubles=troubles))
 
 
 def _rest(state: State, tick: Tick) -> Advanced:
