@@ -29,6 +29,7 @@ class Changes:
         self._watches: dict[int, Callable[[], None]] = {}
         self._watched: dict[str, set[int]] = {}
         self._numbers = itertools.count()
+        self._telling = True
 
     def happened(self, instance: str) -> None:
         """Something happened to an instance: whoever watches it is called."""
@@ -45,6 +46,16 @@ class Changes:
                 hurry()
             except Exception:  # whoever watches must not keep the others from being told
                 LOG.exception("somebody could not be told that something happened to instance %s", instance)
+
+    def tell(self, telling: bool) -> None:
+        """Whether somebody tells of what happens, as far as is known; without a word they do."""
+        with self._told:
+            self._telling = telling
+
+    def telling(self) -> bool:
+        """Whether somebody tells of what happens, as far as is known."""
+        with self._told:
+            return self._telling
 
     def mark(self) -> int:
         """The present, for ``since``."""

@@ -77,6 +77,8 @@ class KeptServers:
             kept = self._kept
         if kept is None or self._clock() - kept.listed_at > self._at_most_s:
             return None
+        if self._changes is None or not self._changes.telling():
+            return None
         return kept
 
     def keep(self, kept: Kept) -> None:

@@ -78,6 +78,7 @@ class NotificationListener:
         """Raises InvalidInput where the address cannot be one."""
         self._settings = settings
         self._changes = changes
+        changes.tell(False)
         self._ended = threading.Event()
         self._listening = threading.Event()
         self._server: Any = None
@@ -101,6 +102,7 @@ class NotificationListener:
         """End, within some seconds: what oslo.messaging does not end by then is left to the end of the process."""
         self._ended.set()
         self._listening.clear()
+        self._changes.tell(False)
         ending = threading.Thread(target=self._close, name="notifications-end", daemon=True)
         ending.start()
         ending.join(_STOP_S)
@@ -152,12 +154,14 @@ class NotificationListener:
         )
         server.start(override_pool_size=1)
         self._transport, self._server = transport, server
+        self._changes.tell(True)
         self._listening.set()
 
     def _close(self) -> None:
         if self._thread.ident is not None:
             self._thread.join()
         self._listening.clear()
+        self._changes.tell(False)
         if self._server is not None:
             with contextlib.suppress(Exception):
                 self._server.stop()

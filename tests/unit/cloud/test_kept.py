@@ -105,6 +105,10 @@ def test_a_list_is_kept_for_a_while_only_and_only_where_somebody_tells() -> None
     assert world.servers.recall() is None
     world.servers.keep(Kept({}, 0.0, 0, world.time, frozenset()))
     assert world.servers.recall() is not None
+    world.changes.tell(False)
+    assert world.servers.recall() is None
+    world.changes.tell(True)
+    assert world.servers.recall() is not None
     world.servers.forget()
     assert world.servers.recall() is None
     untold = KeptServers(world.nova, 1, None, 300.0)  # type: ignore[arg-type]
