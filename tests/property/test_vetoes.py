@@ -42,10 +42,9 @@ def cases(draw, **size):
     names = [each.uuid for each in snapshot.instances]
     colours = draw(st.dictionaries(st.sampled_from(names), st.integers(0, 2), max_size=6))
     rules = (*registry.make(), Apart(colours, draw(st.booleans())))
+    options = PathSettings(departures=True, objective=draw(st.sampled_from(["cost", "time", "balanced"])))
     try:
-        plan = find_path(
-            compile_cloud(snapshot, rules), target, PathSettings(departures=True), snapshot_identity="sha256:0"
-        )
+        plan = find_path(compile_cloud(snapshot, rules), target, options, snapshot_identity="sha256:0")
     except InvalidTarget:
         assume(False)
     return snapshot, rules, target, plan
@@ -62,7 +61,7 @@ def test_no_timing_breaks_what_a_constraint_says(case):
     assert not some_timing_breaks(compile_cloud(snapshot, rules), plan)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(cases(most_hosts=4, most_instances=6), st.data())
 def test_the_replay_sees_a_missing_edge_where_some_timing_breaks(case, data):
     snapshot, rules, _, plan = case
