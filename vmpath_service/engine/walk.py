@@ -153,6 +153,8 @@ class Walk:
     ) -> None:
         self._identity = identity
         self._happenings = happenings
+        self._watched: frozenset[str] = frozenset()
+        self._end_watch: Callable[[], None] | None = None
         self._epoch = epoch
         self._state = state
         self._cloud = cloud
@@ -190,9 +192,10 @@ class Walk:
             reraise=True,
         )
         alarm = self._clock.alarm()
-        with self._hurried_by(alarm), ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
+        with ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
             try:
                 while not self._stopping():
+                    self._be_hurried(alarm)
                     looking(self._look, senders)
                     if self._finish is not None:
                         return self._finish
@@ -205,21 +208,20 @@ class Walk:
                 if not self._stopping() or isinstance(error, Fenced):
                     raise
             finally:
+                if self._end_watch is not None:
+                    self._end_watch()
                 if self._planning is not None:
                     self._planner.stop()
         return None
 
-    @contextlib.contextmanager
-    def _hurried_by(self, alarm: Alarm) -> Iterator[None]:
-        if self._happenings is None:
-            yield
+    def _be_hurried(self, alarm: Alarm) -> None:
+        """Have the alarm rung for the instances of all steps there are by now."""
+        instances = frozenset(task.step.instance for task in self._state.tasks.values())
+        if self._happenings is None or instances == self._watched:
             return
-        instances = {task.step.instance for task in self._state.tasks.values() if not task.settled()}
-        end = self._happenings.watch(instances, alarm.ring)
-        try:
-            yield
-        finally:
-            end()
+        if self._end_watch is not None:
+            self._end_watch()
+        self._watched, self._end_watch = instances, self._happenings.watch(instances, alarm.ring)
 
     def _look(self, senders: ThreadPoolExecutor) -> None:
         """One tick; raises CloudError, with nothing decided, if the cloud cannot be read."""

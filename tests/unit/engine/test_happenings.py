@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 import pytest
 from modelled.walking import POLL, World, plan_of
@@ -61,6 +62,20 @@ def test_what_happens_brings_the_next_look_forward_but_not_at_once(monkeypatch: 
     assert finished_at(restless, monkeypatch) < finished_at(None, monkeypatch)
     assert restless.watched == {"x", "y"}
     assert restless.hurry is None
+
+
+def test_what_a_walk_goes_on_to_move_is_watched_too() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 4)}, plan_of(("x", "a", "b")))
+    walk = world.walk()
+    restless = Restless()
+    walk._happenings = restless
+    alarm = world.clock.alarm()
+    walk._be_hurried(alarm)
+    assert restless.watched == {"x"}
+    (task,) = walk._state.tasks.values()
+    walk._state = walk._state.with_task(replace(task, step=replace(task.step, id=2, instance="y")))
+    walk._be_hurried(alarm)
+    assert restless.watched == {"x", "y"}
 
 
 def test_an_alarm_ends_a_wait_and_one_that_rang_before_ends_the_next() -> None:
