@@ -43,6 +43,7 @@ from vmpath_service.model.records import HostAction, Migration, Rearrangement, R
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.approval import needs_a_person
 from vmpath_service.policies.base import Scope
+from vmpath_service.policies.guards import dated
 
 LOG = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ class Rearranging:
         driver, options = self._around.options(request)
         self._wait_for_planner(self._cancelled)
         try:
-            job = self._job(request, driver, options, self._read())
+            job = self._job(request, driver, options, self._lately(self._read(), options))
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())
         except (CloudError, PlanningFailed):
             if self._around.stopping():
@@ -190,6 +191,15 @@ class Rearranging:
             if cancelled():
                 raise PlanningFailed("planning was cancelled")
         return self._around.planners
+
+    def _lately(self, snapshot: Snapshot, options: Mapping[str, OptionValue]) -> Snapshot:
+        """The snapshot with when others moved its instances, where the policy leaves those alone (cool_down)."""
+        cool_down = options.get("cool_down")
+        if not isinstance(cool_down, (int, float)) or not cool_down:
+            return snapshot
+        now = self._around.clock.time()
+        moved = self._stored(lambda: self._store.moved_since(now - cool_down, but=self._identity))
+        return dated(snapshot, moved, now)
 
     def _read(self) -> Snapshot:
         retrying = tenacity.Retrying(
@@ -291,7 +301,7 @@ class Rearranging:
         """The cloud as it is now for a new plan, and the plan as it stands."""
         driver, options = self._around.options(record.request)
         plan = self._stored(lambda: self._store.plan(self._identity))
-        return self._job(record.request, driver, options, self._read()), plan
+        return self._job(record.request, driver, options, self._lately(self._read(), options)), plan
 
     def _turn_back(self, record: Rearrangement, switch: HostSwitch, why: str | None) -> bool:
         """Put the way back behind the plan; False if it ended with that."""

@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.options import Option
-from vmpath_service.model.snapshot import Instance
+from vmpath_service.model.snapshot import Instance, Snapshot
 from vmpath_service.model.windows import EXPECTED, parse_windows
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.approval import FORM, limit_of
@@ -116,6 +118,23 @@ GUARDS: tuple[Option, ...] = (
     ),
 )
 """Options that every policy has beside its own."""
+
+
+def dated(snapshot: Snapshot, moved: Mapping[str, float], now: float) -> Snapshot:
+    """The snapshot with when instances were migrated last: uuid to seconds since the epoch.
+
+    ``now``: when it was taken if it does not say so itself.
+    """
+    instances = tuple(
+        msgspec.structs.replace(
+            each, extra={**each.extra, MIGRATED_AT: datetime.fromtimestamp(moved[each.uuid], UTC).isoformat()}
+        )
+        if each.uuid in moved
+        else each
+        for each in snapshot.instances
+    )
+    taken_at = snapshot.taken_at or datetime.fromtimestamp(now, UTC).isoformat()
+    return msgspec.structs.replace(snapshot, instances=instances, taken_at=taken_at)
 
 
 def guarded(cloud: CompiledCloud, settings: Settings) -> CompiledCloud:

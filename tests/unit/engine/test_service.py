@@ -141,6 +141,28 @@ def test_nothing_moves_before_a_person_has_said_so(site: Site) -> None:
         site.engine.approve(identity)
 
 
+@pytest.mark.parametrize(
+    ("below", "state"), [(2, RearrangementState.AWAITING_APPROVAL), (3, RearrangementState.SUCCEEDED)]
+)
+def test_a_person_is_asked_for_large_plans_only(site: Site, below: int, state: RearrangementState) -> None:
+    site.engine.use({"careful": PolicySection("drain", {"approval": f"automatic-below {below}"})})
+    record = site.reaches(site.engine.create(Request("careful", hosts=("a",))).id, state)
+    assert record.decision is not None
+    assert [point["score"] for point in record.decision["curve"]] == [2, 1, 0]
+
+
+def test_what_was_moved_lately_is_left_alone(site: Site) -> None:
+    assert site.ended(site.engine.create(DRAIN_A).id).state is RearrangementState.SUCCEEDED
+    arrived = {name for name, server in site.cloud.servers.items() if server.host == "c"}
+    calm = PolicySection("drain", {"approval": "automatic", "cool_down": 3600.0})
+    site.engine.use({"calm": calm})
+    record = site.ended(site.engine.create(Request("calm", hosts=("c",))).id)
+    assert arrived
+    assert record.decision is not None
+    assert {each["instance"] for each in record.decision["leftovers"]} == arrived
+    assert all("cool_down" in each["reason"] for each in record.decision["leftovers"])
+
+
 def test_a_request_may_bring_its_approval(site: Site) -> None:
     identity = site.engine.create(Request("drain", hosts=("a",), approve=True)).id
     assert site.ended(identity).state is RearrangementState.SUCCEEDED

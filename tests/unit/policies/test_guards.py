@@ -10,6 +10,7 @@ from vmpath_service.policies.approval import needs_a_person
 from vmpath_service.policies.base import Scope
 from vmpath_service.policies.course import Point, worth
 from vmpath_service.policies.deciding import decide
+from vmpath_service.policies.guards import dated
 
 
 def decided(snapshot, name="balance", scope=None, **given):
@@ -64,6 +65,13 @@ def test_those_that_moved_lately_are_left_alone():
     assert decided(snapshot, cool_down=3600).placement.keys() == {"x5"}
     with pytest.raises(InvalidInput, match="taken_at"):
         decided(uneven(of_instance=lately), cool_down=3600)
+
+
+def test_when_instances_moved_is_told_by_whoever_knows():
+    snapshot = dated(uneven(), {"x0": 1_700_000_000.0}, 1_700_000_060.0)
+    assert snapshot.instances[0].extra == {"migrated_at": "2023-11-14T22:13:20+00:00"}
+    assert snapshot.instances[1].extra == {}
+    assert snapshot.taken_at == "2023-11-14T22:14:20+00:00"
 
 
 def test_excluded_hosts_are_neither_left_nor_arrived_at():
