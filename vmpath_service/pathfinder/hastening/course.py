@@ -91,6 +91,11 @@ class Course:
             chance.uniform(-CHANCE, CHANCE) * bool(style.seed) - style.weight * took / self.longest
             for took in self.seconds
         ]
+        self._left: dict[int, float] = {}
+        if problem.cloud.snapshot.network is not None:
+            for guest in self.pending:
+                self._load(guest, self.where[guest], 1)
+        self._heaviest = max(self._left.values(), default=0.0) or 1.0
         self._relief = Relief(self)
 
     def run(self, budget: Budget, most: float = float("inf")) -> bool:
@@ -180,6 +185,8 @@ class Course:
         if dest == goal and not stops:
             self.pending.discard(guest)
         self.traffic.start(guest, source, dest)
+        if self._left:
+            self._load(guest, source, -1)
         end = self.now + self.traffic.seconds(guest, self.traffic.path(source, dest)[0])
         heapq.heappush(self._events, (end, guest, source))
         self.moves.append(Move(guest, source, dest))
@@ -192,7 +199,18 @@ class Course:
         source = self.where[guest]
         guards = self.room.guards
         short = (self.room.free[source] - self.owed[source]) & guards != guards
-        return not short, self._fullness[source] + self._favour[guest]
+        merit = self._fullness[source] + self._favour[guest]
+        if self._left:
+            ends = self.traffic.path(source, self.next_stop(guest))[1]
+            merit -= self.style.links * max(self._left.get(end, 0.0) for end in ends) / self._heaviest
+        return not short, merit
+
+    def _load(self, guest: int, source: int, sign: int) -> None:
+        """Count the seconds for which the links on the way to where the instance is to end are busy with it."""
+        rate, ends = self.traffic.path(source, self.problem.goal[guest])
+        for end in ends:
+            seconds = sign * self.seconds[guest] * rate / self.traffic.link(end)[1]
+            self._left[end] = self._left.get(end, 0.0) + seconds
 
     def _land(self, guest: int, source: int, freed: dict[int, None]) -> None:
         dest = self.where[guest]

@@ -14,6 +14,8 @@ from vmpath_service.pathfinder.trace import told
 # Steps of the budget for all courses but the first, and how many there are at most.
 STEPS = 400_000
 COURSES = 24
+# How much the load of links counts, by turns.
+LINKS = (3.0, 1.0, 10.0)
 STYLES = (
     Style(big=0.8),
     Style(big=0.5),
@@ -24,6 +26,7 @@ STYLES = (
 )
 
 
+@told("lay paths out in time, and keep the shortest")
 def soonest(problem: Problem, budget: Budget) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
@@ -33,7 +36,7 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
         return None
     best: Course | None = None
     share = budget
-    for number, style in enumerate(_styles()):
+    for number, style in enumerate(_styles(problem)):
         if number == 1:
             share = budget.share(STEPS)
         course = Course(problem, style)
@@ -44,7 +47,11 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
     return None if best is None else Answer("found", best.moves, ends=best.ends)
 
 
-def _styles() -> Iterator[Style]:
+def _styles(problem: Problem) -> Iterator[Style]:
+    if problem.cloud.snapshot.network is not None:
+        for seed in range(COURSES):
+            yield Style(aside=False, links=LINKS[seed % len(LINKS)], seed=seed)
+        return
     yield from STYLES
     for seed in range(1, COURSES - len(STYLES) + 1):
         yield Style(big=(0.8, 0.5)[seed % 2], claimants=1 + seed % 2, seed=seed)

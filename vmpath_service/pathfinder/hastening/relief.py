@@ -58,9 +58,18 @@ class Relief:
                 continue
             waiting = [guest for guest in course.incoming[host] if guest not in course.claims]
             waiting.sort(key=lambda guest: (-course.seconds[guest], guest))
-            for guest in waiting[: course.style.claimants]:
+            emptied = self._emptied(host)
+            tries = course.style.claimants
+            for guest in waiting:
+                mask = course.room.mask[guest]
+                if (emptied - course.room.need[guest]) & mask != mask:
+                    continue
                 work += 10
+                tries -= 1
                 if self.make_room_for(guest):
+                    break
+                if not tries:
+                    self._failed[host] = (course.room.free[host], course.now + AGAIN * course.longest)
                     break
             else:
                 self._failed[host] = (course.room.free[host], course.now + AGAIN * course.longest)
@@ -122,6 +131,12 @@ class Relief:
                 if guest not in course.claims and self.make_room_for(guest, settled=True):
                     break
         return len(course.moves) > before
+
+    def _emptied(self, host: int) -> int:
+        """What would be free on the host once all had left who wait to go elsewhere, packed."""
+        course, need = self._course, self._course.room.need
+        leaving = sum(need[guest] for guest in course.leaving[host])
+        return course.room.free[host] + leaving + sum(need[guest] for guest in course.outgoing[host])
 
     def _has_slot(self, host: int) -> bool:
         """Whether a slot for arrivals idles for which no place is kept yet."""

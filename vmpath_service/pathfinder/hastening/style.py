@@ -12,6 +12,7 @@ class Style:
     ``big``: who takes at least this share of the longest migration is made room for before all others start.
     ``claimants``: for how many of those who wait for a host, the biggest first, room is sought at one time.
     ``weight``: how much more it counts that a migration is long than that its source will be full.
+    ``links``: how much more it counts that links on the way have much left to do.
     ``seed``: of small random changes in who goes first; 0 for none.
     """
 
@@ -19,4 +20,5 @@ class Style:
     big: float = 0.5
     claimants: int = 1
     weight: float = 0.3
+    links: float = 3.0
     seed: int = 0
