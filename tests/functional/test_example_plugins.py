@@ -1,4 +1,4 @@
-"""A constraint and a cost of a package of their own, installed and found as an operator's would be."""
+"""A constraint, a cost and a policy of a package of their own, installed and found as an operator's would be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.constraints.contract import ConstraintContract
 from vmpath_service.model.costs.contract import CostContract
+from vmpath_service.model.options import read_options
 from vmpath_service.pathfinder import PathSettings, check_plan, find_path
+from vmpath_service.policies.contract import PolicyContract
 
 SOURCE = pathlib.Path(__file__).parents[1] / "example_plugins"
 
@@ -122,6 +124,32 @@ def test_the_programs_find_them_by_name(vmpath, tmp_path):
         refused = vmpath("path", "find", *given, *wrong)
         assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
         assert sentence in refused.stderr
+
+
+def test_a_policy_keeps_its_contract(installed, monkeypatch):
+    monkeypatch.syspath_prepend(str(installed))
+    from vmpath_examples.even_counts import EvenCountsPolicy
+
+    def make(_, **given):
+        return EvenCountsPolicy(read_options(EvenCountsPolicy.declared(), given, texts=False, where="test"))
+
+    PolicyContract(make).run()
+    PolicyContract(lambda compiled: make(compiled, max_memory=3000, exclude_hosts=("b",))).run()
+
+
+def test_a_policy_is_found_by_name_has_the_guards_and_composes(vmpath, tmp_path):
+    snapshot = str(tmp_path / "cloud.json")
+    files.save(cloud({"a": 90, "b": 90, "c": 90}, {f"x{number}": ("a", 10) for number in range(9)}), snapshot)
+    apply = ("policy", "apply", "even-counts", "--snapshot", snapshot)
+    evened = vmpath(*apply, "-f", "json")
+    assert len(json.loads(evened.stdout)["placement"]) == 6
+    assert "score after:  27 squared instances (most 3, fewest 3)" in evened.stderr
+    assert len(json.loads(vmpath(*apply, "-f", "json", "--set", "max_memory=25").stdout)["placement"]) == 2
+    assert len(json.loads(vmpath(*apply, "-f", "json", "--set", "difference=6").stdout)["placement"]) == 2
+    both = vmpath("policy", "apply", "heal, even-counts", "--snapshot", snapshot, "-f", "json")
+    assert len(json.loads(both.stdout)["placement"]) == 6
+    wrong = vmpath(*apply, "--set", "diference=2")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
 
 
 def test_what_it_costs_decides_who_steps_aside(plugins):

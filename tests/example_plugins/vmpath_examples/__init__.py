@@ -1,1 +1,1 @@
-"""Plug-ins of vmpath: a constraint and a cost."""
+"""Plug-ins of vmpath: a constraint, a cost and a policy."""
