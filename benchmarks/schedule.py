@@ -43,7 +43,9 @@ def fills(hosts: int, shares: list[float], objectives: list[Objective], seeds: i
         for objective in objectives:
             ratios, extra, spent, binding = [], 0.0, 0.0, None
             for seed in range(1, seeds + 1):
-                wanted = Sample(hosts=hosts, instances=10 * hosts, fill=share, moved=1.0, groups=hosts // 10, seed=seed)
+                wanted = Sample(
+                    hosts=hosts, instances=10 * hosts, fill=share, moved=1.0, groups=hosts // 10, seed=seed
+                )
                 plan, seconds = planned(*sample(wanted), objective, Limits(per_host=2))
                 summary = plan.summary
                 ratios.append(summary.makespan_s / summary.bounds.makespan_s)
