@@ -55,6 +55,7 @@ class Simulated(CloudUnderTest):
             migration_mbps=4096.0,
             progress_every_s=0.5,
             service_down_time_s=10.0,
+            dead_target_timeout_s=60.0,
             keep_shelved_on=frozenset({"compute2"}),
             images={"lab-windows": {"os_distro": "windows"}},
         )

@@ -136,16 +136,27 @@ def test_the_scheduler_chooses_when_no_host_is_named(operator: Make) -> None:
     assert cloud.where("a") == ("ACTIVE", "h3")
 
 
-def test_an_abort_may_cost_the_server_its_state(operator: Make) -> None:
-    cloud = operator(two_hosts(), migration_mbps=8.0)
-    cloud.note("a", simulated_abort="error")
+@pytest.mark.parametrize(
+    ("all_do", "wish", "record", "status"),
+    [
+        (False, {"simulated_abort": "error"}, "error", "ERROR"),
+        (False, {"simulated_abort": "clean"}, "cancelled", "ACTIVE"),
+        (True, {"role": "db"}, "error", "ERROR"),
+        (True, {"simulated_abort": "clean"}, "cancelled", "ACTIVE"),
+    ],
+)
+def test_an_abort_may_cost_the_server_its_state(
+    operator: Make, all_do: bool, wish: dict[str, str], record: str, status: str
+) -> None:
+    cloud = operator(two_hosts(), migration_mbps=8.0, aborts_end_in_error=all_do)
+    cloud.note("a", **wish)
     cloud.migrate("a", "h2")
     cloud.step(60)
     cloud.abort("a", cloud.under_way("a")[0]["id"])
     cloud.step(0.5)
     assert (cloud.migrations("a")[0]["status"], cloud.where("a")) == ("cancelled", ("ACTIVE", "h1"))
     cloud.step(2)
-    assert (cloud.migrations("a")[0]["status"], cloud.where("a")) == ("error", ("ERROR", "h1"))
+    assert (cloud.migrations("a")[0]["status"], cloud.where("a")) == (record, (status, "h1"))
 
 
 def test_dirtying_makes_it_longer(operator: Make) -> None:

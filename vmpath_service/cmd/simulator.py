@@ -82,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what a live migration takes besides copying (%(default)s)",
     )
     serve.add_argument(
+        "--aborts-end-in-error",
+        action="store_true",
+        help="let an abort that ended cleanly turn into ERROR some moments later, as libvirt does in Nova 32 to 34",
+    )
+    serve.add_argument(
         "--token-lifetime",
         type=_positive,
         default=defaults.token_lifetime_s,
@@ -152,6 +157,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         host_mbps=parsed.host_mbps,
         concurrent_live_migrations=parsed.concurrent_live_migrations,
         overhead_s=parsed.overhead,
+        aborts_end_in_error=parsed.aborts_end_in_error,
         token_lifetime_s=parsed.token_lifetime,
         denied_rights=frozenset(parsed.deny),
     )

@@ -366,7 +366,8 @@ def _released(world: World, migration: Migration) -> None:
 
 def _cancelled(world: World, migration: Migration) -> None:
     _roll_back(world, migration, "cancelled")
-    if world.servers[migration.server].metadata.get("simulated_abort") == "error":
+    asked = world.servers[migration.server].metadata.get("simulated_abort")
+    if asked == "error" or (asked is None and world.settings.aborts_end_in_error):
         world.after_unless_changed(migration, AFTER_ABORT_S, _breaks_after_abort)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 IN_PROGRESS = ("queued", "preparing", "running", "post-migrating")
@@ -60,6 +61,8 @@ class Host:
     links: tuple[str, ...] = ()
     copying: set[int] = field(default_factory=set)
     waiting: list[int] = field(default_factory=list)
+    # What it was asked while it was dead, to be heard when it is back.
+    unheard: list[Callable[[], None]] = field(default_factory=list)
     # Evacuations from here that it has not cleaned up after yet.
     evacuated: list[int] = field(default_factory=list)
 

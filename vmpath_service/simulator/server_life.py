@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmpath_service.simulator import evacuation, live_migration, scheduling
 from vmpath_service.simulator.announcements import API, compute
 from vmpath_service.simulator.records import ENDED, Host, Server
@@ -72,8 +74,7 @@ def change_power(world: World, server: Server, action: str) -> None:
         raise Refused(409, f"Instance {server.uuid} is not ready")
     server.task_state = task
     world.touch(server)
-    world.announce(server, ANNOUNCED_AS.get(action, action), "start")
-    world.after(world.settings.action_s, _power_changed, world, server, action)
+    _ask(world, world.hosts[server.host], lambda: _change_power(world, server, action))
 
 
 def reset_state(world: World, server: Server, state: str) -> None:
@@ -102,9 +103,7 @@ def delete(world: World, server: Server, forced: bool = False) -> None:
     world.touch(server)
     host = world.hosts[server.host] if server.host is not None else None
     if host is not None and world.is_up(host):
-        world.announce(server, "delete", "start")
-        world.announce(server, "shutdown", "start")
-        world.after(world.settings.action_s, _deleted, world, server, compute(host.name))
+        _ask(world, host, lambda: _delete(world, server, host))
     else:
         # Without a nova-compute the API does it by itself.
         world.announce(server, "delete", "start", API)
@@ -122,8 +121,32 @@ def restart_compute(world: World, host: Host) -> None:
     """The nova-compute process is back."""
     if host.silent_since is not None:
         host.silent_since = None
+        heard, host.unheard = host.unheard, []
+        for happen in heard:
+            happen()
         live_migration.compute_came_back(world, host)
         evacuation.source_came_back(world, host)
+
+
+def _ask(world: World, host: Host, happen: Callable[[], None]) -> None:
+    """Ask something of a nova-compute: one that is dead hears of it when it is back."""
+    if host.alive:
+        happen()
+    else:
+        host.unheard.append(happen)
+
+
+def _change_power(world: World, server: Server, action: str) -> None:
+    if server.uuid in world.servers:
+        world.announce(server, ANNOUNCED_AS.get(action, action), "start")
+        world.after(world.settings.action_s, _power_changed, world, server, action)
+
+
+def _delete(world: World, server: Server, host: Host) -> None:
+    if server.uuid in world.servers:
+        world.announce(server, "delete", "start")
+        world.announce(server, "shutdown", "start")
+        world.after(world.settings.action_s, _deleted, world, server, compute(host.name))
 
 
 def _verb(action: str) -> str:

@@ -17,6 +17,8 @@ class Settings:
     progress_every_s: how often the memory figures of a running migration are refreshed.
     host_update_lag_s: how long after `completed` a server's host is still the old one; 0 means
         that the host changes first, as it does with Nova's fake drivers.
+    aborts_end_in_error: an abort that has ended cleanly turns into ERROR some moments later, as with
+        libvirt's driver in Nova 32 to 34; metadata can ask for it for a single server.
     post_copy_permitted: force-complete switches to post-copy, which cannot be aborted.
     service_down_time_s: silence of a nova-compute after which its service counts as down.
     dead_target_timeout_s: how long a migration to a target that died unnoticed hangs.
@@ -39,6 +41,7 @@ class Settings:
     overhead_s: float = 2.0
     progress_every_s: float = 5.0
     host_update_lag_s: float = 0.0
+    aborts_end_in_error: bool = False
     post_copy_permitted: bool = False
     service_down_time_s: float = 60.0
     dead_target_timeout_s: float = 180.0

@@ -71,3 +71,46 @@ class ServerLifeContract:
     @pytest.mark.parametrize("wish", [Wish("nowhere"), Wish("compute1", group=NOWHERE)], ids=["host", "group"])
     def test_what_does_not_exist_is_refused_at_once(self, cloud: CloudUnderTest, wish: Wish) -> None:
         assert cloud.ask_for(wish).status_code == 400
+
+    @pytest.mark.parametrize(
+        ("name", "flavor", "extra_specs", "holds"),
+        [
+            # the root disk, the ephemeral one, and whole GiB of swap
+            (
+                "disks",
+                {"OS-FLV-EXT-DATA:ephemeral": 1, "swap": 1500},
+                {},
+                {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 4},
+            ),
+            (
+                "overridden",
+                {},
+                {"resources:VCPU": "0", "resources:MEMORY_MB": "700"},
+                {"MEMORY_MB": 700, "DISK_GB": 1},
+            ),
+        ],
+        ids=["disks", "overridden"],
+    )
+    def test_what_a_flavor_takes(
+        self,
+        cloud: CloudUnderTest,
+        name: str,
+        flavor: dict[str, int],
+        extra_specs: dict[str, str],
+        holds: dict[str, int],
+    ) -> None:
+        made = cloud.create_flavor(f"contract.{name}", extra_specs, **flavor)
+        [server] = cloud.boot([Wish("compute2", made)])
+        assert cloud.held(server.id) == {"compute2": holds}
+        [read] = [each for each in cloud.vmpath().read().instances if each.uuid == server.id]
+        assert read.resources == holds
+        server.delete()
+
+    def test_a_ratio_does_not_admit_what_is_larger_than_the_host(self, cloud: CloudUnderTest) -> None:
+        # 64 of 16 processors can be taken, by guests of 16 at most
+        made = cloud.create_flavor("contract.wide", {}, vcpus=17)
+        answer = cloud.ask_for(Wish("compute2", made))
+        assert answer.status_code == 202
+        server = Server(cloud, answer.json()["server"]["id"])
+        cloud.becomes(server.state, ("ERROR", None, None))
+        server.delete()

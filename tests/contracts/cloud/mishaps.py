@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.contracts.cloud.under_test import ENDLESS, SMALL, CloudUnderTest
+from tests.contracts.cloud.under_test import ENDLESS, SMALL, CloudUnderTest, Wish
 
 
 class MishapContract:
@@ -119,3 +119,87 @@ class MishapContract:
         # revived in time, it answers what was asked of it
         early.settles("ACTIVE", "compute4", "completed")
         cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
+
+    def test_a_target_that_stays_dead(self, cloud: CloudUnderTest) -> None:
+        server = cloud.take("compute1")
+        cloud.kill_compute("compute4")
+        try:
+            assert server.migrate("compute4").status_code == 202
+            cloud.until(server.records, "a record")
+            [stuck] = server.records()
+            # saved by nobody yet, it is not even found by the time of its change
+            assert (stuck["status"], stuck["updated_at"]) == ("accepted", None)
+            since = f"/os-migrations?instance_uuid={server.id}&changes-since=2020-01-01T00:00:00Z"
+            assert cloud.compute.get(since).json()["migrations"] == []
+            record = server.settles("ACTIVE", "compute1", "error")
+            assert (record["dest_compute"], record["updated_at"] is None) == (None, False)
+            assert [each["id"] for each in cloud.compute.get(since).json()["migrations"]] == [record["id"]]
+        finally:
+            cloud.start_compute("compute4")
+        cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
+        assert server.state() == ("ACTIVE", "compute1", None)
+
+    def test_what_is_asked_of_a_dead_compute_waits_for_it(self, cloud: CloudUnderTest) -> None:
+        stopped, deleted = cloud.boot([Wish("compute4")] * 2)
+        cloud.kill_compute("compute4")
+        try:
+            # nobody has noticed yet
+            assert stopped.act("os-stop").status_code == 202
+            assert cloud.compute.delete(f"/servers/{deleted.id}").status_code == 204
+            cloud.until(lambda: cloud.services()["compute4"]["state"] == "down", "the host is noticed down")
+            assert stopped.state() == ("ACTIVE", "compute4", "powering-off")
+            assert deleted.state() == ("ACTIVE", "compute4", "deleting")
+            assert cloud.held(deleted.id) == {"compute4": SMALL}
+        finally:
+            cloud.start_compute("compute4")
+        cloud.becomes(stopped.state, ("SHUTOFF", "compute4", None))
+        cloud.until(lambda: cloud.compute.get(f"/servers/{deleted.id}").status_code == 404, "the server is gone")
+        assert cloud.held(deleted.id) == {}
+        cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
+
+    def test_evacuated_they_hold_the_dead_host_until_it_is_back(self, cloud: CloudUnderTest) -> None:
+        first, second = cloud.boot([Wish("compute4")] * 2)
+        still_in_use = first.act("evacuate", {"host": "compute3"})
+        assert (still_in_use.status_code, "still in use" in still_in_use.text) == (400, True)
+        cloud.kill_compute("compute4")
+        try:
+            cloud.until(lambda: cloud.services()["compute4"]["state"] == "down", "the host is noticed down")
+            assert first.act("evacuate", {"host": "nowhere"}).status_code == 400
+            assert first.act("evacuate", {"host": "compute4"}).status_code == 400
+            # from 2.95 on what is rebuilt is stopped; before, it is as it was
+            for server, version, status in ((first, "2.96", "SHUTOFF"), (second, "2.94", "ACTIVE")):
+                assert server.act("evacuate", {"host": "compute3"}, version).status_code == 200
+                record = server.settles(status, "compute3", "done", ["compute3", "compute4"])
+                assert record["migration_type"] == "evacuation"
+                assert (record["source_compute"], record["dest_compute"]) == ("compute4", "compute3")
+                assert cloud.held(record["uuid"]) == {}
+        finally:
+            cloud.start_compute("compute4")
+        for server, status in ((first, "SHUTOFF"), (second, "ACTIVE")):
+            server.settles(status, "compute3", "completed")
+        cloud.until(lambda: cloud.services()["compute4"]["state"] == "up", "the host is up again")
+
+    @pytest.mark.parametrize(
+        ("where", "ends", "results"),
+        [
+            # a failure midway is in none of the events
+            ("mid", ("ACTIVE", "compute1"), {"Success"}),
+            ("check_dest", ("ACTIVE", "compute1"), {"Error"}),
+        ],
+    )
+    def test_events_of_the_action_do_not_tell_how_it_ended(
+        self, cloud: CloudUnderTest, where: str, ends: tuple[str, str], results: set[str]
+    ) -> None:
+        server = cloud.take("compute1", lab_fail=where)
+        assert server.migrate("compute2").status_code == 202
+        cloud.until(lambda: server.records() and server.records()[0]["status"] in ("failed", "error"), "its failure")
+        cloud.becomes(server.state, (*ends, None))
+        path = f"/servers/{server.id}/os-instance-actions"
+        newest = cloud.compute.get(path).json()["instanceActions"][0]
+        assert newest["action"] == "live-migration"
+
+        def said() -> set[str]:
+            action = cloud.compute.get(f"{path}/{newest['request_id']}").json()["instanceAction"]
+            return {event["result"] for event in action["events"]}
+
+        cloud.becomes(said, results)

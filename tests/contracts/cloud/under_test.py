@@ -161,15 +161,17 @@ class CloudUnderTest(abc.ABC):
         """The id of one of the contract's flavors."""
         return self._known_flavors()[name]
 
-    def create_flavor(self, name: str, extra_specs: Mapping[str, str]) -> str:
-        """The name of a flavor like the small one, with these extra specs."""
+    def create_flavor(self, name: str, extra_specs: Mapping[str, str], **different: int) -> str:
+        """The name of a flavor like the small one, with these extra specs and what is different."""
         memory, vcpus, disk = FLAVORS["contract.small"]
-        body = {"flavor": {"name": name, "ram": memory, "vcpus": vcpus, "disk": disk}}
+        body = {"flavor": {"name": name, "ram": memory, "vcpus": vcpus, "disk": disk, **different}}
         made = self.compute.post("/flavors", json=body)
         assert made.status_code == 200, made.text
         identifier = self._known_flavors()[name] = made.json()["flavor"]["id"]
-        answer = self.compute.post(f"/flavors/{identifier}/os-extra_specs", json={"extra_specs": dict(extra_specs)})
-        assert answer.status_code == 200, answer.text
+        if extra_specs:
+            body = {"extra_specs": dict(extra_specs)}
+            answer = self.compute.post(f"/flavors/{identifier}/os-extra_specs", json=body)
+            assert answer.status_code == 200, answer.text
         return name
 
     def create_group(self, name: str, policy: str, adapter: Adapter | None = None, **more: object) -> str:

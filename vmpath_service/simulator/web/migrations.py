@@ -94,7 +94,10 @@ class Migrations:
             return False
         if "host" in given and given["host"] not in (migration.source, migration.dest_compute):
             return False
-        changed = int(migration.updated_at or migration.created_at)
+        if migration.updated_at is None:
+            # A record that nobody has saved again has no time of change, and no such filter finds it.
+            return not {"changes-since", "changes-before"} & given.keys()
+        changed = int(migration.updated_at)
         if "changes-since" in given and changed < moment_of(given["changes-since"], "changes-since"):
             return False
         return not ("changes-before" in given and changed > moment_of(given["changes-before"], "changes-before"))
