@@ -477,6 +477,20 @@ class StoreContract:
         assert list(store.events(limit=2)) == made[:2]
         assert list(store.events(after=made[3].sequence)) == []
 
+    def test_what_is_done_together_is_seen_by_whoever_does_it_and_then_by_all(self, store: Any) -> None:
+        called: list[int] = []
+        with store.together():
+            first = store.add_event("a", "one")
+            second = store.add_event("b", "two")
+            store.afterwards(lambda: called.append(store.events()[-1].sequence))
+            with store.together():
+                store.freeze("why", "me")
+            assert store.frozen() is not None
+            assert [event.sequence for event in store.events()] == [first.sequence, second.sequence]
+        assert called == [second.sequence]
+        assert [event.kind for event in store.events()] == ["a", "b"]
+        assert store.frozen().reason == "why"
+
     def test_signs_of_life_are_counted_for_each_engine(self, store: Any) -> None:
         assert store.beat("one") == {"one": 1}
         assert store.beat("two") == {"one": 1, "two": 1}

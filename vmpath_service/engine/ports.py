@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from vmpath_service.model.plan import Plan
@@ -179,6 +180,12 @@ class Store(Protocol):
 
     def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Events with a sequence above ``after``, in order."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """All that the calling thread does in the block is durable when the block is left, or none of it is."""
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Call this when what the calling thread has written is durable."""
 
     def beat(self, owner: str) -> Mapping[str, int]:
         """Give a sign of life of an engine; how many every engine has given so far, this one included."""

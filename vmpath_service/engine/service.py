@@ -378,6 +378,9 @@ class Engine:
             # the change itself is in the database or will be tried again: its event is in the log at least
             LOG.exception("The event above could not be written to the database")
             return
+        self._store.afterwards(lambda: self._notified(event))
+
+    def _notified(self, event: Event) -> None:
         if self._notify is not None:
             try:
                 self._notify(event)

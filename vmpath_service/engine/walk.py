@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -68,8 +68,6 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """How many requests are sent at once."""
 STORE_ATTEMPTS = 5
-SOONEST = 0.25
-"""The share of the usual pause between two looks that passes in any case, whatever happens."""
 SOONEST = 0.25
 """The share of the usual pause between two looks that passes in any case, whatever happens."""
 LONGEST_BACK_OFF = 30.0
@@ -238,12 +236,12 @@ class Walk:
         wanted = machine.wanted(self._state, orders)
         if wanted.candidates:
             with self._turn():
-                self._apply(self._read())
+                self._apply_together([self._read()])
         else:
-            self._apply(self._read())
+            self._apply_together([self._read()])
         asked, self._to_ask = self._to_ask, []
-        for answer in senders.map(self._ask, asked):
-            self._apply(answer)
+        if asked:
+            self._apply_together(list(senders.map(self._ask, asked)))
         acts, self._to_act = self._to_act, []
         for action in acts:
             self._apply(HostActed(self._done(action)))
@@ -303,6 +301,13 @@ class Walk:
         orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
         self._quarantined = in_quarantine(orders.troubles, self._state.settings.quarantine.failures)
         return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations, allocations)
+
+    def _apply_together(self, events: Sequence[Event]) -> None:
+        """Feed events to the machine. All that follows is in the database when this returns, in one transaction: only
+        then is anything asked of Nova."""
+        with self._store.together():
+            for event in events:
+                self._apply(event)
 
     def _apply(self, event: Event) -> None:
         """Feed an event to the machine and do what it says; what is to be asked of Nova is kept for later."""
@@ -384,8 +389,10 @@ class Walk:
         except CloudBusy as error:
             self._slowdown.busy(error.retry_after)
             return Busy(ask.step, self._clock.time(), str(error), demand)
-        except (RequestRefused, CloudDenied, CloudUnreachable) as error:
-            # unreachable: it surely never left
+        except CloudUnreachable as error:
+            # it surely never left
+            return Busy(ask.step, self._clock.time(), str(error), demand)
+        except (RequestRefused, CloudDenied) as error:
             return Refused(ask.step, self._clock.time(), str(error), demand)
         except CloudError as error:
             return AnswerLost(ask.step, str(error), demand)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +63,7 @@ class Database:
         self._tries = connection_tries
         self._pause_seconds = connection_pause_seconds
         self._opened: Engine | None = None
+        self._own = threading.local()
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run ``work`` in one transaction that changes nothing."""
@@ -72,6 +75,37 @@ class Database:
         When this returns the change is on the disk. ``work`` may run several times (deadlocks).
         """
         return self._run(work, writes=True)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that the calling thread reads and writes in the block, on the disk when it is
+        left; what is raised rolls back all of it. It is not repeated after a deadlock: keep it short."""
+        if self._standing() is not None:
+            yield
+            return
+        after: list[Callable[[], None]] = []
+        with translated(self.label):
+            engine = self._engine().execution_options(**{sqlite.WRITES: True})
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                self._own.standing = (session, after)
+                try:
+                    yield
+                finally:
+                    self._own.standing = None
+        for call in after:
+            call()
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Call this when what the calling thread has written is on the disk: now, unless it is within ``together``."""
+        standing = self._standing()
+        if standing is None:
+            call()
+        else:
+            standing[1].append(call)
+
+    def _standing(self) -> tuple[Session, list[Callable[[], None]]] | None:
+        found: tuple[Session, list[Callable[[], None]]] | None = getattr(self._own, "standing", None)
+        return found
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""
@@ -119,6 +153,10 @@ class Database:
             )
 
     def _run(self, work: Callable[[Session], Result], *, writes: bool) -> Result:
+        standing = self._standing()
+        if standing is not None:
+            with translated(self.label), standing[0].begin_nested():
+                return work(standing[0])
         with translated(self.label):
             engine = self._engine().execution_options(**{sqlite.WRITES: writes})
             pause = _FIRST_PAUSE

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import builtins
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -405,6 +406,14 @@ class SqlStore:
         if rearrangement is not None:
             query = query.where(EventRow.rearrangement == rearrangement)
         return self._database.read(lambda session: [records.to_event(row) for row in session.scalars(query)])
+
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction of all that the calling thread does in the block; see ``Database.together``."""
+        return self._database.together()
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Call this when what the calling thread has written is on the disk."""
+        self._database.afterwards(call)
 
     def beat(self, owner: str) -> Mapping[str, int]:
         """Give a sign of life of an engine; how many every engine has given so far, this one included."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from vmpath_service.model.errors import StoreError
 from vmpath_service.model.records import Request
@@ -109,3 +110,28 @@ def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(StoreError, match="'psycopg2' that talks to it is not installed") as error:
         Database("postgresql+psycopg2://vmpath:sekret@127.0.0.1/vmpath").check()
     sentence(error)
+
+
+def test_what_fails_on_the_way_undoes_all_that_was_to_be_done_together(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/vmpath.sqlite")
+    database.upgrade()
+    store = SqlStore(database, time)
+    called: list[str] = []
+
+    def fail() -> None:
+        with store.together():
+            store.add_event("a", "one")
+            store.afterwards(lambda: called.append("never"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(store.events()) == []
+    assert called == []
+    with store.together():
+        store.add_event("b", "two")
+        # a statement that fails undoes itself alone
+        with pytest.raises(StoreError):
+            database.write(lambda session: session.execute(sqlalchemy.text("INSERT INTO nothing VALUES (1)")))
+    assert [event.kind for event in store.events()] == ["b"]
+    database.close()
