@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ class _Board:
             found = next((host for host in tries if self._fits(guest, host)), None)
             if found is None:
                 first = self._chance.randrange(len(hosts))
-                found = next((h for h in (*hosts[first:], *hosts[:first]) if self._fits(guest, h)), None)
+                around = itertools.chain(hosts[first:], hosts[:first])
+                found = next((host for host in around if self._fits(guest, host)), None)
             if found is None and before >= 0 and self._fits(guest, before):
                 found = before
             if found is None:
@@ -135,7 +137,9 @@ class _Board:
         self._put(guest, self.where[guest], 1)
 
     def _fits(self, guest: int, host: int) -> bool:
-        if any(asked > free for asked, free in zip(self._flavors[guest], self._free[host], strict=True)):
+        cpus, memory, disk = self._flavors[guest]
+        row = self._free[host]
+        if memory > row[1] or cpus > row[0] or disk > row[2]:
             return False
         return (self._group_of.get(guest, -1), host) not in self._grouped
 
@@ -154,13 +158,16 @@ class _Board:
 def _limits(wanted: Sample, flavors: Sequence[Sequence[int]]) -> list[list[int]]:
     """Per host its capacity per class: what fills the cloud as wanted, and room for a flavor at least."""
     sizes = [SHAPES[number % len(SHAPES)] for number in range(wanted.hosts)]
+    whole = sum(sizes)
+    columns = list(zip(*flavors, strict=True))
+    asked = [sum(column) for column in columns]
+    biggest = [max(column) for column in columns]
     rows = []
     for size in sizes:
         row = []
         for number, (share, ratio) in enumerate(zip(SHARES, RATIOS, strict=True)):
-            asked = sum(flavor[number] for flavor in flavors)
-            amount = asked * size / sum(sizes) / (share * wanted.fill)
-            least = max(flavor[number] for flavor in flavors) if size == SHAPES[1] or wanted.hosts < 3 else 0
+            amount = asked[number] * size / whole / (share * wanted.fill)
+            least = biggest[number] if size == SHAPES[1] or wanted.hosts < 3 else 0
             row.append(int(int(max(amount, least) / ratio + 1) * ratio))
         rows.append(row)
     return rows
