@@ -208,3 +208,18 @@ class World:
 
     def all_done(self) -> bool:
         return all(each.state is MigrationState.DONE for each in self.store.migrations(self.identity))
+
+
+def one_move(**of_settings: Any) -> World:
+    """x goes from a to b."""
+    return World({"a": 10, "b": 10}, {"x": ("a", 4)}, plan_of(("x", "a", "b")), settings(**of_settings))
+
+
+def swap(**of_executor: Any) -> World:
+    """x and y change places by way of c: y to c, x to b, y to a."""
+    return World(
+        {"a": 10, "b": 10, "c": 10},
+        {"x": ("a", 6), "y": ("b", 6)},
+        plan_of(("y", "b", "c"), ("x", "a", "b", [1]), ("y", "c", "a", [1, 2])),
+        settings(**of_executor),
+    )

@@ -226,7 +226,7 @@ def check(tale: Tale, world: World, touched: set[str], finish: Finish) -> None:
 
 @given(tales())
 @of_hypothesis(
-    max_examples=40,
+    max_examples=150,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

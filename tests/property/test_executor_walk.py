@@ -113,7 +113,7 @@ def stories(draw: st.DrawFn, drifting: bool = True) -> Story:
 def live(story: Story) -> tuple[World, str, set[str]]:
     """Let the story happen; returns the world afterwards, the outcome, and whom others have touched."""
     converging = Convergence("abort", 0.0, 100.0, 30.0)
-    executor = of_executor(limits=story.limits, retries=2, convergence=converging)
+    executor = of_executor(limits=story.limits, retries=2, convergence=converging, when_stuck="abort")
     world = World(dict.fromkeys(HOSTS, CAPACITY), story.instances, plan_of(*story.steps), executor)
     touched: set[str] = set()
     real, plain = world.cloud, world.clock.wait
@@ -209,7 +209,7 @@ def check_retries(world: World, touched: set[str]) -> None:
 
 @given(stories())
 @settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -220,7 +220,7 @@ def test_whatever_happens_the_walk_is_safe_and_tells_the_truth(story: Story) -> 
 
 @given(stories(drifting=False), st.lists(st.integers(0, 120), min_size=1, max_size=3))
 @settings(
-    max_examples=20,
+    max_examples=30,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow],

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import pytest
 from modelled.cloud import Fate, Server
-from modelled.walking import World, plan_of, settings
+from modelled.walking import World, swap
 
 from vmpath_service.model.records import RearrangementState
 
 RUNNING = (RearrangementState.RUNNING,)
-
-
-def swap(**of_executor: object) -> World:
-    """x and y change places by way of c: y to c, x to b, y to a."""
-    return World(
-        {"a": 10, "b": 10, "c": 10},
-        {"x": ("a", 6), "y": ("b", 6)},
-        plan_of(("y", "b", "c"), ("x", "a", "b", [1]), ("y", "c", "a", [1, 2])),
-        settings(**of_executor),
-    )
 
 
 def homes(world: World) -> dict[str, str]:
