@@ -10,7 +10,7 @@ from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.options import Option
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
-from vmpath_service.policies.board import Board, held, obstacle, ordered_placement
+from vmpath_service.policies.board import Board, held, obstacle, ordered_placement, scales, size
 from vmpath_service.policies.course import Course
 from vmpath_service.policies.eviction import best_destination
 from vmpath_service.policies.freeing import Freed, Freeing
@@ -18,6 +18,7 @@ from vmpath_service.policies.inuse import HostsInUse
 from vmpath_service.policies.packing import fewest_hosts, totals
 from vmpath_service.policies.repacking import repacked
 from vmpath_service.policies.scope import Reach, reach
+from vmpath_service.policies.shortage import why_nowhere
 from vmpath_service.policies.spares import Spares, choose_spares
 
 
@@ -62,6 +63,13 @@ class ConsolidatePolicy(Policy):
             choices=("migrations", "memory"),
         ),
         Option(
+            "disable_freed",
+            "boolean",
+            "Whether the hosts that are freed are disabled, before the first migration, so that they stay free; spare "
+            "hosts are not.",
+            False,
+        ),
+        Option(
             "free_unlisted",
             "boolean",
             "Whether hosts may be freed on which something counts as used that no listed instance explains.",
@@ -89,13 +97,18 @@ class ConsolidatePolicy(Policy):
         hosts = cloud.snapshot.hosts
         emptied = [host for host in occupied if not after[host]]
         stuck = {hosts[host].name for host in occupied if after[host]}
+        freed_names = tuple(hosts[host].name for host in emptied if host not in spares.hosts)
         return Decision(
             placement=ordered_placement(cloud, _by_host(cloud, where, after), where),
             before=self.score(cloud, cloud.home, scope),
             after=self.score(cloud, where, scope),
             leftovers=tuple(each for each in leftovers if each.host in stuck),
-            emptied=tuple(hosts[host].name for host in emptied if host not in spares.hosts),
-            notes=tuple(self._notes(cloud, within, bound, after, unlisted, spares)),
+            disable=freed_names if self.settings.get("disable_freed") else (),
+            emptied=freed_names,
+            notes=(
+                *self._notes(cloud, within, bound, after, unlisted, spares),
+                *(_in_the_way(cloud, within, limits, candidates, where, after) if len(stuck) > bound else ()),
+            ),
             reasons=_reasons(cloud, where, after),
         )
 
@@ -196,6 +209,36 @@ class ConsolidatePolicy(Policy):
         if spares.hosts:
             notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
         return notes
+
+
+def _in_the_way(
+    cloud: CompiledCloud,
+    within: Reach,
+    limits: Sequence[Vector],
+    candidates: Mapping[int, Sequence[int]],
+    where: Sequence[int],
+    after: Sequence[int],
+) -> list[str]:
+    """Why no more of the hosts are freed on which everything may move: what is missing to free the least filled."""
+    staying = [host for host in candidates if after[host]]
+    if not staying:
+        return []
+    board = Board(cloud, (), limits)
+    for guest, host in enumerate(where):
+        if host not in (cloud.home[guest], NOWHERE):
+            board.move(guest, host)
+    scale = scales(cloud, within.inside)
+    least = min(staying, key=lambda host: (size(board.accounts.used[host], scale), host))
+    board.destinations = tuple(host for host in within.destinations if after[host] and host != least)
+    largest = sorted(board.guests[least], key=lambda guest: (-size(cloud.demand(guest), scale), guest))
+    stuck = next((guest for guest in largest if best_destination(board, guest, pack=True) is None), None)
+    why = (
+        "each of its instances has a place, but not all of them at once"
+        if stuck is None
+        else f"{cloud.snapshot.instances[stuck].label()} would have to leave: {why_nowhere(board, stuck)}"
+    )
+    name = cloud.snapshot.hosts[least].name
+    return [f"{len(staying)} hosts whose instances may all move stay in use; to free {name}, the least filled, {why}"]
 
 
 def _by_host(cloud: CompiledCloud, where: Sequence[int], after: Sequence[int]) -> list[int]:

@@ -225,6 +225,23 @@ def test_what_is_saved_among_targets_with_equally_many_hosts():
     assert consolidate(snapshot, save="memory").placement == {"y": "a", "w": "a"}
 
 
+def test_what_is_freed_may_be_kept_free():
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 6), "y": ("b", 2), "z": ("c", 1)})
+    decision = consolidate(snapshot, disable_freed=True)
+    assert decision.disable == decision.emptied == ("b", "c")
+    assert consolidate(snapshot).disable == ()
+    assert len(consolidate(snapshot, disable_freed=True, spare_hosts=1).disable) == 1
+
+
+def test_what_stands_in_the_way_of_freeing_more():
+    guests = {"x": ("a", 6), "y": ("b", 6), "z": ("c", 7)}
+    decision = consolidate(cloud({"a": 10, "b": 10, "c": 10}, guests))
+    assert decision.notes[-1] == (
+        "3 hosts whose instances may all move stay in use; to free a, the least filled, x would have to leave: "
+        "none of 2 hosts takes it: 2 without room (nearest: b is 2 MEMORY_MB short)"
+    )
+
+
 def lopsided():
     """One host is out of memory, one out of CPUs; one large, one small and one of the others fill a host."""
     small, large = {"MEMORY_MB": 2, "VCPU": 6}, {"MEMORY_MB": 6, "VCPU": 2}
