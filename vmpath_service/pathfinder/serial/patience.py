@@ -32,7 +32,7 @@ def shortened(task: Task, steps: Sequence[tuple[int, int, int]], budget: Budget)
     position = 0
     while position < len(sequence):
         guest, _, dest = sequence[position]
-        if dest != task.goal[guest] and budget.left > 0:
+        if dest != task.goal[guest] and budget.left > 0 and not budget.ended():
             shorter = _without(task, room, sequence, position, budget)
             if shorter is not None:
                 sequence = shorter
