@@ -66,6 +66,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         help="save memory moved, time until the last migration ends, or both (default: balanced)",
     )
     parser.add_argument(
+        "--exchange-rate",
+        type=arguments.amount,
+        default=3.0,
+        metavar="PERCENT",
+        help="with the objective balanced, how much time has to be saved for each percent of cost (default: 3)",
+    )
+    parser.add_argument(
         "--strategy",
         default="layered",
         metavar="NAME",
@@ -146,6 +153,7 @@ def answer(
         strategy=parsed.strategy,
         max_migrations=parsed.max_migrations,
         max_memory_mb=parsed.max_memory,
+        exchange_rate=parsed.exchange_rate,
     )
     cloud = compile_cloud(snapshot, chosen_constraints(parsed))
     score = _score(app, parsed.policy, cloud) if parsed.policy else None

@@ -7,7 +7,7 @@ from vmpath_service.pathfinder.answer import Answer, least, price
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
-from vmpath_service.pathfinder.hastening.portfolio import soonest
+from vmpath_service.pathfinder.hastening.portfolio import bargain, soonest
 from vmpath_service.pathfinder.needless import straightened
 from vmpath_service.pathfinder.partial import settled
 from vmpath_service.pathfinder.problem import Problem
@@ -56,7 +56,12 @@ def polished(problem: Problem, settings: PathSettings, answer: Answer, budget: B
     found = straight(problem, answer)
     dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
     able = all(problem.mobile[guest] for guest in problem.movers)
-    return core.cheaper(problem, found, budget) if able and dear and core.small(problem) else found
+    if able and dear and core.small(problem):
+        found = core.cheaper(problem, found, budget)
+    limited = settings.max_migrations is not None or settings.max_memory_mb is not None
+    if able and settings.objective == "balanced" and not limited:
+        return bargain(problem, found, settings.exchange_rate, budget)
+    return found
 
 
 def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> Answer:

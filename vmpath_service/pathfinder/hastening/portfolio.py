@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vmpath_service.pathfinder.answer import Answer
+from vmpath_service.pathfinder.answer import Answer, price
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.style import Style
+from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.trace import told
 
 # Steps of the budget for all courses but the first, and how many there are at most.
 STEPS = 400_000
 COURSES = 24
+# Up to so many moves, it is tried whether time can be had cheaply.
+BARGAINED = 20_000
 # How much the load of links counts, by turns.
 LINKS = (3.0, 1.0, 10.0)
 STYLES = (
@@ -45,6 +49,27 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
         if share.left <= 0 or budget.ended():
             break
     return None if best is None else Answer("found", best.moves, ends=best.ends)
+
+
+def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budget) -> Answer:
+    """A path that is over sooner, where that is cheap; else the one given.
+
+    It has to save ``exchange_rate`` percent of the time for each percent that it costs more. Big rearrangements are
+    left as they are.
+    """
+    if not plain.moves or len(plain.moves) > BARGAINED:
+        return plain
+    quick = soonest(problem, budget)
+    if quick is None:
+        return plain
+    paid = price(problem, quick.moves) / price(problem, plain.moves) - 1
+    saved = 1 - _makespan(problem, quick) / _makespan(problem, plain)
+    return quick if saved > max(0.0, exchange_rate * paid) else plain
+
+
+def _makespan(problem: Problem, answer: Answer) -> float:
+    after = order(problem, answer.moves, answer.ends)
+    return best_schedule(problem, answer.moves, after, "balanced", answer.ends).makespan
 
 
 def _styles(problem: Problem) -> Iterator[Style]:
