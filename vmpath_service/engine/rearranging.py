@@ -418,7 +418,7 @@ def _after_planning(
     plan, shortage = planned.plan, planned.decision["shortage"]
     if plan.outcome != "found":
         return RearrangementState.FAILED, plan.explanation or f"no path was found: {plan.outcome}"
-    nothing = not plan.migrations and not planned.decision["disable"]
+    nothing = not (plan.migrations or plan.host_steps or planned.decision["disable"])
     explanation = shortage or (NOTHING_TO_DO if nothing else None)
     if request.dry_run:
         return RearrangementState.PLANNED, explanation

@@ -135,6 +135,8 @@ def make_rest(work: GoOn) -> bytes:
     steps = [step for step in plan.host_steps if step.action in ("power-on", "power-off")]
     if steps:
         raise PlanningFailed(f"the new plan needs a step that is not carried out: {steps[0].action} {steps[0].host}")
+    if plan.outcome == "partial" and plan.explanation:
+        sentences = (*sentences, plan.explanation)
     given_up = [f"{each.instance} to {each.host or 'nowhere'}: {each.reason}" for each in found.given_up]
     return msgspec.json.encode(_Found(plan, (*given_up, *sentences), facts_of(cloud, plan, work.job.keys)))
 
