@@ -27,6 +27,7 @@ from vmpath_service.simulator.world import World
 
 STOP_TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 1.0
+TICK_S = 0.1
 MOST_IN_MEMORY = 16 * 2**20
 
 
@@ -66,6 +67,7 @@ class SimulatedCloud:
         self._threads = threads
         self._server: waitress.server.TcpWSGIServer | None = None
         self._thread: threading.Thread | None = None
+        self._timekeeper: threading.Thread | None = None
         self._stopping = threading.Event()
 
     @property
@@ -129,6 +131,9 @@ class SimulatedCloud:
             self._notifier.start()
         self.site.base_url = f"http://{host}:{self._server.effective_port}"
         self._stopping.clear()
+        if self._notifier is not None:
+            self._timekeeper = threading.Thread(target=self._keep_time, name="simulated-time", daemon=True)
+            self._timekeeper.start()
         self._thread = threading.Thread(target=self._serve, args=(self._server,), name="simulated-cloud", daemon=True)
         self._thread.start()
         return self
@@ -141,6 +146,12 @@ class SimulatedCloud:
         server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_TIMEOUT_S)
         wasyncore.close_all(server._map, ignore_all=True)
 
+    def _keep_time(self) -> None:
+        """Who only hears of the cloud shall hear of what is due; otherwise it happens when somebody asks."""
+        while not self._stopping.wait(TICK_S):
+            with self.world.lock:
+                self.world.advance()
+
     def stop(self) -> None:
         """Stop serving; a second stop does nothing."""
         if self._server is None or self._thread is None:
@@ -150,7 +161,9 @@ class SimulatedCloud:
         with contextlib.suppress(OSError):
             self._server.trigger.pull_trigger(self._stopping.set)
         self._thread.join(STOP_TIMEOUT_S)
-        self._server = self._thread = None
+        if self._timekeeper is not None:
+            self._timekeeper.join(STOP_TIMEOUT_S)
+        self._server = self._thread = self._timekeeper = None
         if self._notifier is not None:
             self._notifier.stop()
 
