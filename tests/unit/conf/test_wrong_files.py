@@ -110,9 +110,21 @@ WRONG = {
         "[policy:a b]\ndriver = drain\n",
         "at [policy:a b]: found the name 'a b', expected",
     ),
+    "one of several drivers": (
+        "[policy:tidy]\ndriver = heal, blance\n",
+        "at [policy:tidy] driver: there is no policy 'blance'; did you mean 'balance'?",
+    ),
+    "option of one of several drivers": (
+        "[policy:tidy]\ndriver = heal, drain\nevict = no\n",
+        "at [policy:tidy] evict: there is no such option; did you mean ",
+    ),
+    "window of a policy": (
+        "[policy:drain]\nno_go = 8-18 mon\n",
+        "at [policy:drain]: option no_go: window '8-18 mon': expected a time such as 08:00-18:00 first",
+    ),
     "no driver": (
         "[policy:nightly]\nspare_hosts = 1\n",
-        "at [policy:nightly]: option driver is missing; there are: balance, consolidate, drain, target",
+        "at [policy:nightly]: option driver is missing; there are: balance, consolidate, drain, gather, heal, ",
     ),
     "driver": (
         "[policy:nightly]\ndriver = consolidat\n",
