@@ -188,7 +188,9 @@ def test_what_cannot_be_is_refused(cloud: SimulatedCloud, service: Service) -> N
 def test_a_schedule_runs_a_policy(cloud: SimulatedCloud, tmp_path: Path) -> None:
     section = {"policy": "balance", "cron": "0 3 * * *", "time_zone": "Europe/Berlin"}
     with service_on(tmp_path, cloud, **{"schedule:nightly": section}) as service:
-        made = service.answer("schedule", "create", "consolidate", "--name", "now", "--cron", "@every 10s", "--approve")
+        made = service.answer(
+            "schedule", "create", "consolidate", "--name", "now", "--cron", "@every 10s", "--approve"
+        )
         assert made["enabled"]
         listed = {row["name"]: row for row in service.answer("schedule", "list")}
         assert (listed["nightly"]["origin"], listed["now"]["origin"]) == ("file", "api")

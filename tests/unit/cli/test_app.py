@@ -46,7 +46,10 @@ def test_without_a_command_it_says_what_there_is(vmpath: Run) -> None:
         (("path", "fnd"), "vmpath: there is no command 'path fnd'; did you mean 'path find'?"),
         (("hots", "list"), "vmpath: there is no command 'hots list'; did you mean 'host list'?"),
         (("thow",), "vmpath: there is no command 'thow'; did you mean 'thaw'?"),
-        (("path",), "vmpath: 'path' is not a command by itself; there are: path check, path find"),
+        (
+            ("snapshot",),
+            "vmpath: 'snapshot' is not a command by itself; there are: snapshot diff, snapshot save, snapshot show",
+        ),
         (("xyzzy",), "vmpath: there is no command 'xyzzy'; see vmpath --help"),
         (("--colour", "path", "find"), "vmpath: there is no option '--colour' before the command (see vmpath --help)"),
     ],
