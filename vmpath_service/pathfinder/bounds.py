@@ -208,7 +208,7 @@ def _crowded(problem: Problem, least: LeastWork, room: Room, best: float) -> Fou
         if host in wanted and problem.mobile[guest] and problem.goal[guest] == host:
             settled.setdefault(host, []).append(guest)
     result: Found | None = None
-    for _, inward, host in sorted(candidates, key=lambda each: (-each[0], each[2], each[1])):
+    for _, inward, host in sorted(candidates, key=lambda each: (-each[0], each[2], not each[1])):
         start, end = list(room.amounts(room.free[host])), list(room.amounts(final[host]))
         coming, going = (arriving, departing) if inward else (departing, arriving)
         for number, dimension in enumerate(cloud.dimensions):

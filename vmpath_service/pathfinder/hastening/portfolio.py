@@ -39,9 +39,11 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
     if problem.cloud.vetoes:
         return None
     best: Course | None = None
-    share = budget
+    share, before = budget, budget.left
     for number, style in enumerate(_styles(problem)):
         if number == 1:
+            if before - budget.left > STEPS:
+                break  # another one would not come to its end
             share = budget.share(STEPS)
         course = Course(problem, style)
         if course.run(share, best.now if best is not None else float("inf")):

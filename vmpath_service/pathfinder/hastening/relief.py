@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vmpath_service.pathfinder.hastening.course import Course
 
-# How many hosts, those with most to spare first, are looked at for a place.
+# How many hosts, those with most to spare first, are looked at for a place: at most, and for all movers together.
 LOOKS = 500
+LOOKS_IN_ALL = 5_000_000
 # How many places are looked for until the hosts are sorted anew: at least, and as a share of the number of hosts.
 USES = 50
 SHARE = 20
@@ -38,6 +39,7 @@ class Relief:
         self.able = course.style.aside and cloud.snapshot.network is None
         self._stepped: dict[int, int] = {}
         self._failed: dict[int, tuple[int, float]] = {}
+        self._looks = min(LOOKS, 1 + LOOKS_IN_ALL // max(1, len(course.problem.movers)))
         self._by_spare: list[int] = []
         self._uses = 0
         self._spares: dict[int, tuple[int, float]] = {}
@@ -200,7 +202,7 @@ class Relief:
         self._uses -= 1
         free, need, mask = room.free, room.need[guest], room.mask[guest]
         claimed, idle_in = course.claimed, course.traffic.idle_in
-        for host in self._by_spare[:LOOKS]:
+        for host in self._by_spare[: self._looks]:
             if (free[host] - need) & mask != mask or idle_in(host) <= len(claimed[host]) or host == source:
                 continue
             if not room.fits(guest, host) or not cloud.admits(guest, host):

@@ -1,0 +1,79 @@
+"""Lower bounds of clouds where they can be worked out by hand."""
+
+import pytest
+
+from tests.clouds import cloud, target
+from vmpath_service.model.compiled import compile_cloud
+from vmpath_service.model.plan import Limits
+from vmpath_service.pathfinder.bottleneck import busy
+from vmpath_service.pathfinder.bounds import lower_bounds
+from vmpath_service.pathfinder.problem import pose
+
+# A MiB takes a second.
+MBPS = 8.0
+
+
+def bound(snapshot, wanted, per_host=1, **more):
+    return lower_bounds(pose(compile_cloud(snapshot), wanted, Limits(per_host=per_host, migration_mbps=MBPS, **more)))
+
+
+def test_slots_bind_where_there_is_room():
+    snapshot = cloud({"a": 20, "b": 20}, {"x": ("a", 4), "y": ("a", 5)})
+    found = bound(snapshot, target(x="b", y="b"))
+    assert found.makespan_s == 9
+    assert "slots of" in found.binding
+
+
+def test_what_arrives_on_a_full_host_waits_for_what_leaves_it():
+    # b is full: 4 MiB leave in 4 s before 4 MiB can come in 4 s, though each slot has but 4 s of work
+    snapshot = cloud({"a": 20, "b": 4}, {"x": ("a", 4), "y": ("b", 4)})
+    found = bound(snapshot, target(x="b", y="a"))
+    assert found.makespan_s == 8
+    assert found.binding == "arrivals on b, by turns for want of MEMORY_MB"
+
+
+def test_free_room_of_a_zone_binds_those_who_may_not_leave_it():
+    zones = {"a": "z1", "b": "z1", "c": "z2"}
+    snapshot = cloud(
+        {"a": 11, "b": 10, "c": 100},
+        {f"i{number}": ("a" if number < 5 else "b", 2) for number in range(10)},
+        of_host={host: {"availability_zone": zone} for host, zone in zones.items()},
+        of_instance={f"i{number}": {"pinned_availability_zone": "z1"} for number in range(10)},
+    )
+    wanted = target(**{f"i{number}": "b" if number < 5 else "a" for number in range(10)})
+    # ten times 2 MiB for 2 s each in 1 MiB
+    found = bound(snapshot, wanted, per_host=2)
+    assert found.makespan_s == 40
+    assert found.binding == "free MEMORY_MB of zone z1"
+
+
+def test_links_work_after_the_first_boot_behind_them():
+    snapshot = cloud(
+        {"a": 20, "b": 20, "c": 20},
+        {"x": ("a", 4), "y": ("a", 4)},
+        off=["b", "c"],
+        of_host={
+            "a": {"links": ["nic-a"]},
+            "b": {"links": ["nic-b", "rack"], "boot_s": 30},
+            "c": {"links": ["nic-c", "rack"], "boot_s": 50},
+        },
+        links={"nic-a": 8, "nic-b": 8, "nic-c": 8, "rack": 8},
+    )
+    found = bound(snapshot, target(x="b", y="b"), per_host=None)
+    assert found.makespan_s == 38
+    assert found.binding == "work of link nic-b inward"
+
+
+@pytest.mark.parametrize(
+    ("coming", "going", "free", "seconds"),
+    [
+        ([(4, 4), (4, 4)], [(4, 4), (4, 4)], 0, 12),
+        ([(4, 4), (4, 4)], [(4, 4), (4, 4)], 4, 8),
+        # nothing has to leave for who asks for nothing
+        ([(0, 4)], [(4, 4)], -4, 4),
+        # what leaves takes long: four seconds before the first of the two can come
+        ([(2, 1), (2, 1)], [(2, 4), (2, 4)], 0, 6),
+    ],
+)
+def test_turns_on_one_slot(coming, going, free, seconds):
+    assert busy(coming, going, free, 1) == pytest.approx(seconds)
