@@ -16,6 +16,7 @@ from vmpath_service.engine.executor.beginning import BACK
 from vmpath_service.engine.keeping import Keeper
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
+from vmpath_service.engine.replanning import in_quarantine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
@@ -131,7 +132,9 @@ class Engine:
 
     def hosts(self) -> list[dict[str, Any]]:
         """All hosts as they are now; raises CloudError."""
-        return views.hosts(self._cloud.read())
+        troubles = self._store.troubles()
+        closed = in_quarantine(troubles, self._settings.executor.quarantine.failures)
+        return views.hosts(self._cloud.read(), {host: troubles[host] for host in closed})
 
     def instances(self) -> list[dict[str, Any]]:
         """All instances as they are now, with what keeps them where they are; raises CloudError."""

@@ -11,6 +11,7 @@ import msgspec
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.options import Option, OptionValue, read_options
+from vmpath_service.model.records import HostTrouble
 from vmpath_service.model.snapshot import Host, Snapshot
 from vmpath_service.policies import registry
 
@@ -24,9 +25,9 @@ class Section(Protocol):
     def settings(self) -> Mapping[str, OptionValue]: ...
 
 
-def hosts(snapshot: Snapshot) -> list[dict[str, Any]]:
+def hosts(snapshot: Snapshot, quarantined: Mapping[str, HostTrouble] | None = None) -> list[dict[str, Any]]:
     """All hosts: what they have, what is taken (by migrations under way at both ends), what is here, and why
-    nothing can arrive."""
+    nothing can arrive; ``quarantined``: those that vmpath leaves alone as migrations have failed."""
     used = {host.name: Counter(host.used_by_others) for host in snapshot.hosts}
     here: Counter[str] = Counter()
     home: dict[str, tuple[str | None, Mapping[str, int]]] = {}
@@ -49,7 +50,7 @@ def hosts(snapshot: Snapshot) -> list[dict[str, Any]]:
             "instances": here[host.name],
             "capacity": {kind: inventory.limit() for kind, inventory in host.inventories.items()},
             "used": dict(used[host.name]),
-            "why_not": _why_not(host),
+            "why_not": _why_not(host) or _quarantine((quarantined or {}).get(host.name)),
         }
         for host in snapshot.hosts
     ]
@@ -62,6 +63,13 @@ def _why_not(host: Host) -> str | None:
     if host.status == "disabled":
         return f"it is disabled: {host.disabled_reason}" if host.disabled_reason else "it is disabled"
     return None
+
+
+def _quarantine(trouble: HostTrouble | None) -> str | None:
+    """Why vmpath leaves a host alone that could take something in."""
+    if trouble is None:
+        return None
+    return f"it is in quarantine: {trouble.failures} migrations failed in a row, the last: {trouble.reason}"
 
 
 def instances(snapshot: Snapshot, constraints: Sequence[Constraint]) -> list[dict[str, Any]]:

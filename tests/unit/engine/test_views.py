@@ -5,6 +5,7 @@ from clouds import cloud
 from vmpath_service.engine import views
 from vmpath_service.engine.settings import PolicySection
 from vmpath_service.model.constraints import registry
+from vmpath_service.model.records import HostTrouble
 
 
 def test_hosts_with_what_is_taken_at_both_ends_of_a_migration() -> None:
@@ -24,6 +25,12 @@ def test_hosts_with_what_is_taken_at_both_ends_of_a_migration() -> None:
     )
     assert (shown["b"]["used"], shown["b"]["instances"]) == ({"MEMORY_MB": 4}, 0)
     assert [shown[name]["why_not"] for name in "abcd"] == [None, None, "it is down", "it is disabled: broken fan"]
+
+
+def test_a_host_in_quarantine_says_so() -> None:
+    trouble = HostTrouble("a", 3, 1.0, 2.0, "it burns")
+    (shown,) = views.hosts(cloud({"a": 10}, {}), {"a": trouble})
+    assert shown["why_not"] == "it is in quarantine: 3 migrations failed in a row, the last: it burns"
 
 
 def test_instances_with_what_keeps_them() -> None:
