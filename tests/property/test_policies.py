@@ -3,6 +3,7 @@
 import pathlib
 import tempfile
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -302,6 +303,41 @@ def test_zone_migration(data):
     assert set(decision.placement.values()) <= set(receiving)
     there = {uuid for uuid, host in homes.items() if host in sources}
     assert there == decision.placement.keys() | {each.instance for each in decision.leftovers}
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_guards_hold_for_every_policy(data):
+    snapshot = data.draw(clouds())
+    projects = data.draw(st.lists(st.sampled_from(("p", "q")), min_size=14, max_size=14))
+    instances = tuple(
+        msgspec.structs.replace(each, project_id=project, metadata={"tier": project})
+        for each, project in zip(snapshot.instances, projects, strict=False)
+    )
+    snapshot = msgspec.structs.replace(snapshot, instances=instances)
+    name = data.draw(st.sampled_from(OWN))
+    given_ = data.draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "projects": st.just(("p",)),
+                "exclude_metadata": st.just(("tier=q",)),
+                "max_memory": st.integers(1, 12),
+                "max_hosts_touched": st.integers(2, 4),
+                "min_gain": st.sampled_from((0.2, 1.0, 5.0)),
+                "exclude_hosts": st.just((snapshot.hosts[-1].name,)),
+            },
+        )
+    )
+    first = snapshot.hosts[0].name
+    if "exclude_hosts" in given_ and not any(host.receives() for host in snapshot.hosts[:-1]):
+        return
+    scope = Scope(hosts=(first,) if name == "drain" else ())
+    if name == "drain" and first in given_.get("exclude_hosts", ()):
+        return
+    if name == "balance" and not any(host.receives() for host in snapshot.hosts):
+        return
+    PolicyContract(lambda cloud: registry.make(name, given_)).check(compile_cloud(snapshot), scope)
 
 
 OWN = ("drain", "consolidate", "balance", "heal", "threshold", "spread", "gather", "sharing")
