@@ -427,6 +427,9 @@ class Walk:
         try:
             found = future.result()
         except VmpathError as error:
+            if self._stopping():
+                # whoever planned was told to end: it is planned in the next life
+                raise _Stopped from None
             no = NotReplanned(str(error)) if asked.step is None else Diverted(asked.step, None, str(error))
             self._apply(no)
             return
