@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from vmpath_service.model.compiled import CompiledCloud
+from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.plan import Plan
 from vmpath_service.policies import settings as read
 from vmpath_service.policies import shortage
@@ -42,7 +43,30 @@ def decide(policy: Policy, cloud: CompiledCloud, scope: Scope) -> Decision:
         if why and (within or stop <= len(moves)):
             decision = _cut(policy, cloud, scope, decision, kept, why)
             points = tuple(point for point in points if point.migrations <= stop)
-    return dataclasses.replace(decision, curve=points)
+    broken = _broken(cloud) if "heal" not in policy.name else None
+    notes = decision.notes if broken is None else (*decision.notes, broken)
+    return dataclasses.replace(decision, curve=points, notes=notes)
+
+
+def _broken(cloud: CompiledCloud) -> str | None:
+    """What is wrong before anything moves, with the way out, or None."""
+    accounts, hosts = Occupancy(cloud), cloud.snapshot.hosts
+    over = [
+        hosts[host].name
+        for host, (row, most) in enumerate(zip(accounts.used, cloud.capacity, strict=True))
+        if any(used > limit for used, limit in zip(row, most, strict=True))
+    ]
+    groups = [
+        cloud.counter_names[counter]
+        for counter, limit in enumerate(cloud.counter_limits)
+        if any(count > limit for count in accounts.counts[counter].values())
+    ]
+    parts = [f"{name} is over its capacity" for name in over[:1]] + [f"{name} is violated" for name in groups[:1]]
+    if not parts:
+        return None
+    more = len(over) + len(groups) - len(parts)
+    rest = f", and {more} more" if more else ""
+    return f"the cloud is broken before anything moves ({' and '.join(parts)}{rest}): the policy heal repairs that"
 
 
 def in_turn(cloud: CompiledCloud, wanted: Sequence[Move]) -> tuple[list[Move], list[Move]]:

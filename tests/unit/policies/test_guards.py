@@ -83,6 +83,16 @@ def test_excluded_hosts_are_neither_left_nor_arrived_at():
         decided(uneven(), exclude_hosts=("a", "b", "c"))
 
 
+def test_what_is_broken_already_is_said_with_the_way_out():
+    guests = {"x": ("a", 8), "y": ("a", 8), "z": ("b", 1), "w": ("b", 1)}
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, guests, apart={"g": ["z", "w"]})
+    assert decided(snapshot, "threshold").notes[-1] == (
+        "the cloud is broken before anything moves (a is over its capacity and server group g is violated): the "
+        "policy heal repairs that"
+    )
+    assert not any("broken" in note for note in decided(snapshot, "heal").notes)
+
+
 def test_limits_cut_the_target_and_say_so():
     decision = decided(uneven(), max_memory=25)
     assert len(decision.placement) == 2
