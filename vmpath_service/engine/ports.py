@@ -38,6 +38,10 @@ class Cloud(Protocol):
         """These hosts as they are now, in few requests however many they are; a host that Nova does not have is
         missing in the answer."""
 
+    def expect(self, instances: int) -> None:
+        """Of so many instances the calling thread will ask, some at a time: what it takes to read each is weighed
+        against listing all. Asks nothing itself."""
+
     def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
         """These instances as they are now; one that is missing in the answer does not exist any more."""
 

@@ -33,7 +33,7 @@ from vmpath_service.model.records import Demand, FailureKind, HostTrouble, Migra
 
 MOST_WAITING = 50
 """How many migrations that wait for their destination are looked at in one tick."""
-MOST_AHEAD = 25
+MOST_AHEAD = 50
 """How many are looked at in one tick for which there is no place yet."""
 
 Advanced = tuple[State, tuple[Instruction, ...]]
