@@ -37,7 +37,7 @@ def test_only_what_is_on_a_dead_host_is_evacuated(simulated_cloud: Factory) -> N
     assert refused.status_code == 400
     assert refused.json()["badRequest"]["message"] == "Compute service of h1 is still in use."
     cloud.step(61)
-    assert cloud.act("a", "evacuate", {"host": "h9"}).status_code == 400
+    assert cloud.act("a", "evacuate", {"host": "h9"}).status_code == 404
     assert cloud.act("a", "evacuate", {"host": "h1"}).status_code == 400
     assert cloud.act("a", "evacuate", {"host": "h2", "force": True}).status_code == 400
     assert cloud.act("a", "evacuate", {"host": "h2"}, version="2.94").status_code == 200

@@ -18,11 +18,11 @@ def ask(world: World, server: Server, wanted: str | None, stopped: bool) -> None
     """Take a request to evacuate.
 
     stopped: the server ends up SHUTOFF, as from microversion 2.95 on, instead of as it was.
-    Raises Refused: 400 for an unknown host, the present one, or while the present one is up; 409
+    Raises Refused: 404 for an unknown host, 400 for the present one, or while that is up; 409
     for a server in the wrong state.
     """
     if wanted is not None and wanted not in world.hosts:
-        raise Refused(400, f"Compute host {wanted} not found.")
+        raise Refused(404, f"Compute host {wanted} not found.")
     if wanted is not None and wanted == server.host:
         raise Refused(400, "The target host can't be the same one.")
     if server.vm_state not in ("active", "stopped", "error"):
