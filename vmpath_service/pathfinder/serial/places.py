@@ -34,6 +34,11 @@ class Places:
         self._age = max(1, len(self._hosts) * len(ledger.task.cloud.classes) // LOOK)
         self._round = 0
 
+    def forget(self) -> None:
+        """Look at all hosts again."""
+        self._known.clear()
+        self._looked.clear()
+
     def next_round(self) -> None:
         """Moves were made for good: forget what is too old."""
         self._round += 1
@@ -46,7 +51,7 @@ class Places:
         for again in (False, True):
             number = self._task.cloud.class_of[guest]
             if again:
-                if self._looked.get(number) == self._round:
+                if number in self._looked and self._round - self._looked[number] < self._age:
                     return None
                 self._known.pop(number, None)
             quiet, others = self._candidates(guest)

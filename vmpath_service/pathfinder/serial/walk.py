@@ -85,7 +85,9 @@ class Walk:
         best: tuple[float, Option] | None = None
         for again in (False, True):
             if again:
-                self._sidesteps.forget()  # places may have opened for those who had none
+                # places may have opened for those who had none
+                self._sidesteps.forget()
+                places.forget()
             for option in self._sidesteps.options(places, TRIED):
                 won, tried = self._gain(option)
                 work += tried
