@@ -16,6 +16,8 @@ from vmpath_service.pathfinder.trace import told
 # Steps of the budget for all courses but the first, and how many there are at most.
 STEPS = 400_000
 COURSES = 24
+# Beyond so many instances that move, one course alone takes longer than all else that is done.
+HASTENED = 50_000
 # Up to so many moves, it is tried whether time can be had cheaply.
 BARGAINED = 20_000
 # How much the load of links counts, by turns.
@@ -34,9 +36,10 @@ STYLES = (
 def soonest(problem: Problem, budget: Budget) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
-    Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for.
+    Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for,
+    nor where too many move.
     """
-    if problem.cloud.vetoes:
+    if problem.cloud.vetoes or len(problem.movers) > HASTENED:
         return None
     best: Course | None = None
     share, before = budget, budget.left
