@@ -189,6 +189,7 @@ class Walk:
             before_sleep=self._not_reached,
             reraise=True,
         )
+        self._cloud.expect(len({task.step.instance for task in self._state.tasks.values() if not task.settled()}))
         alarm = self._clock.alarm()
         with ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
             try:
