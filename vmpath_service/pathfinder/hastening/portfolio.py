@@ -13,8 +13,10 @@ from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.trace import told
 
-# Steps of the budget for all courses but the first, and how many there are at most.
+# Steps of the budget for all courses but the first, where time is all that counts and where it is one of two things;
+# and how many courses there are at most.
 STEPS = 400_000
+BARGAIN_STEPS = 40_000
 COURSES = 24
 # Beyond so many instances that move, one course alone takes longer than all else that is done.
 HASTENED = 50_000
@@ -33,7 +35,7 @@ STYLES = (
 
 
 @told("lay paths out in time, and keep the shortest")
-def soonest(problem: Problem, budget: Budget) -> Answer | None:
+def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
     Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for,
@@ -45,9 +47,9 @@ def soonest(problem: Problem, budget: Budget) -> Answer | None:
     share, before = budget, budget.left
     for number, style in enumerate(_styles(problem)):
         if number == 1:
-            if before - budget.left > STEPS:
+            if before - budget.left > steps:
                 break  # another one would not come to its end
-            share = budget.share(STEPS)
+            share = budget.share(steps)
         course = Course(problem, style)
         if course.run(share, best.now if best is not None else float("inf")):
             best = course
@@ -64,7 +66,7 @@ def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budge
     """
     if not plain.moves or len(plain.moves) > BARGAINED:
         return plain
-    quick = soonest(problem, budget)
+    quick = soonest(problem, budget, BARGAIN_STEPS)
     if quick is None:
         return plain
     paid = price(problem, quick.moves) / price(problem, plain.moves) - 1
