@@ -230,5 +230,5 @@ def test_what_is_put_in_is_read_back(cloud: Snapshot) -> None:
         assert not list(snapshot_problems(read))
         before = vmpath.requests_sent()
         assert brief(vmpath.read()) == expected
-        # eleven lists, a page for every three servers and hypervisors, hosts where others hold something, a shared disk
+        # eleven lists, a page for every three servers and hypervisors, hosts where others hold something, shared disk
         assert vmpath.requests_sent() - before <= 11 + 3 + 2 + len(cloud.hosts) + 3 * len(cloud.extra)

@@ -79,14 +79,14 @@ OPTIONS = (
     cfg.BoolOpt(
         "read_ports",
         default=False,
-        help="Whether to ask Neutron which servers have devices of their hosts as ports (SR-IOV and the like). Neutron "
-        "must take the user for an administrator, else it silently shows the ports of one project.",
+        help="Whether to ask Neutron which servers have devices of their hosts as ports (SR-IOV and the like). "
+        "Neutron must take the user for an administrator, else it silently shows the ports of one project.",
     ),
     cfg.BoolOpt(
         "move_stopped",
         default=False,
-        help="Whether a stopped instance is cold-migrated that says nothing of how it may be moved. One that says cold "
-        "is, whatever this says; one that says live or no is not.",
+        help="Whether a stopped instance is cold-migrated that says nothing of how it may be moved. One that says "
+        "cold is, whatever this says; one that says live or no is not.",
     ),
     cfg.ListOpt(
         "live_migratable_aliases",
