@@ -41,12 +41,21 @@ def conform(answer: requests.Response, path: str, document: dict[str, Any]) -> N
 def test_a_real_service_answers_as_documented(service: Service) -> None:
     made = service.answer("rearrangement", "create", "consolidate", "--approve", "--wait")
     host, instance = service.answer("host", "list")[0]["name"], service.answer("instance", "list")[0]["uuid"]
+    kept = service.answer("maintenance", "create", "--host", host, "--start", "2030-01-01T00:00:00Z")["id"]
+    service.answer("schedule", "create", "consolidate", "--name", "nightly", "--cron", "0 1 * * *")
     document = requests.get(f"{service.url}/v1/openapi.json", timeout=10).json()
     seen = 0
     for path, methods in document["paths"].items():
         if "get" not in methods:
             continue
-        names = {"/v1/hosts/{name}": host, "/v1/policies/{name}": "drain", "/v1/instances/{identity}": instance}
+        names = {
+            "/v1/hosts/{name}": host,
+            "/v1/policies/{name}": "drain",
+            "/v1/instances/{identity}": instance,
+            "/v1/schedules/{name}": "nightly",
+            "/v1/maintenances/{identity}": kept,
+            "/v1/maintenances/{identity}/events": kept,
+        }
         there = re.sub(r"{\w+}", names.get(path, made["id"]), path)
         answer = requests.get(f"{service.url}{there}", timeout=60)
         assert answer.status_code == 200, (path, answer.text)

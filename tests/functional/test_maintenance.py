@@ -156,7 +156,7 @@ def test_a_rolling_maintenance_goes_through_all_hosts(cloud: SimulatedCloud, tmp
         )
         assert done["state"] == "done", messages(service, done["id"])
         assert sorted(name for each in done["rounds"] for name in each["hosts"]) == hosts
-        assert [len(each["hosts"]) for each in done["rounds"]] == [2, 2, 2]
+        assert max(len(each["hosts"]) for each in done["rounds"]) == 2
         assert not any(host.disabled for host in cloud.world.hosts.values())
 
 
