@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,14 +26,3 @@ def empty_database(_database_template: Path, tmp_path: Path) -> Path:
     for file in _database_template.parent.glob("vmpath.sqlite*"):
         shutil.copy(file, tmp_path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """A program run in this process logs to the streams of its test, which are closed when the test has ended."""
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    yield
-    for handler in [each for each in root.handlers if each not in before]:
-        root.removeHandler(handler)
-    root.setLevel(level)
