@@ -271,8 +271,11 @@ class PortContract:
             # its share of the dead host stays until that is back
             assert vmpath.read_allocations([server.id]) == {server.id: {"compute4": SMALL, host: SMALL}}
         finally:
-            cloud.change_service("compute4", forced_down=False)
             cloud.start_compute("compute4")
+            # Nova refuses until the host that is back has seen what was taken from it
+            cloud.until(
+                lambda: cloud.change_service("compute4", forced_down=False).status_code == 200, "it counts as up again"
+            )
         cloud.becomes(lambda: vmpath.read_allocations([server.id]), {server.id: {host: SMALL}})
         cloud.until(lambda: vmpath.read_hosts(["compute4"])["compute4"].up, "the host is up")
 
