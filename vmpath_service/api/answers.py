@@ -202,7 +202,6 @@ class Maintenance(TypedDict):
     created_at: str
     updated_at: str
     version: int
-    owner: str | None
     cancel_requested: bool
     pause_requested: bool
     rounds: list[Round]

@@ -83,7 +83,6 @@ class Maintenance(msgspec.Struct, frozen=True):
     created_at: float
     updated_at: float
     version: int = 1
-    owner: str | None = None
     epoch: int = 0
     cancel_requested: bool = False
     pause_requested: bool = False

@@ -204,8 +204,7 @@ class EngineRow(Base):
 class DocumentRow(Base):
     """A maintenance or a schedule, whole, as JSON: few, small, and asked for by ``kind``, ``id`` and ``state`` only.
 
-    ``version`` makes every change conditional on what it was made from; ``epoch`` and ``owner`` are as with
-    rearrangements.
+    ``version`` makes every change conditional on what it was made from; ``epoch`` is as with rearrangements.
     """
 
     __tablename__ = "documents"
