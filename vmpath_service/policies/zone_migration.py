@@ -9,9 +9,9 @@ from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.options import Option
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
-from vmpath_service.policies.board import held, obstacle, ordered_placement
+from vmpath_service.policies.board import Board, held, obstacle, ordered_placement
 from vmpath_service.policies.course import Course
-from vmpath_service.policies.emptying import CountedCourse, leftover, place, reasons_to_leave
+from vmpath_service.policies.emptying import CountedCourse, Emptied, leftover, place, reasons_to_leave
 from vmpath_service.policies.scope import among, reach
 
 
@@ -21,8 +21,9 @@ class ZoneMigrationPolicy(Policy):
 
     The sources are all hosts that ``from_zones``, ``from_aggregates`` or ``from_hosts`` name, the destinations those
     that ``to_zones``, ``to_aggregates`` or ``to_hosts`` name and that are no sources. ``order`` says who goes first,
-    ``max_migrations`` how many go at a time: applied again, the policy goes on with the rest. Unless
-    ``disable_sources`` is off, the sources are disabled before the first migration.
+    ``max_migrations`` how many go at a time: applied again, the policy goes on with the rest, until nothing is left to
+    do. Who finds no place costs nobody else his turn. Unless ``disable_sources`` is off, the sources are disabled
+    before the first migration.
 
     An instance that is pinned to its availability zone stays, since Nova refuses to move it out of there; it is listed
     with the reason, like everything else that stays. The score is the number of instances on the sources.
@@ -30,7 +31,6 @@ class ZoneMigrationPolicy(Policy):
 
     name = "zone-migration"
     summary = "Moves everything from one zone, aggregate or set of hosts to another."
-    asks_for_all = True
     options = (
         Option("from_zones", "list", "Availability zones to leave.", ()),
         Option("from_aggregates", "list", "Aggregates to leave.", ()),
@@ -70,22 +70,16 @@ class ZoneMigrationPolicy(Policy):
                     leftovers.append(leftover(cloud, guest, reason))
         movers.sort(key=_ORDERS[read.text(self.settings, "order") or "largest"](cloud))
         limit = read.whole(self.settings, "max_migrations")
-        # those whose turn has not come do not look for a place
-        turn = movers if limit is None else movers[:limit]
         wished = read.text(self.settings, "destinations") or "spread"
-        emptied = place(cloud, destinations, turn, limit, wished=wished, evict=False)
-        late = movers[len(turn) :]
+        emptied, late = _in_turn(cloud, destinations, movers, limit, wished)
         leftovers += emptied.leftovers(limit)
         leftovers += [leftover(cloud, guest, f"max_migrations = {limit} is used up") for guest in late]
         board = emptied.board
         where = board.accounts.where
         staying = held(cloud, where)
         hosts = cloud.snapshot.hosts
-        short = [emptied.shortage(turn, sources, limit)]
-        short += (
-            [f"{len(late)} more instances follow when it is applied again (max_migrations = {limit})"] if late else []
-        )
-        in_order = [guest for guest in turn if guest in board.moved]
+        more = f"{len(late)} more instances follow when it is applied again (max_migrations = {limit})"
+        in_order = [guest for guest in movers if guest in board.moved]
         return Decision(
             placement=ordered_placement(cloud, in_order, where),
             before=self.score(cloud, cloud.home, scope),
@@ -93,7 +87,8 @@ class ZoneMigrationPolicy(Policy):
             leftovers=tuple(leftovers),
             disable=tuple(hosts[host].name for host in sources) if self.settings.get("disable_sources") else (),
             emptied=tuple(hosts[host].name for host in sources if not staying[host]),
-            shortage="; ".join(filter(None, short)) or None,
+            shortage=emptied.shortage(movers, sources, limit),
+            notes=(more,) if late else (),
             reasons=reasons_to_leave(cloud, board, leaving, lambda host: f"{host} is to be left"),
         )
 
@@ -127,6 +122,24 @@ class ZoneMigrationPolicy(Policy):
         if not destinations:
             raise InvalidInput("zone-migration: no host to go to is up and enabled within the scope")
         return sources, destinations
+
+
+def _in_turn(
+    cloud: CompiledCloud, destinations: Sequence[int], movers: Sequence[int], limit: int | None, wished: str
+) -> tuple[Emptied, list[int]]:
+    """The first ``limit`` who find a place, with all before them who found none; and whose turn comes later."""
+    board = Board(cloud, destinations)
+    able = [guest for guest in movers if any(board.suits(guest, host) for host in destinations)]
+    unplaced = sorted(set(movers) - set(able))
+    turn, late = (able, []) if limit is None else (able[:limit], able[limit:])
+    emptied = place(cloud, destinations, turn, limit, wished=wished, evict=False)
+    while emptied.unplaced and late:
+        failed = frozenset(emptied.unplaced)
+        unplaced += emptied.unplaced
+        turn = [guest for guest in turn if guest not in failed] + late[: len(failed)]
+        late = late[len(failed) :]
+        emptied = place(cloud, destinations, turn, limit, wished=wished, evict=False)
+    return Emptied(emptied.board, [*unplaced, *emptied.unplaced], ()), late
 
 
 _Key = Callable[[int], tuple[object, ...]]

@@ -40,7 +40,22 @@ def test_in_an_order_and_at_a_pace(order, first):
     }
     decision = migrate(two_zones(of_instance=of_instance), order=order, max_migrations=1, **WAY)
     assert list(decision.placement) == [first]
-    assert "2 more instances follow when it is applied again" in decision.shortage
+    assert "2 more instances follow when it is applied again" in decision.notes[0]
+    # a round that did what it was to do has not failed
+    assert decision.shortage is None
+
+
+def test_who_finds_no_place_costs_nobody_else_his_turn():
+    zoned = {"z": {"pinned_availability_zone": "old"}}
+    decision = migrate(two_zones(of_instance=zoned), max_migrations=1, **WAY)
+    assert list(decision.placement) == ["x"]
+    assert {each.instance for each in decision.leftovers} == {"y", "z"}
+    assert "1 of 3 instances to be moved find no place" in decision.shortage
+    rooms = {"old1": 20, "old2": 20, "new1": 5, "new2": 5}
+    tight = cloud(rooms, {"x": ("old1", 4), "z": ("old2", 6)}, of_host=ZONES)
+    decision = migrate(tight, max_migrations=1, **WAY)
+    assert list(decision.placement) == ["x"]
+    assert "new2 is 1 MEMORY_MB short" in decision.leftovers[0].reason
 
 
 def test_what_is_pinned_to_the_zone_stays():
