@@ -42,6 +42,12 @@ class DrainPolicy(Policy):
             "spread",
             choices=("spread", "pack"),
         ),
+        Option(
+            "avoid_hosts",
+            "list",
+            "Hosts that take an instance only where no other has room for it: those that are to be emptied next.",
+            (),
+        ),
         Option("evict", "boolean", "Whether other instances may be moved to make room where that is needed.", True),
         *OPTIONS,
     )
@@ -72,7 +78,8 @@ class DrainPolicy(Policy):
         wished = read.text(self.settings, "destinations") or "spread"
         evict = bool(self.settings.get("evict"))
         destinations = [host for host in within.destinations if host not in emptying]
-        emptied = place(cloud, destinations, movers, limit, wished=wished, evict=evict)
+        avoid = frozenset(hosts_named(cloud, read.names(self.settings, "avoid_hosts")))
+        emptied = place(cloud, destinations, movers, limit, wished=wished, evict=evict, avoid=avoid)
         leftovers += emptied.leftovers(limit)
         board = emptied.board
         where = board.accounts.where

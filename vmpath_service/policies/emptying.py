@@ -75,39 +75,50 @@ def place(
     wished: str = "spread",
     evict: bool = True,
     limits: Sequence[Sequence[int]] | None = None,
+    avoid: Collection[int] = (),
 ) -> Emptied:
     """Move all of ``movers`` to ``destinations``, or as many as possible.
 
     ``wished``: ``spread`` or ``pack``. ``limit``: how many instances may be elsewhere than at the start. ``limits``:
-    as for ``Board``.
+    as for ``Board``. ``avoid``: destinations that take only what has no place on another one.
     """
     scale = scales(cloud, destinations)
+    first = [host for host in destinations if host not in avoid]
+    tiers = [first, [host for host in destinations if host in avoid]] if len(first) < len(destinations) else [first]
     order = sorted(movers, key=lambda guest: (-size(cloud.demand(guest), scale), guest))
     # an even spread may leave no gap that is large enough: pack then
     ways = [way == "pack" for way in dict.fromkeys((wished, "pack"))]
     work = Work(_WORK)
     outcomes: list[Emptied] = []
 
-    def complete(order: Sequence[int], evict: bool) -> bool:
+    def complete(order: Sequence[int], evict: bool) -> Emptied | None:
+        """The first way in which all find a place, or, if that puts some where they should rather not be, the way
+        that does so with the fewest."""
+        fewest: tuple[int, Emptied] | None = None
         for pack in ways:
             work.spend(1 + len(order) * len(destinations))
-            found = _direct(Board(cloud, destinations, limits), order, limit, pack=pack)
+            found = _direct(Board(cloud, destinations, limits), order, limit, tiers, pack=pack)
             if evict and not found.postponed:
                 left = [guest for guest in found.unplaced if not make_room(found.board, guest, limit, work)]
                 found = Emptied(found.board, left, ())
             outcomes.append(found)
             if not found.unplaced:
-                return True
-        return False
+                where = found.board.accounts.where
+                amiss = sum(where[guest] in avoid for guest in found.board.moved)
+                if fewest is None or amiss < fewest[0]:
+                    fewest = (amiss, found)
+                if not amiss or not first:
+                    break
+        return fewest[1] if fewest else None
 
-    if complete(order, False):
-        return outcomes[-1]
+    if all_placed := complete(order, False):
+        return all_placed
     smallest_first = order[::-1]
     tried: list[list[int]] = []
     while order not in tried and work.left > 0:
         tried.append(order)
-        if complete(order, evict):
-            return outcomes[-1]
+        if all_placed := complete(order, evict):
+            return all_placed
         # who found no place is placed first the next time
         left = dict.fromkeys(outcomes[-1].unplaced)
         order = [*left, *(guest for guest in order if guest not in left)]
@@ -135,12 +146,15 @@ def leftover(cloud: CompiledCloud, guest: int, reason: str, host: int | None = N
     return Leftover(cloud.snapshot.instances[guest].uuid, cloud.snapshot.hosts[at].name, reason)
 
 
-def _direct(board: Board, order: Sequence[int], limit: int | None, *, pack: bool) -> Emptied:
+def _direct(
+    board: Board, order: Sequence[int], limit: int | None, tiers: Sequence[Sequence[int]], *, pack: bool
+) -> Emptied:
     unplaced: list[int] = []
     for at, guest in enumerate(order):
         if limit is not None and len(board.moved) >= limit:
             return Emptied(board, unplaced, list(order[at:]))
-        dest = best_destination(board, guest, pack=pack)
+        found = (best_destination(board, guest, pack=pack, among=tier) for tier in tiers)
+        dest = next((each for each in found if each is not None), None)
         if dest is None:
             unplaced.append(guest)
         else:

@@ -29,6 +29,13 @@ def test_packing_prefers_the_fullest_host_that_has_room():
     assert decision.placement == {"x": "b"}
 
 
+def test_hosts_to_avoid_get_only_what_has_no_room_elsewhere():
+    snapshot = cloud({"a": 8, "b": 8, "c": 8}, {"x": ("a", 4), "y": ("a", 3), "z": ("c", 3)})
+    assert drain(snapshot, "a").placement == {"x": "b", "y": "c"}
+    assert drain(snapshot, "a", avoid_hosts=["b"]).placement == {"x": "c", "y": "b"}
+    assert drain(snapshot, "a", avoid_hosts=["b", "c"]).placement == {"x": "b", "y": "c"}
+
+
 def test_a_locked_instance_stays_and_is_reported():
     snapshot = cloud(
         {"a": 8, "b": 8},
