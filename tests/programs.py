@@ -54,10 +54,17 @@ def ini(sections: Mapping[str, Mapping[str, object]]) -> str:
     )
 
 
+def launched(words: list[str], environment: Mapping[str, str], log: pathlib.Path) -> subprocess.Popen[bytes]:
+    """A program that writes to ``log``."""
+    with log.open("ab") as output:
+        return subprocess.Popen(words, env=environment, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+
+
 class Service:
     """A ``vmpath-service`` with its state in ``directory``, on the cloud ``cloud`` of a clouds.yaml file.
 
-    ``sections`` are added to its configuration file. It may be killed and started again.
+    ``sections`` are added to its configuration file. It may be killed and started again. ``launch`` makes the process,
+    a ``subprocess.Popen`` or what can be used like one.
     """
 
     def __init__(
@@ -66,8 +73,10 @@ class Service:
         clouds_file: pathlib.Path,
         cloud: str,
         sections: Mapping[str, Mapping[str, object]] | None = None,
+        launch: Callable[[list[str], Mapping[str, str], pathlib.Path], Any] = launched,
     ) -> None:
         self.directory = directory
+        self._launch = launch
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = directory / "service.log"
@@ -83,18 +92,11 @@ class Service:
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("OS_", "VMPATH_"))
         } | {"OS_CLIENT_CONFIG_FILE": str(clouds_file), "VMPATH_URL": self.url}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Any = None
 
     def start(self, program: Sequence[str] = SERVICE) -> None:
         """Start it, or ``program`` in its place, and return once it answers."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*program, "--config-file", str(self.configuration)],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+        self.process = self._launch([*program, "--config-file", str(self.configuration)], self.environment, self.log)
 
         def answers() -> bool:
             assert self.process is not None

@@ -20,7 +20,8 @@ from typing import Any
 
 import requests
 
-from tests.programs import Service, service_on
+from tests.chaos.nursery import Nursery
+from tests.programs import Service, write_clouds
 from vmpath_service.simulator import live_migration, server_life
 from vmpath_service.simulator.chaos import Chaos
 from vmpath_service.simulator.clock import ScaledClock
@@ -157,7 +158,7 @@ def some_chaos(chance: random.Random) -> Chaos:
 class Stage:
     """A cloud and a service for a few rearrangements in a row."""
 
-    def __init__(self, directory: Path, chance: random.Random, tally: Tally) -> None:
+    def __init__(self, directory: Path, nursery: Nursery, chance: random.Random, tally: Tally) -> None:
         self._chance = chance
         self._tally = tally
         self.cloud = SimulatedCloud(
@@ -165,7 +166,8 @@ class Stage:
             clock=ScaledClock(FACTOR),
             settings=Settings(concurrent_live_migrations=2, post_copy_permitted=chance.random() < 0.5),
         ).start()
-        self.service: Service = service_on(directory, self.cloud, **QUICK)
+        clouds = write_clouds(directory, self.cloud)
+        self.service = Service(directory, clouds, "simulated", QUICK, nursery.bear)
         self.known = set(self.cloud.world.servers)
 
     def close(self) -> None:
@@ -210,8 +212,13 @@ class Stage:
         return str(answer.json()["id"])
 
     def _turmoil(self, identity: str) -> None:
-        """Kill the service and take the APIs away, again and again, until the time is over."""
+        """Kill the service and take the APIs away, again and again, until the time is over.
+
+        It mostly begins with the walk: how long planning takes says more of the machine than of vmpath.
+        """
         chance = self._chance
+        if chance.random() < 0.8:
+            self._until_planned(identity)
         until = time.monotonic() + TURMOIL_S
         kills = chance.choice([0, 1, 1, 2])
         deeds: list[tuple[float, Callable[[], None]]] = [
@@ -222,10 +229,15 @@ class Stage:
             deeds.append((chance.uniform(0, TURMOIL_S), lambda: self._say(identity, "cancel")))
         for at, deed in [*sorted(deeds, key=lambda each: each[0]), (TURMOIL_S, lambda: None)]:
             while (left := until - TURMOIL_S + at - time.monotonic()) > 0:
-                time.sleep(min(left, 0.5))
+                time.sleep(min(left, 0.25))
                 if self._is_over(identity):
                     return
             deed()
+
+    def _until_planned(self, identity: str) -> None:
+        deadline = time.monotonic() + PEACE_S
+        while time.monotonic() < deadline and self._get(f"/v1/rearrangements/{identity}")["state"] == "planning":
+            time.sleep(0.1)
 
     def _is_over(self, identity: str) -> bool:
         try:
@@ -349,6 +361,7 @@ def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None]) -> T
     """So many rearrangements; ``tell`` gets a line after each."""
     tally = Tally()
     stage: Stage | None = None
+    nursery = Nursery()
     try:
         for number in range(runs):
             chance = random.Random(f"{seed}:{number}")
@@ -358,7 +371,7 @@ def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None]) -> T
                 place = directory / f"stage-{number}"
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir(parents=True)
-                stage = Stage(place, chance, tally)
+                stage = Stage(place, nursery, chance, tally)
                 stage.service.start()
             assert stage is not None
             stage._chance = chance
@@ -367,4 +380,5 @@ def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None]) -> T
     finally:
         if stage is not None:
             stage.close()
+        nursery.close()
     return tally
