@@ -1,7 +1,7 @@
 """Processes of ``vmpath-service`` without the seconds that a start takes to import everything.
 
-A process that has imported it, and does nothing else, is forked for each; what the child then does is the program's own
-``main``, with a process id of its own to be killed by.
+A process that has imported it, and does nothing else, is forked for each; what the child then does is ``main`` of the
+program, under a process id of its own to be killed by.
 """
 
 from __future__ import annotations
