@@ -108,15 +108,24 @@ def test_the_right_that_was_taken_away_is_missing(simulated_cloud: Factory, rule
     assert "-policy.yaml" in found[RIGHTS[rule]].advice
 
 
-def test_a_right_that_only_some_work_needs_is_not_missed(simulated_cloud: Factory) -> None:
-    found = examined(cloud_with(simulated_cloud, "os_compute_api:os-evacuate"))
+@pytest.mark.parametrize(
+    ("rule", "right", "work"),
+    [
+        ("os_compute_api:os-evacuate", "rebuild servers of a dead host", "rebuilding from dead hosts"),
+        (
+            "os_compute_api:os-server-shares:index",
+            "list the shares of servers",
+            "telling which servers have Manila shares",
+        ),
+    ],
+)
+def test_a_right_that_only_some_work_needs_is_not_missed(
+    simulated_cloud: Factory, rule: str, right: str, work: str
+) -> None:
+    found = examined(cloud_with(simulated_cloud, rule))
     assert names(found, Verdict.MISSING) == set()
-    evacuating = found["rebuild servers of a dead host"]
-    assert (evacuating.verdict, evacuating.details) == (
-        Verdict.OK,
-        "not given: only rebuilding from dead hosts needs it",
-    )
-    assert "os_compute_api:os-evacuate" in evacuating.advice
+    assert (found[right].verdict, found[right].details) == (Verdict.OK, f"not given: only {work} needs it")
+    assert rule in found[right].advice
 
 
 def test_a_server_that_is_listed_and_hidden(simulated_cloud: Factory) -> None:

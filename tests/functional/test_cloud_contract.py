@@ -18,8 +18,9 @@ from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.shares import ShareContract
 from tests.contracts.cloud.statuses import StatusContract
-from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.contracts.cloud.under_test import CloudUnderTest, Server
 from tests.contracts.cloud.zones import ZoneContract
 from tests.functional.conftest import connect
 from tests.functional.small_cloud import host, snapshot
@@ -29,6 +30,7 @@ from vmpath_service.simulator.clock import SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.notifier import Broker
 from vmpath_service.simulator.settings import Settings
+from vmpath_service.simulator.shares import MEMORY_IN_FILES, VIRTIO_FS
 
 # openstacksdk says so of every cloud, whether or not it has InfluxDB
 pytestmark = pytest.mark.filterwarnings("ignore:Support for InfluxDB")
@@ -46,7 +48,12 @@ class Simulated(CloudUnderTest):
 
     def _start(self) -> None:
         hosts = [
-            host(f"compute{number}", 32768, availability_zone="second" if number == 6 else "nova")
+            host(
+                f"compute{number}",
+                32768,
+                availability_zone="second" if number == 6 else "nova",
+                traits=(VIRTIO_FS, MEMORY_IN_FILES) if number == 5 else (),
+            )
             for number in range(1, 7)
         ]
         settings = Settings(
@@ -103,6 +110,21 @@ class Simulated(CloudUnderTest):
         yield self.compute
         world.settings = before
 
+    @contextlib.contextmanager
+    def sharing(self, server: Server) -> Iterator[str]:
+        share, path = str(uuid.uuid4()), f"/servers/{server.id}/shares"
+        server.stop()
+        made = self.compute.post(path, json={"share": {"share_id": share}}, microversion="2.97")
+        assert made.status_code == 201, made.text
+        server.start()
+        yield share
+        running = self.compute.delete(f"{path}/{share}", microversion="2.97")
+        assert running.status_code == 409
+        server.stop()
+        assert self.compute.delete(f"{path}/{share}", microversion="2.97").status_code == 200
+        assert self.compute.delete(f"{path}/{share}", microversion="2.97").status_code == 404
+        server.start()
+
     def hear(self) -> Hearing:
         if self._hearing is None:
             cloud = self._cloud
@@ -156,6 +178,10 @@ class TestStatuses(StatusContract):
 
 
 class TestPort(PortContract):
+    pass
+
+
+class TestShares(ShareContract):
     pass
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import subprocess
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +35,7 @@ class NovaLab:
         self.hosts: tuple[str, ...] = tuple(status["computes"])
         self.max_live_migrations: int = status["max_live_migrations"]
         self._deferring_url: str = status["nova_deferring"]
+        self._database_socket: str = status["database_socket"]
         self.broker_url: str = status["broker"]
         self.notification_topic: str = status["notification_topic"]
 
@@ -80,6 +83,29 @@ class NovaLab:
     def kill_compute(self, host: str) -> None:
         """End the nova-compute of *host* with SIGKILL; Nova notices some seconds later."""
         run_script("kill-compute", host.removeprefix("compute"))
+
+    @contextlib.contextmanager
+    def share_of(self, server: str) -> Iterator[str]:
+        """Within the block Nova's database says that a server has a share, of which this is the id.
+
+        There is no Manila in the lab, which Nova would have to ask when the share is attached or detached.
+        """
+        share = str(uuid.uuid4())
+        self._in_database(
+            "INSERT INTO share_mapping (created_at, uuid, instance_uuid, share_id, status, tag, export_location,"
+            f" share_proto) VALUES (NOW(), '{uuid.uuid4()}', '{server}', '{share}', 'active', '{share}',"
+            " '192.0.2.1:/share', 'NFS')"
+        )
+        try:
+            yield share
+        finally:
+            self._in_database(f"DELETE FROM share_mapping WHERE share_id = '{share}'")
+
+    def _in_database(self, statement: str) -> None:
+        """One statement in the database of Nova's cell."""
+        client = ["mariadb", "--no-defaults", "-uroot", "-S", self._database_socket, "nova", "-e", statement]
+        outcome = subprocess.run(client, capture_output=True, text=True, timeout=60, check=False)
+        assert outcome.returncode == 0, outcome.stderr
 
     def start_compute(self, host: str) -> None:
         """Start the nova-compute of *host* again."""

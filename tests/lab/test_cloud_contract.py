@@ -17,8 +17,9 @@ from tests.contracts.cloud.mishaps import MishapContract
 from tests.contracts.cloud.notifications import NotificationContract
 from tests.contracts.cloud.port import PortContract
 from tests.contracts.cloud.reading import ReadingContract
+from tests.contracts.cloud.shares import ShareContract
 from tests.contracts.cloud.statuses import StatusContract
-from tests.contracts.cloud.under_test import CloudUnderTest
+from tests.contracts.cloud.under_test import CloudUnderTest, Server
 from tests.contracts.cloud.zones import ZoneContract
 from tests.lab.nova_lab import NovaLab, call
 from vmpath_service.cloud.live import NovaCloud
@@ -59,6 +60,11 @@ class Genuine(CloudUnderTest):
     @contextlib.contextmanager
     def deferring(self) -> Iterator[Adapter]:
         yield self._lab.deferring_compute
+
+    @contextlib.contextmanager
+    def sharing(self, server: Server) -> Iterator[str]:
+        with self._lab.share_of(server.id) as share:
+            yield share
 
     def hear(self) -> Hearing:
         if self._hearing is None:
@@ -120,6 +126,10 @@ class TestStatuses(StatusContract):
 
 
 class TestPort(PortContract):
+    pass
+
+
+class TestShares(ShareContract):
     pass
 
 

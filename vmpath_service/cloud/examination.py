@@ -16,6 +16,7 @@ from vmpath_service.cloud.microversions import (
     FLAVOR_EMBEDDED,
     HYPERVISOR_PAGES,
     HYPERVISORS_WANTED,
+    MANILA_SHARES,
     MIGRATION_UUID,
     UUID_OF_HYPERVISOR,
     Microversions,
@@ -151,7 +152,7 @@ class Examination:
         newest, own = versions.for_compute(), self._project
         tried = [rights.SHOW_SERVER, rights.PROGRESS, rights.MIGRATE, rights.COLD, rights.ABORT, rights.FORCE]
         if not servers:
-            for right in [*tried, rights.EVACUATE]:
+            for right in [*tried, rights.EVACUATE, *([rights.SHARES] if versions.has(MANILA_SHARES) else [])]:
                 yield rights.untried(right, "there is no server to try it on", "check again once there are servers")
             return
         server = min(
@@ -161,6 +162,8 @@ class Examination:
         place = f"/servers/{server.get('id')}"
         seen = yield from self._ask(rights.SHOW_SERVER, place, newest)
         yield from self._ask(rights.PROGRESS, f"{place}/migrations", newest)
+        if versions.has(MANILA_SHARES):
+            yield from self._ask(rights.SHARES, f"{place}/shares", newest)
         if not versions.has(UUID_OF_HYPERVISOR):
             # before, Nova marked the server as migrating before it looked for the host
             reason = "below 2.53 there is no way to try it without doing it"

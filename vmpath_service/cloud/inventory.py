@@ -29,6 +29,7 @@ from vmpath_service.cloud.nova import Nova
 from vmpath_service.cloud.placement import Placement, Tree
 from vmpath_service.cloud.pools import Pool
 from vmpath_service.cloud.settings import CloudSettings
+from vmpath_service.cloud.shares import HELD, UNKNOWN, ShareHolders, Shares
 from vmpath_service.model import extras
 from vmpath_service.model.errors import CloudDenied, NoDecision
 from vmpath_service.model.readings import MigrationOutcome
@@ -67,6 +68,7 @@ class Picture:
     """By server, its ports with devices, where Neutron is asked."""
     pools: tuple[Pool, ...] = ()
     """Read only where a server asks for what its host does not have itself."""
+    shares: ShareHolders = field(default_factory=ShareHolders)
     restless: frozenset[str] = frozenset()
     """Servers that changed between their reading and the last look."""
 
@@ -81,7 +83,8 @@ class Inventory:
     One for each host the first time (its inventory), one for each host whose use is not the sum of its servers'
     flavors, one for each server that is being moved without a record among the newest thousand. A change during the
     reading adds four. Where the servers are kept between readings (``kept``), one for all that changed instead of
-    those for every thousand, and one for each other one that something is said to have happened to.
+    those for every thousand, and one for each other one that something is said to have happened to. One for each
+    server that may have Manila shares, see ``Shares``.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Inventory:
         self._nova = nova
         self._neutron = neutron
         self._kept = kept
+        self._shares = Shares(nova, settings.workers)
         self._placement = placement
         self._settings = settings
         self._region = region
@@ -231,6 +235,8 @@ class Inventory:
         guests, shared = _guests(picture)
         if shared:
             picture = replace(picture, pools=self._placement.pools())
+        traits = {name: picture.trees[node.provider].traits for name, node in picture.nodes.usable.items()}
+        picture = replace(picture, shares=self._shares.holders(picture.servers.values(), traits))
         under_way, forced = _moves(picture)
         used = {name: picture.trees[node.provider].used for name, node in picture.nodes.usable.items()}
         strange = accounts.unexplained(used, guests, under_way.flights, forced)
@@ -308,7 +314,7 @@ def assemble(
     Servers on hosts that cannot live-migrate at all are left out with their hosts; servers on a host that Nova
     does not list are left out with a note.
     """
-    said = list(notes)
+    said = [*notes, *picture.shares.notes()]
     aggregates = hosts.aggregates_of(picture.aggregates)
     names = frozenset(each.name for each in picture.aggregates)
     facts = declared.declared(settings.declarations, aggregates, picture.nodes.usable, names)
@@ -352,7 +358,8 @@ def assemble(
         if why_not is None or left is not None:
             why_not = left or short.get(uuid)
             if way == "live" and why_not is None:
-                why_not = movability.held_by_port(picture.ports.get(uuid, ()))
+                why_not = HELD if uuid in picture.shares.having else None
+                why_not = why_not or movability.held_by_port(picture.ports.get(uuid, ()))
             way = way if why_not is None else "no"
         disks = facts.of(server.host or "").storage
         values.append(
@@ -365,6 +372,7 @@ def assemble(
                 shared.get(uuid, ()),
                 disks,
                 picture.ports.get(uuid, ()),
+                (UNKNOWN,) if uuid in picture.shares.unknown else (),
             )
         )
     undecided = [

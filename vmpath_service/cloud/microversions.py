@@ -28,6 +28,7 @@ LOCKED_REASON = 73
 # the last in which an evacuated server is started again
 EVACUATED_RUNS = 94
 PINNED_ZONE = 96
+MANILA_SHARES = 97
 IMAGE_PROPERTIES = 98
 SCHEDULER_HINTS = 100
 

@@ -11,6 +11,7 @@ from vmpath_service.cloud.api import Api, Parameters, for_each
 from vmpath_service.cloud.microversions import (
     HYPERVISOR_PAGES,
     HYPERVISORS_WANTED,
+    MANILA_SHARES,
     MIGRATION_UUID,
     SCHEDULER_HINTS,
     UUID_OF_HYPERVISOR,
@@ -82,6 +83,20 @@ class Nova:
         if server.status == "UNKNOWN":
             raise NoDecision(f"a cell of the cloud does not answer: server {uuid} is unknown")
         return server
+
+    def shows_shares(self) -> bool:
+        """Whether servers of this Nova can have Manila shares."""
+        return self.versions.has(MANILA_SHARES)
+
+    def has_shares(self, uuid: str) -> bool:
+        """Whether a server has Manila shares; False if there is no such server: one request."""
+        try:
+            found = self._api.get(
+                f"/servers/{uuid}/shares", wire.Shares, microversion=self._newest, may_be_missing=True
+            )
+        except NotFound:
+            return False
+        return bool(found.shares)
 
     def existence(self, uuid: str) -> Literal["exists", "deleted", "unknown"]:
         """Whether this is a server, or was one: one request, two if it is none."""

@@ -83,6 +83,12 @@ AGGREGATES = _nova("list aggregates", "os-aggregates:index")
 GROUPS = _nova("list server groups", "os-server-groups:index")
 MIGRATIONS = _nova("list migrations", "os-migrations:index", "os-migrations:index:all_projects")
 PROGRESS = _nova("show the progress of migrations", "servers:migrations:index", hides=True)
+SHARES = _nova(
+    "list the shares of servers",
+    "os-server-shares:index",
+    hides=True,
+    only_for="telling which servers have Manila shares",
+)
 # 400: no such host; 409: the server is not in a state for it
 MIGRATE = _nova("live-migrate to a named host", "os-migrate-server:migrate_live:host", shown_by=[400, 409], hides=True)
 # of a migration that does not exist, whatever the server does

@@ -55,13 +55,14 @@ def extra(
     shared: Collection[str] = (),
     ports: Iterable[DevicePort] = (),
     scope: str = "vmpath:",
+    unknown: Iterable[str] = (),
 ) -> dict[str, Any]:
     """An instance's ``extra``: what there is to say, else nothing.
 
     Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
     ``shared``: resource classes that it has from a provider that several hosts share, but not all; ``ports``: those of
     its ports that have a device of its host behind them; ``scope``: how keys begin by which a flavor says something to
-    vmpath.
+    vmpath; ``unknown``: what else may keep Nova from migrating it, in words.
     """
     found: dict[str, Any] = {}
     specs = {
@@ -84,6 +85,7 @@ def extra(
             found[IMAGE_PROPERTIES] = properties
     reasons = [*undecided(server), *(f"{name} of a provider that hosts share" for name in shared)]
     reasons += dict.fromkeys(port.described() for port in ports)
+    reasons += unknown
     if reasons:
         found[SCHEDULER_DECIDES] = reasons
     return found

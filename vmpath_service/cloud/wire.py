@@ -117,6 +117,7 @@ class Server(_Part, frozen=True):
     tenant_id: str | None = None
     user_id: str | None = None
     created: str | None = None
+    updated: str | None = None
     metadata: dict[str, str] = {}
     tags: tuple[str, ...] = ()
     image: Image | str | None = None
@@ -144,6 +145,15 @@ class Servers(_Part, frozen=True):
 
 class OneServer(_Part, frozen=True):
     server: Server
+
+
+class Share(_Part, frozen=True):
+    share_id: str
+    status: str = ""
+
+
+class Shares(_Part, frozen=True):
+    shares: tuple[Share, ...]
 
 
 class Migration(_Part, frozen=True):

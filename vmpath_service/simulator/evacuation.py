@@ -5,7 +5,7 @@ Its share of the dead host stays with it until that host's nova-compute is back 
 
 from __future__ import annotations
 
-from vmpath_service.simulator import scheduling
+from vmpath_service.simulator import scheduling, shares
 from vmpath_service.simulator.announcements import API, compute
 from vmpath_service.simulator.records import Host, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -25,6 +25,7 @@ def ask(world: World, server: Server, wanted: str | None, stopped: bool) -> None
         raise Refused(404, f"Compute host {wanted} not found.")
     if wanted is not None and wanted == server.host:
         raise Refused(400, "The target host can't be the same one.")
+    shares.need_none(server)
     if server.vm_state not in ("active", "stopped", "error"):
         raise not_in_state(server.uuid, "vm_state", server.vm_state, "evacuate")
     if server.task_state is not None:

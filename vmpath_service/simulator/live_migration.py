@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vmpath_service.simulator import bandwidth, memory_copy, scheduling
+from vmpath_service.simulator import bandwidth, memory_copy, scheduling, shares
 from vmpath_service.simulator.announcements import compute
 from vmpath_service.simulator.records import Host, MemoryBehaviour, Migration, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -19,8 +19,9 @@ AFTER_ABORT_S = 1.5
 def ask(world: World, server: Server, target: str | None) -> None:
     """Take a request to live-migrate; all but the plainest errors show later, in the record.
 
-    Raises Refused: 409 for a server in the wrong state, 400 for an unknown host.
+    Raises Refused: 409 for a server in the wrong state or with shares, 400 for an unknown host.
     """
+    shares.need_none(server)
     if server.vm_state not in ("active", "paused"):
         raise not_in_state(server.uuid, "vm_state", server.vm_state, "os-migrateLive")
     if server.task_state is not None:

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vmpath_service.notifier.broker import messaging_configuration
 from vmpath_service.simulator.announcements import Notification
 
 LOG = logging.getLogger(__name__)
@@ -92,13 +93,7 @@ class Notifier:
 
 
 def _configuration() -> Any:
-    """oslo.messaging's options in a configuration of their own: this process's belongs to others."""
-    from oslo_config import cfg
-    from oslo_messaging import opts
-
-    configuration = cfg.ConfigOpts()
-    configuration([], default_config_files=[], default_config_dirs=[])
-    for group, options in opts.list_opts():
-        configuration.register_opts(options, group=group)
+    """oslo.messaging's options, with the exchange of Nova."""
+    configuration = messaging_configuration()
     configuration.set_override("control_exchange", EXCHANGE)
     return configuration

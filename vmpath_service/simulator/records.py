@@ -156,6 +156,8 @@ class Server:
     refuses_live: str | None = None
     memory: MemoryBehaviour = MemoryBehaviour()
     volumes: tuple[str, ...] = ()
+    # Manila shares with their tags.
+    shares: dict[str, str] = field(default_factory=dict)
     fault: tuple[float, int, str] | None = None
     state_before_resize: str | None = None
     migration: int | None = None

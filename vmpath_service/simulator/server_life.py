@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmpath_service.simulator import evacuation, live_migration, scheduling
+from vmpath_service.simulator import evacuation, live_migration, scheduling, shares
 from vmpath_service.simulator.announcements import API, compute
 from vmpath_service.simulator.records import ENDED, Host, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -61,8 +61,10 @@ def boot(world: World, server: Server, wanted: str | None) -> None:
 def change_power(world: World, server: Server, action: str) -> None:
     """Stop, start, pause, suspend, rescue and their opposites; restore what is deleted softly.
 
-    Raises Refused 409 for a server in the wrong state.
+    Raises Refused 409 for a server in the wrong state, and for one with shares that is to be suspended.
     """
+    if action == "suspend":
+        shares.need_none(server)
     allowed, task, *_ = POWER_ACTIONS[action]
     if server.host is None and action in ANNOUNCED_AS:
         raise Refused(409, f"Instance {server.uuid} is not ready")

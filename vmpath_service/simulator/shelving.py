@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmpath_service.simulator import scheduling
+from vmpath_service.simulator import scheduling, shares
 from vmpath_service.simulator.announcements import compute
 from vmpath_service.simulator.records import Host, Server
 from vmpath_service.simulator.refusals import Refused, not_in_state
@@ -10,7 +10,8 @@ from vmpath_service.simulator.world import World
 
 
 def shelve(world: World, server: Server) -> None:
-    """Take a request to shelve. Raises Refused 409 for a server in the wrong state."""
+    """Take a request to shelve. Raises Refused 409 for a server in the wrong state or with shares."""
+    shares.need_none(server)
     _need(server, ("active", "stopped", "paused", "suspended"), "shelve")
     server.task_state = "shelving"
     world.touch(server)

@@ -15,6 +15,7 @@ PARTS = (
     "notifications",
     "port",
     "reading",
+    "shares",
     "statuses",
     "under_test",
     "zones",

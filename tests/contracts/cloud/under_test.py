@@ -39,7 +39,8 @@ class Wish:
 
 class CloudUnderTest(abc.ABC):
     """A cloud of six hosts, compute1 to compute6, each with 32768 MB, 16 VCPUs (ratio 4) and 500 GB, carrying out
-    two live migrations of a host at a time. compute6 is in an availability zone of its own, ``second``.
+    two live migrations of a host at a time. compute6 is in an availability zone of its own, ``second``; guests of
+    compute5 may have Manila shares.
 
     ``compute`` and ``placement`` speak as the administrator, ``demo`` as an ordinary user, with microversions
     2.96 and 1.39 unless told otherwise; they answer errors, they do not raise.
@@ -82,6 +83,10 @@ class CloudUnderTest(abc.ABC):
     @abc.abstractmethod
     def deferring(self) -> AbstractContextManager[Adapter]:
         """The compute API with what is deleted kept for a while (reclaim_instance_interval)."""
+
+    @abc.abstractmethod
+    def sharing(self, server: Server) -> AbstractContextManager[str]:
+        """An ACTIVE server with a Manila share, of which this is the id; within the block."""
 
     @abc.abstractmethod
     def hear(self) -> Hearing:
@@ -244,6 +249,11 @@ class Server:
         assert self.act("os-stop").status_code == 202
         host = self.state()[1]
         self.cloud.becomes(self.state, ("SHUTOFF", host, None))
+
+    def start(self) -> None:
+        assert self.act("os-start").status_code == 202
+        host = self.state()[1]
+        self.cloud.becomes(self.state, ("ACTIVE", host, None))
 
     def delete(self) -> None:
         """Returns when the server is gone."""

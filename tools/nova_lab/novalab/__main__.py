@@ -128,6 +128,7 @@ def _status(layout: Layout, arguments: argparse.Namespace) -> int:
             "nova": plane.settings.nova_url,
             "nova_deferring": plane.settings.deferring_nova_url,
             "placement": plane.settings.placement_url,
+            "database_socket": str(layout.socket),
             "broker": plane.settings.broker_url,
             "notification_topic": NOTIFICATION_TOPIC,
             "max_live_migrations": plane.settings.max_live_migrations,

@@ -39,6 +39,7 @@ from oslo_log import log as logging
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
 MIB = 1024 * 1024
+SHARING_HOST = "compute5"  # its guests may have Manila shares
 PERMITTED_DOWNTIME = 0.3  # seconds; libvirt's default is 500 ms, reached in steps
 
 
@@ -77,6 +78,10 @@ class LabDriver(fake.FakeDriver):
 
     def __init__(self, virtapi, read_only=False):
         super().__init__(virtapi, read_only)
+        if CONF.host == SHARING_HOST:
+            self.capabilities = dict(
+                self.capabilities, supports_virtio_fs=True, supports_mem_backing_file=True
+            )
         self._jobs = {}  # instance uuid -> Job
         self._file_lock = threading.Lock()
         self._file = os.path.join(CONF.state_path, "guests.json")

@@ -27,6 +27,7 @@ from vmpath_service.simulator.web.resource_providers import ResourceProviders, T
 from vmpath_service.simulator.web.server_actions import ServerActions
 from vmpath_service.simulator.web.server_groups import ServerGroups
 from vmpath_service.simulator.web.server_migrations import ServerMigrations
+from vmpath_service.simulator.web.server_shares import ServerShares
 from vmpath_service.simulator.web.servers import ServerMetadata, Servers
 from vmpath_service.simulator.web.services import Services
 from vmpath_service.simulator.web.site import COMPUTE, Site
@@ -39,7 +40,7 @@ StartResponse = Callable[..., Any]
 def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
     """(path, resource, suffix of its methods)"""
     servers, actions = Servers(site), ServerActions(site)
-    metadata, under_way = ServerMetadata(site), ServerMigrations(site)
+    metadata, under_way, shares = ServerMetadata(site), ServerMigrations(site), ServerShares(site)
     hypervisors, services = Hypervisors(site), Services(site)
     aggregates, groups, flavors = Aggregates(site), ServerGroups(site), Flavors(site)
     identity, compute = keystone.Versions(site), versions.ComputeVersions(site)
@@ -79,6 +80,8 @@ def _routes(site: Site) -> Iterable[tuple[str, Any, str | None]]:
         (one + "/os-instance-actions/{request_id}", deeds, "one"),
         (one + "/metadata", metadata, None),
         (one + "/metadata/{key}", metadata, "key"),
+        (one + "/shares", shares, None),
+        (one + "/shares/{share_id}", shares, "one"),
         (one + "/migrations", under_way, None),
         (one + "/migrations/{migration_id}", under_way, "one"),
         (one + "/migrations/{migration_id}/action", under_way, "action"),
