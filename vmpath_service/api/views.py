@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,13 +10,14 @@ import msgspec
 from vmpath_service.model.maintenances import Maintenance
 from vmpath_service.model.records import Event, Freeze, Migration, Rearrangement
 from vmpath_service.model.schedules import Schedule, Times
+from vmpath_service.model.times import iso
 
 
 def time(seconds: float | None) -> str | None:
     """Seconds since the epoch as ISO 8601."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(seconds)
 
 
 def rearrangement(record: Rearrangement, prefix: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import socket
 import threading
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,12 +20,15 @@ from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.notifications import NotificationListener, NotificationSettings
 from vmpath_service.cmd.configuration import Configuration, load_again
 from vmpath_service.cmd.metering import Meter
-from vmpath_service.cmd.upkeep import maintenance_records, put_together
+from vmpath_service.cmd.upkeep import InformedHooks, maintenance_records, put_together, schedule_records
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
 from vmpath_service.hooks.registry import ConfiguredHooks
 from vmpath_service.model.errors import CloudUnreachable, NoDecision, VmpathError
 from vmpath_service.model.records import Event
+from vmpath_service.notifier.announcer import Announcer, Receiver
+from vmpath_service.notifier.broker import BrokerNotifier, SendingSettings
+from vmpath_service.notifier.composing import Composer
 from vmpath_service.rpc.client import EngineClient
 from vmpath_service.rpc.maintenances import MaintenanceClient, MaintenanceEndpoint
 from vmpath_service.rpc.schedules import ScheduleClient, ScheduleEndpoint
@@ -104,13 +106,17 @@ class AllInOne:
         cloud = NovaCloud(configuration.cloud, changes, meter.asked)
         reached = _reached(cloud)
         hooks = ConfiguredHooks(configuration.hooks)
+        composer = Composer(store, maintenance_records(database), schedule_records(database))
+        announcer = Announcer(composer, _receivers(hooks, configuration.sending))
+        meter.watch(announcer.tallies)
 
         def told(event: Event) -> None:
-            hooks.tell(_occasion(event))
+            announcer.tell(event)
             meter.happened(event)
 
         self._engine = Engine(cloud, store, clock, configuration.engine, told, happenings=changes)
-        self._upkeep = upkeep = put_together(configuration, self._engine, store, database, cloud, clock, hooks)
+        informed = InformedHooks(hooks, composer, clock)
+        self._upkeep = upkeep = put_together(configuration, self._engine, store, database, cloud, clock, informed)
         upkeep.schedules.use(configuration.schedules)
         transport = make_transport()
         client = EngineClient(transport, timeout=_COMMAND_S, reading_timeout=_READING_S)
@@ -144,9 +150,9 @@ class AllInOne:
         self._undo.append(stop_api)
 
         # stopped in this order: the API, the calls, the engine, what leans on it
-        leaning = [hooks.stop, upkeep.schedules.stop, upkeep.maintenances.stop]
+        leaning = [announcer.stop, upkeep.schedules.stop, upkeep.maintenances.stop]
         self._undo[-1:] = [*leaning, self._engine.stop, stop_api]
-        hooks.start()
+        announcer.start()
         if reached:
             self._resume()
         else:
@@ -229,16 +235,14 @@ def serve(configuration: Configuration) -> int:
     return 0
 
 
-def _occasion(event: Event) -> dict[str, Any]:
-    """What hooks are told of an event."""
-    return {
-        "event": event.kind,
-        "sequence": event.sequence,
-        "at": datetime.fromtimestamp(event.at, UTC).isoformat(),
-        "subject": event.rearrangement,
-        "step": event.step,
-        "message": event.message,
-    }
+def _receivers(hooks: ConfiguredHooks, sending: SendingSettings) -> list[Receiver]:
+    """Who is told of events, by the configuration. Raises InvalidInput."""
+    found = []
+    if hooks.tells():
+        found.append(Receiver("hooks", hooks.wants, hooks.tell))
+    if sending.drivers:
+        found.append(Receiver("broker", lambda _: True, BrokerNotifier(sending).deliver))
+    return found
 
 
 def _give_up() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from vmpath_service.model.maintenances import Maintenance, MaintenanceState
 from vmpath_service.model.records import Event, MigrationState, RearrangementState
+from vmpath_service.notifier.announcer import Tally
 from vmpath_service.store import SqlStore
 from vmpath_service.store.documents import Documents
 
@@ -50,6 +51,10 @@ class Meter:
         )
         self._seen: set[str] = set()
 
+    def watch(self, tallies: Callable[[], Sequence[Tally]]) -> None:
+        """Show from now on how it stands with these queues of notifications."""
+        self._registry.register(_Queues(tallies))
+
     def collect(self) -> bytes:
         """All figures in Prometheus's text format; raises StoreError."""
         return generate_latest(self._registry)
@@ -72,6 +77,33 @@ class Meter:
         """Take the time of a request to the cloud."""
         self._requests.labels(service, method).observe(seconds)
         self._answers.labels(service, method, "none" if status is None else str(status)).inc()
+
+
+class _Queues(Collector):
+    """What is on its way to hooks and to the message broker."""
+
+    def __init__(self, tallies: Callable[[], Sequence[Tally]]) -> None:
+        self._tallies = tallies
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing in advance."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily(
+            "vmpath_notifications_waiting", "Notifications that wait, by queue.", labels=["queue"]
+        )
+        delivered = CounterMetricFamily(
+            "vmpath_notifications_delivered", "Notifications handed over, by queue.", labels=["queue"]
+        )
+        dropped = CounterMetricFamily(
+            "vmpath_notifications_dropped", "Notifications dropped as the queue was full.", labels=["queue"]
+        )
+        for tally in self._tallies():
+            waiting.add_metric([tally.name], tally.waiting)
+            delivered.add_metric([tally.name], tally.delivered)
+            dropped.add_metric([tally.name], tally.dropped)
+        yield from (waiting, delivered, dropped)
 
 
 class _Records(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.records import Request
 from vmpath_service.model.schedules import Schedule
+from vmpath_service.notifier.composing import Composer, plain
 from vmpath_service.store import Database, SqlStore
 from vmpath_service.store.documents import Documents
 
@@ -40,6 +42,31 @@ def maintenance_records(database: Database) -> Documents[Maintenance]:
     return Documents(database, Maintenance, "maintenance", lambda record: record.state.value)
 
 
+def schedule_records(database: Database) -> Documents[Schedule]:
+    """Where schedules are kept; raises StoreError."""
+    return Documents(database, Schedule, "schedule", lambda schedule: "enabled" if schedule.enabled else "disabled")
+
+
+class InformedHooks:
+    """The hooks of maintenances: what they are called for is put together as every other message is."""
+
+    def __init__(self, hooks: ConfiguredHooks, composer: Composer, clock: Clock) -> None:
+        self._hooks = hooks
+        self._composer = composer
+        self._clock = clock
+
+    def names(self) -> Collection[str]:
+        """Those that are configured."""
+        return self._hooks.names()
+
+    def run(self, name: str, occasion: Mapping[str, Any]) -> None:
+        """Run one and wait for its end; raises HookFailed."""
+        hosts = ", ".join(occasion["hosts"])
+        message = f"{hosts}: empty and disabled, ready for the work of hook {name}"
+        told = self._composer.occasion(occasion["event"], message, occasion["maintenance"], self._clock.time())
+        self._hooks.run(name, {**plain(told), **occasion})
+
+
 def put_together(
     configuration: Configuration,
     engine: Engine,
@@ -47,13 +74,11 @@ def put_together(
     database: Database,
     cloud: Cloud,
     clock: Clock,
-    hooks: ConfiguredHooks,
+    hooks: InformedHooks,
 ) -> Upkeep:
     """Nothing runs yet. Raises StoreError."""
     maintenances = maintenance_records(database)
-    kept: Documents[Schedule] = Documents(
-        database, Schedule, "schedule", lambda schedule: "enabled" if schedule.enabled else "disabled"
-    )
+    kept = schedule_records(database)
     rearrangements = EngineRearrangements(engine, store)
     directory = configuration.state_path / "placements"
 

@@ -14,6 +14,7 @@ from vmpath_service.conf import (
     notifications,
     nova,
     planner,
+    sending,
     service,
 )
 
@@ -23,6 +24,7 @@ _SECTIONS: tuple[ModuleType, ...] = (
     api,
     nova,
     notifications,
+    sending,
     constraints,
     planner,
     executor,

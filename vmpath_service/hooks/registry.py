@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import queue
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +19,6 @@ from vmpath_service.model.plugins import Registry
 LOG = logging.getLogger(__name__)
 
 _REGISTRY: Registry[Hook] = Registry("vmpath.hooks", "hook", Hook, (CommandHook, WebHook))
-_MOST_WAITING = 10_000
 
 
 def find(name: str) -> type[Hook]:
@@ -49,14 +46,12 @@ class HookSection:
 
 
 class ConfiguredHooks:
-    """The hooks of the configuration: run by name, or told of events by a thread of their own."""
+    """The hooks of the configuration: run by name, or told of events."""
 
     def __init__(self, sections: Mapping[str, HookSection]) -> None:
         """Raises InvalidInput."""
         self._hooks = {name: section.make(name) for name, section in sections.items()}
         self._events = {name: section.events for name, section in sections.items() if section.events}
-        self._waiting: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_MOST_WAITING)
-        self._thread: threading.Thread | None = None
 
     def names(self) -> Collection[str]:
         """Those that are configured."""
@@ -69,43 +64,26 @@ class ConfiguredHooks:
             raise HookFailed(f"there is no hook {name!r} in the configuration any more")
         hook.run(occasion)
 
-    def start(self) -> None:
-        """Tell events from now on."""
-        if self._events:
-            self._thread = threading.Thread(target=self._serve, name="hooks", daemon=True)
-            self._thread.start()
+    def tells(self) -> bool:
+        """Whether any of them is to be told of events at all."""
+        return bool(self._events)
+
+    def wants(self, kind: str) -> bool:
+        """Whether any of them is to be told of this kind of event."""
+        return any(self._wants(name, kind) for name in self._events)
 
     def tell(self, occasion: Mapping[str, Any]) -> None:
-        """Have the hooks told that want to know of it, soon, in the order of the calls; never waits."""
+        """Run those that want to know of it, one after the other; what fails is logged. May take long."""
         kind = str(occasion.get("event", ""))
-        if self._thread is None or not any(self._wants(name, kind) for name in self._events):
-            return
-        try:
-            self._waiting.put_nowait(occasion)
-        except queue.Full:
-            LOG.error("Hooks are slower than what happens: they are not told of %s", kind)
-
-    def stop(self, seconds: float = 5.0) -> None:
-        """Tell what waits, as far as it goes within ``seconds``, and nothing more."""
-        if self._thread is not None:
+        for name in self._events:
+            if not self._wants(name, kind):
+                continue
             try:
-                self._waiting.put(None, timeout=seconds)
-            except queue.Full:
-                return
-            self._thread.join(seconds)
+                self._hooks[name].run(occasion)
+            except HookFailed as error:
+                LOG.warning("Hook %s was not told of %s: %s", name, kind, error)
+            except Exception:
+                LOG.exception("Hook %s broke", name)
 
     def _wants(self, name: str, kind: str) -> bool:
         return any(fnmatch.fnmatchcase(kind, pattern) for pattern in self._events[name])
-
-    def _serve(self) -> None:
-        while (occasion := self._waiting.get()) is not None:
-            kind = str(occasion.get("event", ""))
-            for name in self._events:
-                if not self._wants(name, kind):
-                    continue
-                try:
-                    self._hooks[name].run(occasion)
-                except HookFailed as error:
-                    LOG.warning("Hook %s was not told of %s: %s", name, kind, error)
-                except Exception:
-                    LOG.exception("Hook %s broke", name)

@@ -1,4 +1,4 @@
-"""JSON Schemas of the file formats, derived from the types that read the files.
+"""JSON Schemas of the file formats and of notifications, derived from the types that read and write them.
 
 ``python -m vmpath_service.model.schemas DIRECTORY`` writes them; duplicates and references are beyond them.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from vmpath_service.model.notification import Notification
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.snapshot import Snapshot
@@ -19,6 +20,7 @@ KINDS: dict[str, type[Any]] = {
     "vmpath-snapshot-1.json": Snapshot,
     "vmpath-placement-1.json": Placement,
     "vmpath-plan-1.json": Plan,
+    "vmpath-notification-1.json": Notification,
 }
 
 

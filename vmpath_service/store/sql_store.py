@@ -327,6 +327,18 @@ class SqlStore:
 
         return self._database.read(work)
 
+    def migration(self, identity: str, step: int) -> Migration:
+        """One of them. Raises NotFound."""
+
+        def work(session: Session) -> Migration:
+            wanted = (MigrationRow.rearrangement == identity, MigrationRow.step == step)
+            row = session.execute(_migrations().where(*wanted)).first()
+            if row is None:
+                raise NotFound(f"rearrangement {identity} has no migration {step}")
+            return records.to_migration(row)
+
+        return self._database.read(work)
+
     def intend(self, epoch: int, migration: Migration) -> None:
         """Journal the intention to send a request: it is on the disk when this returns.
 

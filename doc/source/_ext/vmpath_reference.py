@@ -2,7 +2,8 @@
 
 ``.. policy-driver:: DRIVER`` is a policy's description with a table of its own options, ``.. policy-guards::`` a table
 of those that all policies share, ``.. hook-driver:: DRIVER`` and ``.. schedule-options::`` are the same for hooks and
-schedules, ``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help::
+schedules, ``.. event-kinds::`` lists every kind of event,
+``.. vmpath-commands::`` describes every command of ``vmpath``, ``.. program-help::
 MODULE`` every subcommand of a program whose module has a function ``_parser``. ``.. example::`` runs the offline
 commands of ``vmpath`` in its lines, in the directory ``examples``, and shows what they say.
 """
@@ -32,6 +33,7 @@ from vmpath_service.cli.command import load
 from vmpath_service.cli.commands import COMMANDS
 from vmpath_service.cmd.configuration import automation
 from vmpath_service.hooks import registry as hooks
+from vmpath_service.model import event_kinds
 from vmpath_service.model.options import Option
 from vmpath_service.policies import registry
 from vmpath_service.policies.guards import GUARDS
@@ -89,6 +91,18 @@ class HookDriver(_Written):
 class ScheduleOptions(_Written):
     def lines(self) -> Iterator[str]:
         yield from _option_table(automation.SCHEDULE)
+
+
+class EventKinds(_Written):
+    def lines(self) -> Iterator[str]:
+        yield ".. list-table::"
+        yield "   :header-rows: 1"
+        yield "   :widths: 28 10 31 31"
+        yield ""
+        yield from _row(("Event", "Level", "What has happened", "What comes next"))
+        for name, kind in event_kinds.KINDS.items():
+            yield from _row((f"``{name}``", kind.level, _plain(kind.meaning), _plain(kind.next)))
+        yield ""
 
 
 class Commands(_Written):
@@ -237,6 +251,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "policy-guards": PolicyGuards,
         "hook-driver": HookDriver,
         "schedule-options": ScheduleOptions,
+        "event-kinds": EventKinds,
         "vmpath-commands": Commands,
         "program-help": ProgramHelp,
         "example": Example,

@@ -40,6 +40,18 @@ WRONG = {
         "[api]\nbind_port = 65536\n",
         "at [api] bind_port: found '65536', expected a whole number from 0 to 65535",
     ),
+    "driver of notifications": (
+        "[oslo_messaging_notifications]\ndriver = messagingv3\n",
+        "at [oslo_messaging_notifications] driver: there is no driver 'messagingv3'; did you mean 'messagingv2'?",
+    ),
+    "notifications without a broker": (
+        "[oslo_messaging_notifications]\ndriver = messagingv2\n",
+        "at [oslo_messaging_notifications] transport_url: is missing; driver = messagingv2 sends to a broker",
+    ),
+    "address of a broker": (
+        "[oslo_messaging_notifications]\ndriver = messagingv2\ntransport_url = broker:5672\n",
+        "at [oslo_messaging_notifications] transport_url: expected an address such as rabbit://",
+    ),
     "choice": (
         "[nova]\ninterface = privat\n",
         "at [nova] interface: found 'privat', expected one of public, internal, admin",

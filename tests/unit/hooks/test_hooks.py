@@ -134,11 +134,11 @@ def test_hooks_are_told_of_the_events_that_they_want(address: tuple[str, type[Li
         }
     )
     assert set(hooks.names()) == {"chat", "broken", "work"}
-    hooks.start()
     kinds = ("maintenance.ready", "rearrangement.running", "rearrangement.failed", "maintenance.done")
     for kind in kinds:
         hooks.tell({"event": kind})
-    hooks.stop(30)
+    assert hooks.wants("maintenance.ready")
+    assert not ConfiguredHooks({"work": HookSection("command", {"command": "true"})}).wants("maintenance.ready")
     assert [body["event"] for _, body in listener.heard] == [kinds[0], kinds[2], kinds[3]]
 
 

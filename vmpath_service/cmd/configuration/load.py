@@ -21,6 +21,7 @@ from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.hooks.registry import HookSection
 from vmpath_service.model.schedules import ScheduleRequest
+from vmpath_service.notifier.broker import SendingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Configuration:
     api: settings.ApiSettings
     cloud: CloudSettings
     notifications: NotificationSettings
+    sending: SendingSettings
     engine: EngineSettings
     maintenance: MaintenanceSettings
     hooks: Mapping[str, HookSection]
@@ -63,6 +65,7 @@ def load(
         api=settings.api_settings(values),
         cloud=settings.cloud_settings(values, values.credentials(), read_declarations(written)),
         notifications=settings.notification_settings(values),
+        sending=settings.sending_settings(values),
         engine=settings.engine_settings(
             values,
             owner or f"{socket.gethostname()}:{os.getpid()}",

@@ -12,8 +12,8 @@ from oslo_config import cfg
 
 from vmpath_service.cloud.notifications import NotificationSettings, broker_hosts
 from vmpath_service.cloud.settings import CloudSettings
-from vmpath_service.cmd.configuration.values import TOKENS, Values
-from vmpath_service.conf import notifications, nova
+from vmpath_service.cmd.configuration.values import TOKENS, Values, hint
+from vmpath_service.conf import notifications, nova, sending
 from vmpath_service.engine.executor.facts import Keys
 from vmpath_service.engine.executor.settings import Convergence, Limits, Quarantine
 from vmpath_service.engine.executor.settings import Settings as ExecutorSettings
@@ -25,6 +25,7 @@ from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.declarations import Declarations
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.windows import parse_windows
+from vmpath_service.notifier.broker import DRIVERS, OF_BROKER, SendingSettings
 from vmpath_service.pathfinder.strategies import registry as strategies
 
 if TYPE_CHECKING:
@@ -217,6 +218,27 @@ def notification_settings(values: Values) -> NotificationSettings:
             problem = str(error).removeprefix("[notifications] transport_url: ")
             raise values.error(notifications.GROUP, "transport_url", problem) from None
     return settings
+
+
+def sending_settings(values: Values) -> SendingSettings:
+    """Raises InvalidInput for an unknown driver, and where a broker is missing or cannot be one."""
+    group = sending.GROUP
+    drivers = tuple(dict.fromkeys(values.get(group, "driver")))
+    for name in drivers:
+        if name not in DRIVERS:
+            raise values.error(group, "driver", f"there is no driver {name!r}{hint(name, DRIVERS)}")
+    url = values.get(group, "transport_url")
+    if set(drivers) & set(OF_BROKER):
+        if not url:
+            raise values.missing(group, "transport_url", f"driver = {drivers[0]} sends to a broker")
+        try:
+            broker_hosts(NotificationSettings(url))
+        except InvalidInput as error:
+            raise values.error(group, "transport_url", str(error).partition("transport_url: ")[2]) from None
+    topics = tuple(values.get(group, "topics"))
+    if not topics or not all(topics):
+        raise values.error(group, "topics", "expected the name of at least one topic")
+    return SendingSettings(drivers, url or None, topics)
 
 
 def engine_settings(
