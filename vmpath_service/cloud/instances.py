@@ -26,13 +26,14 @@ def instance(
     disks: StorageKind = "unknown",
     ports: Collection[DevicePort] = (),
     unknown: Collection[str] = (),
+    by_caution: bool = False,
 ) -> Instance:
     """The snapshot's value of one server.
 
     ``movable`` says how it can be moved, and why it cannot; ``aggregate_keys`` is what aggregates say anything about,
     ``shared`` the resource classes that it has from a provider that several hosts share, ``disks`` where its host is
     declared to have its disks, ``ports`` those with a device behind them, ``unknown`` what else may keep
-    Nova from migrating it, in words.
+    Nova from migrating it, in words, ``by_caution`` that it is not movable for want of knowledge only.
     """
     required, forbidden = flavors.traits_of(server)
     image = server.image.id if isinstance(server.image, wire.Image) else None
@@ -57,7 +58,7 @@ def instance(
         why_not=movable[1],
         post_copy=movability.post_copy(server, settings),
         storage=storage_of(server, shared, disks),
-        extra=scheduling.extra(server, aggregate_keys, shared, ports, _scope(settings.mode_key), unknown),
+        extra=scheduling.extra(server, aggregate_keys, shared, ports, _scope(settings.mode_key), unknown, by_caution),
     )
 
 

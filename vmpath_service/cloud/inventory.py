@@ -373,6 +373,7 @@ def assemble(
                 disks,
                 picture.ports.get(uuid, ()),
                 (UNKNOWN,) if uuid in picture.shares.unknown else (),
+                movability.held_by_caution(server, place, settings, why_not),
             )
         )
     undecided = [

@@ -54,6 +54,16 @@ def movable(
     return ("cold" if cold else "live"), None
 
 
+def held_by_caution(server: Server, host: Host | None, settings: CloudSettings, why_not: str | None) -> bool:
+    """Whether this reason, which ``movable`` gave, is what nobody has declared: a device that nova.conf may let travel,
+    a time-out that may be a switch to post-copy."""
+    if why_not is None or host is None:
+        return False
+    if why_not == _by_time_out(server, host, settings):
+        return not declaration_of(host).times_out_into_post_copy()
+    return bool(flavors.aliases_of(server.flavor)) and why_not == _by_device(server, {}, settings)
+
+
 def unwilling(server: Server, settings: CloudSettings) -> str | None:
     """Why a server is not to be moved, by what it says itself, its flavor and its lock; whatever its status."""
     cold = _goes_cold(server, settings)

@@ -10,7 +10,7 @@ from vmpath_service.cloud import flavors
 from vmpath_service.cloud.neutron import DevicePort
 from vmpath_service.cloud.wire import Aggregate, Server
 from vmpath_service.model.constraints.isolation import EXTRA_SPECS, IMAGE_PROPERTIES, SCOPE
-from vmpath_service.model.extras import FLAVOR_WISHES, SCHEDULER_DECIDES
+from vmpath_service.model.extras import FLAVOR_WISHES, HELD_BY_CAUTION, SCHEDULER_DECIDES
 
 
 def undecided(server: Server) -> tuple[str, ...]:
@@ -56,13 +56,15 @@ def extra(
     ports: Iterable[DevicePort] = (),
     scope: str = "vmpath:",
     unknown: Iterable[str] = (),
+    by_caution: bool = False,
 ) -> dict[str, Any]:
     """An instance's ``extra``: what there is to say, else nothing.
 
     Of extra specs what is meant for aggregates, of image properties what some aggregate names (``aggregate_keys``).
     ``shared``: resource classes that it has from a provider that several hosts share, but not all; ``ports``: those of
     its ports that have a device of its host behind them; ``scope``: how keys begin by which a flavor says something to
-    vmpath; ``unknown``: what else may keep Nova from migrating it, in words.
+    vmpath; ``unknown``: what else may keep Nova from migrating it, in words; ``by_caution``: it is not movable for
+    want of knowledge only.
     """
     found: dict[str, Any] = {}
     specs = {
@@ -88,4 +90,6 @@ def extra(
     reasons += unknown
     if reasons:
         found[SCHEDULER_DECIDES] = reasons
+    if by_caution:
+        found[HELD_BY_CAUTION] = True
     return found

@@ -57,6 +57,10 @@ class Declaration:
             self.post_copy_permitted != "no" and self.timeout_action != "abort" and self.completion_timeout_s != 0.0
         )
 
+    def times_out_into_post_copy(self) -> bool:
+        """Whether that is known rather than feared."""
+        return self.post_copy_permitted == "yes" and self.timeout_action == "force_complete"
+
     def forcing(self) -> Literal["post-copy", "pause", "unknown"]:
         """What Nova's force-complete does to a guest that leaves the host."""
         if self.post_copy_permitted == "unknown":
@@ -175,7 +179,7 @@ def departure_obstacle(post_copy: PostCopy, host: str, declared: Declaration) ->
     """
     if post_copy == "allowed" or not declared.may_time_out_into_post_copy():
         return None
-    if declared.post_copy_permitted == "yes" and declared.timeout_action == "force_complete":
+    if declared.times_out_into_post_copy():
         return (
             f"it forbids post-copy, and Nova switches what leaves {host} to post-copy when it takes too long"
             " (live_migration_timeout_action = force_complete)"

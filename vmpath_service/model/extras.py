@@ -8,6 +8,13 @@ SCHEDULER_DECIDES = "scheduler_decides"
 """Reasons why Placement's figures do not prove that the instance fits where they say so, one phrase each."""
 FLAVOR_WISHES = "flavor_wishes"
 """Of its flavor's extra specs, those that say something to vmpath."""
+HELD_BY_CAUTION = "held_by_caution"
+"""True for one that is not movable by what is feared and not known: more knowledge might let it move."""
+
+
+def held_by_caution(instance: Instance) -> bool:
+    """Whether it is not movable for want of knowledge only."""
+    return instance.movable == "no" and instance.extra.get(HELD_BY_CAUTION) is True
 
 
 def undecided(instance: Instance) -> tuple[str, ...]:

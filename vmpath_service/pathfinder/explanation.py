@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vmpath_service.model import extras
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 
@@ -15,6 +16,38 @@ def proved(reasons: Sequence[str]) -> str:
     shown = "; ".join(reasons[:SHOWN])
     more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
     return f"no sequence of migrations exists: {shown}{more}"
+
+
+def resting_on(problem: Problem) -> str | None:
+    """What a proof that there is no path rests on, and does not, of what is not known for sure; None where all is.
+
+    Amounts, filters and groups are necessary whatever Nova's scheduler thinks of NUMA nodes or devices: that cannot
+    make a path of none. It is otherwise with instances that stay where they are by caution.
+    """
+    cloud = problem.cloud
+    instances = cloud.snapshot.instances
+    sentences = []
+    held = [guest for guest in sorted(cloud.pinned) if extras.held_by_caution(instances[guest])]
+    if held:
+        sentences.append(
+            f"This takes for granted that {_several(problem, held)} not moved, which is by caution and not known to be"
+            f" impossible: {cloud.pinned[held[0]]}"
+        )
+    doubtful = [guest for guest in problem.movers if extras.undecided(instances[guest])]
+    if doubtful:
+        reasons = " and ".join(extras.undecided(instances[doubtful[0]]))
+        sentences.append(
+            f"It does not rest on what only Nova's scheduler can judge of {len(doubtful)} of the instances to be moved"
+            f" (the first is {instances[doubtful[0]].label()}: {reasons})"
+        )
+    return ". ".join(sentences) or None
+
+
+def _several(problem: Problem, guests: Sequence[int]) -> str:
+    instances = problem.cloud.snapshot.instances
+    shown = ", ".join(instances[guest].label() for guest in guests[:SHOWN])
+    more = f" and {len(guests) - SHOWN} more" if len(guests) > SHOWN else ""
+    return f"{shown}{more} {'is' if len(guests) == 1 else 'are'}"
 
 
 def stuck(problem: Problem, room: Room, blocked: Sequence[int], verdict: str) -> str:

@@ -103,6 +103,8 @@ def solve(
 ) -> Answer:
     """The answer to a problem whose target makes sense, cut down to what the settings admit."""
     answer = _answer(problem, strategy, settings, budget, progress)
+    if answer.outcome == "infeasible" and (caveat := explanation.resting_on(problem)):
+        answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {caveat}")
     if answer.outcome != "found" and not budget.ended() and (remedy := what_would_help(problem, budget)):
         answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")
     answer = _as_allowed(problem, answer, settings, budget, score)

@@ -159,3 +159,28 @@ def test_what_is_stopped_goes_cold_where_that_is_wished(
 def test_a_stopped_server_on_a_host_that_is_down_stays() -> None:
     down = Host(name="compute3", inventories={}, state="down")
     assert movability.movable(server(status="SHUTOFF"), down, None, {}, CloudSettings(move_stopped=True))[0] == "no"
+
+
+@pytest.mark.parametrize(
+    ("changes", "declared", "cautious"),
+    [
+        ({}, {}, False),
+        ({"locked": True}, {}, False),
+        ({"extra_specs": {"pci_passthrough:alias": "nic:1"}}, {}, True),
+        ({"extra_specs": {"pci_passthrough:alias": "nic:1"}, "locked": True}, {}, False),
+        ({"extra_specs": {"resources:VGPU": "1"}}, {}, False),
+        ({"metadata": {"vmpath:mode": "pre-copy"}}, {}, True),
+        (
+            {"metadata": {"vmpath:mode": "pre-copy"}},
+            {"post_copy_permitted": "yes", "timeout_action": "force_complete"},
+            False,
+        ),
+    ],
+)
+def test_what_is_feared_is_told_apart_from_what_is_known(
+    changes: dict[str, Any], declared: dict[str, Any], cautious: bool
+) -> None:
+    host = msgspec.structs.replace(UP, extra=extra_of(Declaration(**declared)))
+    given = server(**changes)
+    _, reason = movability.movable(given, host, None, {}, SETTINGS)
+    assert movability.held_by_caution(given, host, SETTINGS, reason) == cautious
