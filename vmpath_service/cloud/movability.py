@@ -55,8 +55,8 @@ def movable(
 
 
 def held_by_caution(server: Server, host: Host | None, settings: CloudSettings, why_not: str | None) -> bool:
-    """Whether this reason, which ``movable`` gave, is what nobody has declared: a device that nova.conf may let travel,
-    a time-out that may be a switch to post-copy."""
+    """Whether this reason, which ``movable`` gave, is for want of knowledge only: a device that nova.conf may let
+    travel, a time-out that may be a switch to post-copy."""
     if why_not is None or host is None:
         return False
     if why_not == _by_time_out(server, host, settings):
