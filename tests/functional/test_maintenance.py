@@ -78,6 +78,9 @@ def test_a_hook_does_the_work(cloud: SimulatedCloud, tmp_path: Path) -> None:
         assert done["state"] == "done", messages(service, done["id"])
         occasion = json.loads(told.read_text())
         assert (occasion["event"], occasion["hosts"], occasion["reason"]) == ("maintenance.ready", [host], "x")
+        subject = occasion["subject"]
+        assert (subject["type"], subject["id"], subject["hosts"]) == ("maintenance", done["id"], [host])
+        assert (occasion["version"], occasion["why"]) == ("1.0", "x")
         assert not cloud.world.hosts[host].disabled
 
 
