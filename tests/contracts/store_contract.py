@@ -310,6 +310,8 @@ class StoreContract:
         store.record(epoch, kept)
         assert store.migrations(identity)[0] == kept
         assert list(store.unresolved()) == [kept]
+        assert list(store.unresolved(but=identity)) == []
+        assert list(store.unresolved(but=NOWHERE)) == [kept]
 
     @pytest.mark.parametrize("state", sorted(ENDED))
     def test_what_has_ended_is_not_cancelled_but_can_be_deleted(self, store: Any, state: RearrangementState) -> None:

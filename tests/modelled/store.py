@@ -214,11 +214,11 @@ class MemoryStore:
                 raise Conflict(f"step {migration.step} is at attempt {kept.attempt}, not {migration.attempt}")
             self._migrations[migration.rearrangement][migration.step] = migration
 
-    def unresolved(self) -> Sequence[Migration]:
+    def unresolved(self, but: str | None = None) -> Sequence[Migration]:
         with self._lock:
             return [
                 each
-                for identity in sorted(self._migrations)
+                for identity in sorted(self._migrations.keys() - {but})
                 for each in self._in_order(identity)
                 if each.state in UNRESOLVED
             ]

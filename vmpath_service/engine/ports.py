@@ -173,9 +173,9 @@ class Store(Protocol):
     def record(self, epoch: int, migration: Migration) -> None:
         """Write down how a migration stands now."""
 
-    def unresolved(self) -> Sequence[Migration]:
-        """Migrations of any rearrangement that are requested, running or being verified: they may still move
-        their instance."""
+    def unresolved(self, but: str | None = None) -> Sequence[Migration]:
+        """Migrations of any rearrangement, except for ``but``, that are requested, running or being verified: they
+        may still move their instance."""
 
     def add_event(
         self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None

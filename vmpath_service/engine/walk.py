@@ -171,6 +171,7 @@ class Walk:
         self._frozen = False
         self._trouble: StoreError | None = None
         self._quarantined: tuple[str, ...] = ()
+        self._troubled: set[str] = set()
         self._planning: tuple[Plan, frozenset[int], Future[Rest | Destination]] | None = None
         self._to_ask: list[Send | Ask] = []
         self._to_act: list[HostAction] = []
@@ -234,8 +235,7 @@ class Walk:
         self._take_plan()
         orders = self._orders()
         self._tell_frozen(orders.frozen)
-        wanted = machine.wanted(self._state, orders)
-        if wanted.candidates:
+        if machine.may_start_something(self._state, orders):
             with self._turn():
                 self._apply_together([self._read()])
         else:
@@ -271,7 +271,7 @@ class Walk:
                 cancel=rearrangement.cancel_requested,
                 abort=rearrangement.abort_requested,
                 rollback=rearrangement.rolling_back,
-                elsewhere=tuple(each for each in self._store.unresolved() if each.rearrangement != self._identity),
+                elsewhere=tuple(self._store.unresolved(but=self._identity)),
                 troubles=self._store.troubles(),
                 moved=self._store.moved_since(since, but=self._identity) if cool_down else {},
             )
@@ -300,6 +300,7 @@ class Walk:
         known = {(each.rearrangement, each.step) for each in before.elsewhere}
         new = tuple(each for each in orders.elsewhere if (each.rearrangement, each.step) not in known)
         orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
+        self._troubled = set(orders.troubles)
         self._quarantined = in_quarantine(orders.troubles, self._state.settings.quarantine.failures)
         return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations, allocations)
 
@@ -335,12 +336,14 @@ class Walk:
                 )
                 self._planning = (instruction, known, self._planner.begin(what, outlook, step))
             case Blame(hosts, reason, limit):
+                self._troubled |= set(hosts)
                 for host in hosts:
                     trouble = self._stored(functools.partial(self._store.blame, host, reason))
                     if trouble.failures == limit:
                         self._tell("host.quarantined", f"host {host} is in quarantine, after {reason}", None)
             case Absolve(hosts):
-                for host in hosts:
+                # mostly there is nothing to forget
+                for host in sorted(self._troubled.intersection(hosts)):
                     if self._stored(functools.partial(self._store.absolve, host)):
                         self._tell("host.absolved", f"host {host} works again: a migration is done", None)
             case Finish():

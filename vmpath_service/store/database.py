@@ -7,9 +7,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import alembic.command
 from alembic.config import Config
@@ -30,6 +31,16 @@ Result = TypeVar("Result")
 _SCRIPTS = Path(__file__).parent / "migrations"
 _TRIES = 6
 _FIRST_PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The transaction of a thread that is within ``together``."""
+
+    session: Session
+    at_last: list[Callable[[Session], None]] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+    known: dict[Any, Any] = field(default_factory=dict)
 
 
 class Database:
@@ -67,14 +78,15 @@ class Database:
 
     def read(self, work: Callable[[Session], Result]) -> Result:
         """Run ``work`` in one transaction that changes nothing."""
-        return self._run(work, writes=False)
+        return self._run(work, writes=False, savepoint=False)
 
-    def write(self, work: Callable[[Session], Result]) -> Result:
+    def write(self, work: Callable[[Session], Result], *, savepoint: bool = True) -> Result:
         """Run ``work`` in one transaction, all of it or nothing; what it raises rolls back.
 
-        When this returns the change is on the disk. ``work`` may run several times (deadlocks).
+        When this returns the change is on the disk. ``work`` may run several times (deadlocks). Without ``savepoint``
+        what it raises within ``together`` takes nothing back by itself.
         """
-        return self._run(work, writes=True)
+        return self._run(work, writes=True, savepoint=savepoint)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -83,16 +95,17 @@ class Database:
         if self._standing() is not None:
             yield
             return
-        after: list[Callable[[], None]] = []
         with translated(self.label):
             engine = self._engine().execution_options(**{sqlite.WRITES: True})
             with Session(engine, expire_on_commit=False) as session, session.begin():
-                self._own.standing = (session, after)
+                standing = self._own.standing = _Standing(session)
                 try:
                     yield
+                    for write in standing.at_last:
+                        write(session)
                 finally:
                     self._own.standing = None
-        for call in after:
+        for call in standing.afterwards:
             call()
 
     def afterwards(self, call: Callable[[], None]) -> None:
@@ -101,10 +114,22 @@ class Database:
         if standing is None:
             call()
         else:
-            standing[1].append(call)
+            standing.afterwards.append(call)
 
-    def _standing(self) -> tuple[Session, list[Callable[[], None]]] | None:
-        found: tuple[Session, list[Callable[[], None]]] | None = getattr(self._own, "standing", None)
+    def at_last(self, write: Callable[[Session], None]) -> None:
+        """Only within ``together``: write this when its block has ended well, in the same transaction."""
+        standing = self._standing()
+        if standing is None:
+            raise TypeError("not within together()")
+        standing.at_last.append(write)
+
+    def known(self) -> dict[Any, Any] | None:
+        """What may be noted for as long as the calling thread is within the present ``together``; None outside."""
+        standing = self._standing()
+        return None if standing is None else standing.known
+
+    def _standing(self) -> _Standing | None:
+        found: _Standing | None = getattr(self._own, "standing", None)
         return found
 
     def close(self) -> None:
@@ -152,11 +177,11 @@ class Database:
                 f" {expected_revision()}: install the newer vmpath"
             )
 
-    def _run(self, work: Callable[[Session], Result], *, writes: bool) -> Result:
+    def _run(self, work: Callable[[Session], Result], *, writes: bool, savepoint: bool = True) -> Result:
         standing = self._standing()
         if standing is not None:
-            with translated(self.label), standing[0].begin_nested():
-                return work(standing[0])
+            with translated(self.label), standing.session.begin_nested() if savepoint else nullcontext():
+                return work(standing.session)
         with translated(self.label):
             engine = self._engine().execution_options(**{sqlite.WRITES: writes})
             pause = _FIRST_PAUSE

@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     String,
+    Table,
     Text,
     UniqueConstraint,
 )
@@ -217,3 +218,11 @@ class DocumentRow(Base):
     version: Mapped[int] = mapped_column(BigInteger)
     epoch: Mapped[int] = mapped_column(BigInteger)
     content: Mapped[str] = mapped_column(LongText)
+
+
+def table_of(mapped: type[Base]) -> Table:
+    """The table behind a model, for statements without the mapper."""
+    table = mapped.__table__
+    if not isinstance(table, Table):
+        raise TypeError(f"{mapped.__name__} is no table")
+    return table

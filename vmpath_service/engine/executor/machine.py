@@ -55,6 +55,11 @@ def wanted(state: State, orders: Orders) -> Wanted:
     return Wanted(tuple(instances), tuple(hosts), tuple(task.step.id for task in candidates), tuple(holdings))
 
 
+def may_start_something(state: State, orders: Orders) -> bool:
+    """Whether the next tick may start something, limits and readings permitting."""
+    return _may_start(state, orders) and any(True for _ in _ready(state))
+
+
 def advance(state: State, event: Event) -> Advanced:
     """The next state, and what is to be done now, in this order."""
     if state.finished:
