@@ -13,6 +13,7 @@ from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
 from vmpath_service.policies.board import Board, obstacle, ordered_placement
 from vmpath_service.policies.course import Course
+from vmpath_service.policies.exhaustive import improve
 from vmpath_service.policies.scope import reach
 
 # Per level of aggressiveness: difference between fullest and emptiest host that is good enough, in points, and what a
@@ -98,6 +99,9 @@ class BalancePolicy(Policy):
             threshold = read.number(self.settings, "threshold")
         descent = Descent(board, goal, least / 100 / len(goal.hosts), threshold / 100, limit)
         descent.run()
+        limited = descent.limited
+        if descent.spread() * 100 > threshold + 1e-7 and self._exhaust(board, goal, scope, least, limit):
+            descent = Descent(board, goal, least / 100 / len(goal.hosts), threshold / 100, limit)
         where = board.accounts.where
         widest = descent.spread() * 100
         notes: tuple[str, ...] = ()
@@ -105,7 +109,7 @@ class BalancePolicy(Policy):
         if widest > threshold + 1e-7:
             reason = (
                 f"max_migrations = {limit} is used up"
-                if descent.limited
+                if limited
                 else f"no migration or exchange that is allowed gains {least:g} points of a host or more"
             )
             notes = (f"fullest and emptiest host still differ by {widest:.1f} points: {reason}",)
@@ -119,6 +123,17 @@ class BalancePolicy(Policy):
             notes=notes,
             reasons=self._reasons(cloud, goal, placement),
         )
+
+    def _exhaust(self, board: Board, goal: Goal, scope: Scope, least: float, limit: int | None) -> bool:
+        """Look for the best state, if all can be tried: each migration costs what it must gain."""
+        cloud, inside = board.cloud, frozenset(goal.hosts)
+        free = [guest for guest, home in enumerate(cloud.home) if home in inside and obstacle(cloud, guest) is None]
+
+        def key(where: Sequence[int]) -> float:
+            moved = sum(where[guest] != cloud.home[guest] for guest in free)
+            return round(self.score(cloud, where, scope).value * len(goal.hosts) + least * moved, 6)
+
+        return improve(board, free, key, limit)
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         evenness = _Evenness(cloud, self._goal(cloud, scope))

@@ -13,6 +13,7 @@ from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Scor
 from vmpath_service.policies.board import Board, held, obstacle, ordered_placement, scales, size
 from vmpath_service.policies.course import Course
 from vmpath_service.policies.eviction import best_destination
+from vmpath_service.policies.exhaustive import improve, is_small, put
 from vmpath_service.policies.freeing import Freed, Freeing
 from vmpath_service.policies.inuse import HostsInUse
 from vmpath_service.policies.packing import fewest_hosts, totals
@@ -92,6 +93,7 @@ class ConsolidatePolicy(Policy):
         # a limit on migrations is better spent on hosts that are freed whole; vetoes are asked move by move
         if self.settings.get("repack") and most is None and not cloud.vetoes:
             where = repacked(freeing, freed, where, bound)
+            where = _exhausted(cloud, within, limits, unlisted, where, save)
         after = held(cloud, where)
         spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
         hosts = cloud.snapshot.hosts
@@ -209,6 +211,33 @@ class ConsolidatePolicy(Policy):
         if spares.hosts:
             notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
         return notes
+
+
+def _exhausted(
+    cloud: CompiledCloud,
+    within: Reach,
+    limits: Sequence[Vector],
+    unlisted: Sequence[int],
+    where: Sequence[int],
+    save: str,
+) -> list[int]:
+    """Where everything is with fewer hosts in use, or fewer migrations, if the cloud is small enough to try all."""
+    inside = frozenset(within.inside) - frozenset(unlisted)
+    free = [guest for guest, home in enumerate(cloud.home) if home in inside and obstacle(cloud, guest) is None]
+    if not is_small(cloud, free, within.destinations):
+        return list(where)
+    instances = cloud.snapshot.instances
+
+    def key(there: Sequence[int]) -> tuple[int, ...]:
+        movers = [guest for guest in free if there[guest] != cloud.home[guest]]
+        memory = sum(instances[guest].memory_mb() for guest in movers)
+        in_use = sum(count > 0 for count in held(cloud, there))
+        return (in_use, len(movers), memory) if save == "migrations" else (in_use, memory, len(movers))
+
+    board = Board(cloud, within.destinations, limits)
+    put(board, where)
+    improve(board, free, key, None)
+    return board.accounts.where
 
 
 def _in_the_way(

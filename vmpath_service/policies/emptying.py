@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.policies import shortage
 from vmpath_service.policies.base import Leftover
-from vmpath_service.policies.board import Board, scales, size
+from vmpath_service.policies.board import Board, obstacle, scales, size
 from vmpath_service.policies.eviction import Work, best_destination, make_room
+from vmpath_service.policies.exhaustive import improve
 
 # How many pairs of instance and host are looked at before the search for a way to fit all ends.
 _WORK = 2_000_000
@@ -82,6 +83,43 @@ def place(
     ``wished``: ``spread`` or ``pack``. ``limit``: how many instances may be elsewhere than at the start. ``limits``:
     as for ``Board``. ``avoid``: destinations that take only what has no place on another one.
     """
+    found = _placed(cloud, destinations, movers, limit, wished, evict, limits, avoid)
+    if found.postponed or (not found.unplaced and len(found.board.moved) <= len(movers)):
+        return found
+    board, leaving = found.board, frozenset(movers)
+    ends = frozenset(destinations)
+    others = [
+        guest
+        for guest, home in enumerate(cloud.home)
+        if evict and home in ends and guest not in leaving and obstacle(cloud, guest) is None
+    ]
+    free = [*movers, *others]
+
+    def key(where: Sequence[int]) -> tuple[int, int, int]:
+        moved = [guest for guest in free if where[guest] != cloud.home[guest]]
+        memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in moved)
+        return (
+            sum(where[guest] == cloud.home[guest] for guest in movers),
+            memory,
+            sum(where[guest] in avoid for guest in moved),
+        )
+
+    if improve(board, free, key, limit):
+        return Emptied(board, [guest for guest in movers if guest not in board.moved], ())
+    return found
+
+
+def _placed(
+    cloud: CompiledCloud,
+    destinations: Sequence[int],
+    movers: Sequence[int],
+    limit: int | None,
+    wished: str,
+    evict: bool,
+    limits: Sequence[Sequence[int]] | None,
+    avoid: Collection[int],
+) -> Emptied:
+    """Step by step: the largest first, others moved away where that is the only way, whoever was left first."""
     scale = scales(cloud, destinations)
     first = [host for host in destinations if host not in avoid]
     tiers = [first, [host for host in destinations if host in avoid]] if len(first) < len(destinations) else [first]

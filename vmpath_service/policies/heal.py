@@ -14,6 +14,7 @@ from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Scor
 from vmpath_service.policies.board import Board, obstacle, ordered_placement
 from vmpath_service.policies.emptying import leftover
 from vmpath_service.policies.eviction import Work, best_destination, make_room
+from vmpath_service.policies.exhaustive import improve
 from vmpath_service.policies.scope import reach
 
 _WORK = 1_000_000
@@ -98,6 +99,11 @@ class HealPolicy(Policy):
                     leave(guest, why)
         for host in within.inside:
             _relieve(board, host, leave, left)
+        if self.settings.get("evict"):
+            self._exhaust(board, scope, inside, limit)
+        for guest, why in wrong.items():
+            if guest not in board.moved and guest not in left:
+                left[guest] = f"{why}; {shortage.why_nowhere(board, guest)}"
         where = board.accounts.where
         broken = _remaining(cloud, board.accounts, self._misplaced(cloud, where))
         placement = ordered_placement(cloud, board.moved, where)
@@ -118,8 +124,22 @@ class HealPolicy(Policy):
             leftovers=tuple(leftovers),
             notes=notes,
             shortage=f"not all can be repaired by migration: {broken}" if after.value > 0 and broken else None,
-            reasons={uuid: reasons.get(uuid, "it makes room for another") for uuid in placement},
+            reasons={uuid: reasons.get(uuid) or _why(cloud, cloud.instance_index[uuid]) for uuid in placement},
         )
+
+    def _exhaust(self, board: Board, scope: Scope, inside: frozenset[int], limit: int | None) -> None:
+        """Look for a better state in a cloud that is small enough to try all."""
+        cloud = board.cloud
+        free = [guest for guest, home in enumerate(cloud.home) if home in inside and obstacle(cloud, guest) is None]
+        if len(board.moved) < 2 and not self.score(cloud, board.accounts.where, scope).value:
+            return
+
+        def key(where: Sequence[int]) -> tuple[float, int, int]:
+            movers = [guest for guest in free if where[guest] != cloud.home[guest]]
+            memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in movers)
+            return self.score(cloud, where, scope).value, len(movers), memory
+
+        improve(board, free, key, limit)
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         inside = frozenset(reach(cloud, scope, self.settings).inside)
@@ -155,6 +175,15 @@ class HealPolicy(Policy):
                 yield guest, f"{hosts[host].name} is {hosts[host].state}"
             elif hosts[host].status == "disabled" and self.settings.get("disabled_hosts"):
                 yield guest, f"{hosts[host].name} is disabled"
+
+
+def _why(cloud: CompiledCloud, guest: int) -> str:
+    """Why an instance that is not itself wrong leaves its host."""
+    home = cloud.home[guest]
+    used = Occupancy(cloud).used[home]
+    if any(now > most for now, most in zip(used, cloud.capacity[home], strict=True)):
+        return f"{cloud.snapshot.hosts[home].name} is over its capacity"
+    return "it makes room for another"
 
 
 def _crowded(accounts: Occupancy) -> Iterator[tuple[int, int]]:

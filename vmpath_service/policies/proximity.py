@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud
 from vmpath_service.model.errors import InvalidInput
@@ -15,6 +15,7 @@ from vmpath_service.policies.base import Decision, Policy, Scope, Score
 from vmpath_service.policies.board import Board, obstacle, ordered_placement
 from vmpath_service.policies.course import Course
 from vmpath_service.policies.eviction import best_destination
+from vmpath_service.policies.exhaustive import improve
 from vmpath_service.policies.scope import reach
 
 _ROUNDS = 50
@@ -83,10 +84,14 @@ class _Proximity(Policy, abc.ABC):
                     progress = True
             if not progress and not self._whole(board, pairs, free, at_place, limit):
                 break
+        # hosts that take nothing in may go on holding what they hold
+        there = {pairs.places[home] for guest in pairs.sets_of if (home := cloud.home[guest]) != NOWHERE}
+        lowest = pairs.lowest(len(there | at_place.keys()))
+        if pairs.value() > lowest or len(board.moved) > 1:
+            improve(board, free, self._key(cloud, free), limit)
         where = board.accounts.where
         placement = ordered_placement(cloud, board.moved, where)
         after = self.score(cloud, where, scope)
-        lowest = pairs.lowest(len(at_place))
         notes: tuple[str, ...] = ()
         if after.value > 0 and not limit:
             notes = (f"{after.value:g} {after.unit}; with the places there are no fewer than {lowest}",)
@@ -105,6 +110,17 @@ class _Proximity(Policy, abc.ABC):
 
     def course(self, cloud: CompiledCloud, scope: Scope) -> Course:
         return _Pairs(cloud, self._sets(cloud), self._places(cloud), self._sign())
+
+    def _key(self, cloud: CompiledCloud, free: Sequence[int]) -> Callable[[Sequence[int]], tuple[float, int, int]]:
+        """The fewest pairs, then the fewest migrations, then the least memory."""
+        sets, places, sign = self._sets(cloud), self._places(cloud), self._sign()
+
+        def key(where: Sequence[int]) -> tuple[float, int, int]:
+            movers = [guest for guest in free if where[guest] != cloud.home[guest]]
+            memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in movers)
+            return _Pairs(cloud, sets, places, sign, where).value(), len(movers), memory
+
+        return key
 
     @abc.abstractmethod
     def _sign(self) -> int:
