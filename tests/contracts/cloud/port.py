@@ -270,6 +270,8 @@ class PortContract:
             assert record.outcome is MigrationOutcome.COMPLETED
             # its share of the dead host stays until that is back
             assert vmpath.read_allocations([server.id]) == {server.id: {"compute4": SMALL, host: SMALL}}
+            early = cloud.change_service("compute4", forced_down=False)
+            assert (early.status_code, "`done` evacuation" in early.text) == (400, True)
         finally:
             cloud.start_compute("compute4")
             # Nova refuses until the host that is back has seen what was taken from it

@@ -103,6 +103,13 @@ class Services:
             )
         if reason is not None and status != "disabled":
             raise Refused(400, "Specifying disabled_reason is only valid when status is 'disabled'.")
+        if body.get("forced_down") is False and host.evacuated:
+            raise Refused(
+                400,
+                f"Unable to force up host {host.name} as `done` evacuation migration records remain associated with"
+                " the host. Ensure the compute service has been restarted, allowing these records to move to `completed`"
+                " before retrying this request.",
+            )
         if status is not None:
             host.disabled = status == "disabled"
             host.disabled_reason = reason if host.disabled else None
