@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import json
-import os
 import pathlib
 import random
 import time
@@ -19,9 +18,9 @@ import requests
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call, until
+from tests.lab.tiers import slow
 from tests.programs import Service, wait_until
 
-slow = pytest.mark.skipif(not os.environ.get("VMPATH_LAB_SLOW"), reason="VMPATH_LAB_SLOW is not set")
 ENDLESS = {"lab_bw": "100", "lab_dirty": "200"}
 ROWS = {
     # metadata: state and kind of failure of the migration, status and host of the server
