@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from vmpath_service.model.maintenances import MaintenanceRequest, MaintenanceState
+from vmpath_service.model.maintenances import MaintenanceRequest, MaintenanceState, Outlook
 from vmpath_service.model.records import Demand, FailureKind, MigrationState, RearrangementState, Request
 from vmpath_service.model.schedules import ScheduleRequest
 
@@ -192,8 +192,9 @@ class Round(TypedDict):
 
 class Maintenance(TypedDict):
     """``version`` is its ETag. ``rounds``: so far, the last one being under way; ``disabled``: hosts that vmpath
-    disabled for it and has not enabled again; ``kept``: those that it leaves disabled, since the work on them went
-    wrong; ``warning``: what was short when it was last found out whether it fits."""
+    disabled for it and has not enabled again; ``kept``: those that it leaves disabled, since something went wrong on
+    them; ``warning``: what was short when it was last found out whether it fits; ``outlook``: what it was going to
+    take then; ``late``: that it begins late has been told; ``successor``: the next one of the series."""
 
     id: str
     request: MaintenanceRequest
@@ -215,6 +216,9 @@ class Maintenance(TypedDict):
     completed: list[str]
     warning: str | None
     explanation: str | None
+    outlook: Outlook | None
+    late: bool
+    successor: str | None
     links: list[Link]
 
 

@@ -115,7 +115,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
 def _maintenances(parts: Parts, patience: waiting.Patience) -> Mapping[str, object]:
     told, records = parts.maintenances, parts.maintenance_records
     one = "/v1/maintenances/{identity}"
-    orders: Mapping[str, Callable[[str], Maintenance]] = {
+    orders: Mapping[str, Callable[[str, int | None], Maintenance]] = {
         "pause": told.pause,
         "resume": told.proceed,
         "complete": told.complete,

@@ -19,12 +19,16 @@ def show(request: falcon.Request, response: falcon.Response, record: Maintenance
     response.media = views.maintenance(record, request.prefix)
 
 
-def check_version(request: falcon.Request, records: MaintenanceRecords, identity: str) -> None:
-    """As with rearrangements; raises NotFound and PreconditionFailed."""
+def check_version(request: falcon.Request, records: MaintenanceRecords, identity: str) -> int | None:
+    """The version that an order is about, None for any: if the client names versions that it knows, the present one
+    has to be among them. Raises NotFound and PreconditionFailed."""
     record = records.get(identity)
     known = request.if_match
-    if known is not None and "*" not in known and str(record.version) not in [str(tag) for tag in known]:
+    if known is None or "*" in known:
+        return None
+    if str(record.version) not in [str(tag) for tag in known]:
         raise PreconditionFailed(f"maintenance {identity} has changed: it is at version {record.version} now")
+    return record.version
 
 
 class Maintenances:
@@ -65,8 +69,7 @@ class One:
     def on_delete(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._records, identity)
-        self._orders.delete(identity)
+        self._orders.delete(identity, check_version(request, self._records, identity))
         response.status = HTTPStatus.NO_CONTENT
 
 
@@ -86,13 +89,12 @@ class Events:
 class Order:
     """``/v1/maintenances/{id}/pause``, ``resume``, ``complete`` and ``cancel``: one word each."""
 
-    def __init__(self, tell: Callable[[str], Maintenance], records: MaintenanceRecords) -> None:
+    def __init__(self, tell: Callable[[str, int | None], Maintenance], records: MaintenanceRecords) -> None:
         self._tell = tell
         self._records = records
 
     def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._records, identity)
-        show(request, response, self._tell(identity))
+        show(request, response, self._tell(identity, check_version(request, self._records, identity)))
         response.status = HTTPStatus.ACCEPTED

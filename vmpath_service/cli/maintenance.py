@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from vmpath_service.cli.watching import tell_events
 
 _STATES = ("scheduled", "draining", "ready", "returning", "done", "failed", "cancelled")
 ENDED = frozenset(("done", "failed", "cancelled"))
+_LOOK_S = 120.0
+_WAIT_S = 20
 
 
 class MaintenanceCommand(ShowOne):
@@ -36,6 +39,16 @@ class MaintenanceCommand(ShowOne):
             self.status = 1
         return record
 
+    def looked_at(self, client: Client, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """It with what it is going to take, once that is known; as it is if that takes too long."""
+        after, deadline = 0, time.monotonic() + _LOOK_S
+        path = ("maintenances", record["id"])
+        while not (_is_looked_at(record) or time.monotonic() > deadline):
+            events = client.get(*path, "events", after=after, wait=_WAIT_S)["events"]
+            after = events[-1]["sequence"] if events else after
+            record = client.get(*path)
+        return record
+
     def shown(self, record: Mapping[str, Any], formatter: str | None) -> tuple[Sequence[str], Iterable[Any]]:
         """Its columns."""
         if formatter in ("json", "yaml"):
@@ -55,13 +68,19 @@ class Create(MaintenanceCommand):
         parser.add_argument("--host", action="append", required=True, metavar="HOST", help="a host; may be repeated")
         parser.add_argument("--start", metavar="WHEN", help="when, such as 2026-11-28T02:00:00+01:00 (default: now)")
         parser.add_argument(
+            "--recurrence",
+            metavar="CRON",
+            help="again and again, such as '0 2 * * 6': when one has ended, the next one is scheduled",
+        )
+        parser.add_argument("--time-zone", default="UTC", metavar="ZONE", help="whose clock --recurrence means (UTC)")
+        parser.add_argument(
             "--duration", type=arguments.duration, metavar="TIME", help="how long the work may take, such as 45m or 2h"
         )
         parser.add_argument(
             "--action",
-            choices=("none", "hook"),
-            help="what is done to empty hosts: wait until somebody says that the work is done (none, the default), or "
-            "run the hook that --hook names",
+            choices=("none", "power-off", "reboot", "hook"),
+            help="what is done to empty hosts: wait until somebody says that the work is done (none, the default), "
+            "run the hook that --hook names (hook), or the one called reboot (reboot); power-off needs a power driver",
         )
         parser.add_argument("--hook", metavar="NAME", help="a hook of the service's configuration")
         parser.add_argument("--rolling", action="store_true", help="some hosts after the others, as capacity allows")
@@ -89,6 +108,8 @@ class Create(MaintenanceCommand):
             body={
                 "hosts": parsed_args.host,
                 "start": parsed_args.start,
+                "recurrence": parsed_args.recurrence,
+                "time_zone": parsed_args.time_zone,
                 "duration_s": parsed_args.duration,
                 "action": parsed_args.action or ("hook" if parsed_args.hook else "none"),
                 "hook": parsed_args.hook,
@@ -105,8 +126,10 @@ class Create(MaintenanceCommand):
         )
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter)
-        elif not parsed_args.formatter:
-            self.tell(f"it is scheduled: vmpath maintenance watch {record['id']}")
+        else:
+            record = self.looked_at(client, record)
+            if not parsed_args.formatter and record["state"] not in ENDED:
+                self.tell(f"it is scheduled: vmpath maintenance watch {record['id']}")
         return self.shown(record, parsed_args.formatter)
 
 
@@ -209,6 +232,10 @@ def _waits_for_nobody(record: Mapping[str, Any]) -> bool:
     return record["state"] not in ENDED and not (waits and not done) and not record["pause_requested"]
 
 
+def _is_looked_at(record: Mapping[str, Any]) -> bool:
+    return record["outlook"] is not None or record["warning"] is not None or record["state"] in ENDED
+
+
 def _gist(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     request = record["request"]
     yield "id", record["id"]
@@ -223,8 +250,34 @@ def _gist(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in ("disabled", "kept"):
         if record[name]:
             yield name, ", ".join(record[name])
-    for name in ("rearrangement", "warning", "explanation"):
+    outlook = record["outlook"]
+    if outlook is not None and record["state"] not in ENDED - {"done"}:
+        yield from _expected(outlook, request)
+    for name in ("rearrangement", "warning", "explanation", "successor"):
         if record[name]:
             yield name, record[name]
     if request["reason"]:
         yield "reason", request["reason"]
+
+
+def _expected(outlook: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What it takes, each beside what nothing could do with less."""
+    yield "rounds", f"{len(outlook['rounds'])} (at least {outlook['fewest_rounds']})"
+    yield "migrations", f"{outlook['migrations']} (at least {outlook['fewest_migrations']})"
+    work = "" if request["duration_s"] else ", without the work itself (--duration)"
+    least, seconds = (_in_words(outlook[name]) for name in ("least_seconds", "seconds"))
+    yield "predicted", f"{seconds} (at least {least}){work}"
+    if request["rolling"]:
+        yield (
+            "expected rounds",
+            "\n".join(
+                f"{', '.join(each['hosts'])}: {each['migrations']} migrations, {_in_words(each['drain_s'])}"
+                for each in outlook["rounds"]
+            ),
+        )
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

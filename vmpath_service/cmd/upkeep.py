@@ -10,9 +10,10 @@ from typing import Any
 
 from vmpath_service.cmd.configuration import Configuration
 from vmpath_service.engine import schedules
-from vmpath_service.engine.maintenance import maintaining
+from vmpath_service.engine.maintenance import attending
 from vmpath_service.engine.maintenance.keeper import MaintenanceKeeper
 from vmpath_service.engine.maintenance.orders import EngineRearrangements
+from vmpath_service.engine.maintenance.outlooks import RoundPlanner
 from vmpath_service.engine.ports import Clock, Cloud
 from vmpath_service.engine.schedules import ScheduleKeeper
 from vmpath_service.engine.service import Engine
@@ -90,10 +91,11 @@ def put_together(
         if request.afterwards_policy is not None:
             engine.check(Request(policy=request.afterwards_policy))
 
-    around = maintaining.Surroundings(
+    around = attending.Surroundings(
         cloud=cloud,
         records=maintenances,
         rearrangements=rearrangements,
+        rounds=RoundPlanner(engine, maintenances, cloud.read),
         hooks=hooks,
         clock=clock,
         settings=configuration.maintenance,

@@ -17,4 +17,11 @@ OPTIONS = (
         min=0,
         help="For how long they have to be up before they are taken into service again.",
     ),
+    cfg.FloatOpt(
+        "late_seconds",
+        default=3600.0,
+        min=0,
+        help="How late a maintenance may begin, where vmpath was not running or the cloud did not answer at its "
+        "start. One that is later than that fails: the time that was agreed for it is over.",
+    ),
 )

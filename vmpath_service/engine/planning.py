@@ -19,6 +19,8 @@ from oslo_log import log as logging
 
 from vmpath_service.engine.executor.extending import FACTS
 from vmpath_service.engine.executor.facts import Facts, Keys, gather
+from vmpath_service.engine.settings import EngineSettings
+from vmpath_service.model import files
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs.base import Cost
@@ -26,6 +28,8 @@ from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.errors import PlanningFailed, VmpathError
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Limits, Plan
+from vmpath_service.model.records import Request
+from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.base import Decision, Scope
 
 if TYPE_CHECKING:
@@ -62,6 +66,39 @@ class Job:
     keys: Keys = field(default_factory=Keys)
 
 
+def job_for(
+    settings: EngineSettings,
+    request: Request,
+    driver: str,
+    options: Mapping[str, OptionValue],
+    snapshot: Snapshot,
+) -> Job:
+    """What planning needs for a request. ``options``: values for all that the driver declares."""
+    limits = settings.executor.limits
+    return Job(
+        snapshot=files.encode(snapshot),
+        policy=request.policy,
+        driver=driver,
+        settings=options,
+        scope=Scope(request.zones, request.aggregates, request.hosts),
+        limits=Limits(
+            per_host=_least(limits.per_source, limits.per_destination),
+            in_total=limits.in_total,
+            migration_mbps=settings.migration_mbps,
+            per_group=limits.per_group,
+        ),
+        constraints=settings.constraints,
+        cost=settings.cost,
+        strategy=settings.strategy,
+        seconds=settings.planning_timeout,
+        keys=settings.keys,
+    )
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 class Timed(Protocol):
     """Whatever is to be worked out in another process: ``seconds`` is what it may take."""
 
@@ -84,10 +121,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 def make_plan(job: Job) -> bytes:
     """Decide and find the path; returns an encoded ``Planned``. Raises what policy and path finder raise."""
-    from vmpath_service.model import files
     from vmpath_service.model.compiled import compile_cloud
-    from vmpath_service.model.placement import Placement
-    from vmpath_service.pathfinder import find_path
     from vmpath_service.policies import registry as policies
     from vmpath_service.policies.deciding import along, decide
 
@@ -95,22 +129,29 @@ def make_plan(job: Job) -> bytes:
     cloud = compile_cloud(snapshot, job.constraints)
     policy = policies.make(job.driver, job.settings)
     decision = decide(policy, cloud, job.scope)
+    cloud, plan = find_way(job, cloud, decision, files.identity(job.snapshot))
+    plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
+    decision, plan = along(policy, cloud, job.scope, decision, plan)
+    return msgspec.json.encode(Planned(plain(decision), plan))
+
+
+def find_way(job: Job, cloud: CompiledCloud, decision: Decision, identity: str) -> tuple[CompiledCloud, Plan]:
+    """The path to what was decided, and the cloud as it is while it is walked: with the hosts disabled that take
+    nothing in. ``identity``: of the snapshot."""
+    from vmpath_service.model.compiled import compile_cloud
+    from vmpath_service.model.placement import Placement
+    from vmpath_service.pathfinder import find_path
+
     if decision.disable:
+        snapshot = cloud.snapshot
         hosts = tuple(
             msgspec.structs.replace(host, status="disabled") if host.name in decision.disable else host
             for host in snapshot.hosts
         )
         cloud = compile_cloud(msgspec.structs.replace(snapshot, hosts=hosts), job.constraints)
-    plan = find_path(
-        cloud,
-        Placement(dict(decision.placement)),
-        path_settings(job),
-        snapshot_identity=files.identity(job.snapshot),
-        policy=job.policy,
-    )
-    plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
-    decision, plan = along(policy, cloud, job.scope, decision, plan)
-    return msgspec.json.encode(Planned(plain(decision), plan))
+    target = Placement(dict(decision.placement))
+    plan = find_path(cloud, target, path_settings(job), snapshot_identity=identity, policy=job.policy)
+    return cloud, plan
 
 
 def path_settings(job: Job) -> PathSettings:

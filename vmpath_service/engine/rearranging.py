@@ -19,13 +19,12 @@ from vmpath_service.engine.executor.settings import Settings
 from vmpath_service.engine.host_steps import HostSteps
 from vmpath_service.engine.hosts import HostSwitch, reason_of
 from vmpath_service.engine.planners import PlannerBeside
-from vmpath_service.engine.planning import Job, Planned, facts_of, plan_apart
+from vmpath_service.engine.planning import Job, Planned, facts_of, job_for, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.replanning import GoOn, rest_apart
 from vmpath_service.engine.settings import EngineSettings, for_policy
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.engine.walk import FROZEN, Walk, stored
-from vmpath_service.model import files
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import (
     CloudDenied,
@@ -38,11 +37,10 @@ from vmpath_service.model.errors import (
     VmpathError,
 )
 from vmpath_service.model.options import OptionValue
-from vmpath_service.model.plan import Limits, Plan
+from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import HostAction, Migration, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.approval import needs_a_person
-from vmpath_service.policies.base import Scope
 from vmpath_service.policies.guards import dated
 
 LOG = logging.getLogger(__name__)
@@ -147,7 +145,7 @@ class Rearranging:
         driver, options = self._around.options(request)
         self._wait_for_planner(self._cancelled)
         try:
-            job = self._job(request, driver, options, self._lately(self._read(), options))
+            job = job_for(self._around.settings, request, driver, options, self._lately(self._read(), options))
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())
         except (CloudError, PlanningFailed):
             if self._around.stopping():
@@ -160,28 +158,6 @@ class Rearranging:
                 what = f"{step.action} {step.host} (there is no power driver)"
                 raise PlanningFailed(f"the plan needs a step that is not carried out: {what}")
         return planned, options["approval"]
-
-    def _job(self, request: Request, driver: str, options: Mapping[str, OptionValue], snapshot: Snapshot) -> Job:
-        settings = self._around.settings
-        limits = settings.executor.limits
-        return Job(
-            snapshot=files.encode(snapshot),
-            policy=request.policy,
-            driver=driver,
-            settings=options,
-            scope=Scope(request.zones, request.aggregates, request.hosts),
-            limits=Limits(
-                per_host=_least(limits.per_source, limits.per_destination),
-                in_total=limits.in_total,
-                migration_mbps=settings.migration_mbps,
-                per_group=limits.per_group,
-            ),
-            constraints=settings.constraints,
-            cost=settings.cost,
-            strategy=settings.strategy,
-            seconds=settings.planning_timeout,
-            keys=settings.keys,
-        )
 
     def _wait_for_planner(self, cancelled: Callable[[], bool]) -> threading.Semaphore:
         """Hold one of the few places for planning; raises PlanningFailed if nobody waits for the plan any more."""
@@ -301,7 +277,8 @@ class Rearranging:
         """The cloud as it is now for a new plan, and the plan as it stands."""
         driver, options = self._around.options(record.request)
         plan = self._stored(lambda: self._store.plan(self._identity))
-        return self._job(record.request, driver, options, self._lately(self._read(), options)), plan
+        snapshot = self._lately(self._read(), options)
+        return job_for(self._around.settings, record.request, driver, options, snapshot), plan
 
     def _turn_back(self, record: Rearrangement, switch: HostSwitch, why: str | None) -> bool:
         """Put the way back behind the plan; False if it ended with that."""
@@ -427,7 +404,3 @@ def _after_planning(
     if needs_a_person(str(approval), len(plan.migrations)) and not request.approve:
         return RearrangementState.AWAITING_APPROVAL, explanation
     return RearrangementState.RUNNING, explanation
-
-
-def _least(*limits: int | None) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)

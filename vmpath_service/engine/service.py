@@ -14,15 +14,17 @@ from oslo_log import log as logging
 from vmpath_service.engine import views
 from vmpath_service.engine.executor.beginning import BACK
 from vmpath_service.engine.keeping import Keeper
+from vmpath_service.engine.planning import Job, Work, apart, job_for
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.replanning import in_quarantine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model import event_kinds
-from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, StoreError
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, PlanningFailed, StoreError
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.records import ENDED, Event, Freeze, Rearrangement, RearrangementState, Request
+from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies import registry
 
 LOG = logging.getLogger(__name__)
@@ -258,6 +260,26 @@ class Engine:
     def check(self, request: Request) -> None:
         """Raise InvalidInput for an unknown policy or wrong options; nothing is begun."""
         self._options(request)
+
+    def values(self, request: Request) -> Mapping[str, OptionValue]:
+        """The value of each option that a request's policy has; raises InvalidInput."""
+        return self._options(request)[1]
+
+    def job(self, request: Request, snapshot: Snapshot) -> Job:
+        """What planning needs for a request; raises InvalidInput."""
+        driver, options = self._options(request)
+        return job_for(self._settings, request, driver, options, snapshot)
+
+    def beside(self, work: Work, make: Callable[[Work], bytes], cancelled: Callable[[], bool]) -> bytes:
+        """Work something out in a process of its own, in turn with what is planned; see ``apart``."""
+        planners = self._around.planners
+        while not planners.acquire(timeout=0.5):
+            if cancelled():
+                raise PlanningFailed("planning was cancelled")
+        try:
+            return apart(work, cancelled, make)
+        finally:
+            planners.release()
 
     def tell(self, kind: str, message: str, subject: str) -> None:
         """Keep an event about something that is no rearrangement."""

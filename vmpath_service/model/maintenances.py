@@ -6,11 +6,13 @@ Times are seconds since the epoch (UTC); the API writes them as ISO 8601.
 from __future__ import annotations
 
 import enum
+import uuid
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 
-Action = Literal["none", "hook"]
+Action = Literal["none", "hook", "reboot", "power-off"]
 Leftovers = Literal["refuse", "accept"]
 Afterwards = Literal["nothing", "restore", "policy"]
 
@@ -25,15 +27,24 @@ class MaintenanceState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+GOING = (
+    MaintenanceState.SCHEDULED,
+    MaintenanceState.DRAINING,
+    MaintenanceState.READY,
+    MaintenanceState.RETURNING,
+)
 MAINTENANCE_ENDED = frozenset((MaintenanceState.DONE, MaintenanceState.FAILED, MaintenanceState.CANCELLED))
 
 
 class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What somebody asked for.
 
-    ``start``: when, ISO 8601 with an offset (no offset: UTC); None: now. ``duration_s``: how long the work on a host
-    is expected to take; after that the operator is told that it takes longer. ``action``: what is done to hosts that
-    are empty: ``none`` waits until somebody says that the work is done, ``hook`` runs the configured hook ``hook``.
+    ``start``: when, ISO 8601 with an offset (no offset: UTC); None: now, or with ``recurrence`` the next time of that.
+    ``recurrence``: a cron expression by the clock of ``time_zone``: when one has ended, the next one is scheduled.
+    ``duration_s``: how long the work on the hosts of a round is expected to take; after that the operator is told that
+    it takes longer. ``action``: what is done to hosts that are empty: ``none`` waits until somebody says that the work
+    is done, ``hook`` runs the configured hook ``hook``, ``reboot`` the one called reboot unless ``hook`` names
+    another, ``power-off`` needs a power driver.
     ``rolling``: some hosts after the others, at most ``max_hosts`` at a time. ``leftovers``: whether a host on which
     instances had to stay counts as empty enough. ``policy`` and ``options``: how hosts are drained. ``afterwards``:
     what follows when all are back: nothing, the placement as it was before (``restore``), or a rearrangement with
@@ -54,6 +65,12 @@ class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     afterwards_policy: str | None = None
     reason: str = ""
     dry_run: bool = False
+    recurrence: str | None = None
+    time_zone: str = "UTC"
+
+    def hook_name(self) -> str | None:
+        """The hook that does the work, if one does."""
+        return self.hook or (self.action if self.action == "reboot" else None)
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -63,17 +80,50 @@ class Round(msgspec.Struct, frozen=True):
     done: bool = False
 
 
+class PlannedRound(msgspec.Struct, frozen=True):
+    """Hosts that would be emptied together, the migrations that takes, and the seconds these are predicted to take."""
+
+    hosts: tuple[str, ...]
+    migrations: int
+    drain_s: float
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What a maintenance is going to take, as the cloud was when it was looked at.
+
+    ``seconds``: for draining, and for the work on the hosts as far as the request says how long that takes.
+    ``fewest_rounds``, ``fewest_migrations`` (for so many rounds) and ``least_seconds`` are bounds that nothing can
+    beat. ``short``: why the hosts that are in none of the rounds do not fit, None if there are none.
+    """
+
+    rounds: tuple[PlannedRound, ...]
+    migrations: int
+    seconds: float
+    fewest_rounds: int
+    fewest_migrations: int
+    least_seconds: float
+    short: str | None = None
+
+    def in_words(self) -> str:
+        """One sentence."""
+        return (
+            f"{len(self.rounds)} rounds (at least {self.fewest_rounds}), {self.migrations} migrations (at least "
+            f"{self.fewest_migrations}), {self.seconds:.0f} s (at least {self.least_seconds:.0f} s)"
+        )
+
+
 class Maintenance(msgspec.Struct, frozen=True):
     """One maintenance as it stands.
 
     ``start`` is when it is to begin. ``rounds`` are the rounds so far, the last one being the one under way;
     hosts that are in none still wait. ``phase_since``: since when it is in its state, in this round.
     ``rearrangement``: the one under way for it. ``disabled``: hosts that vmpath disabled for it and has not
-    enabled again. ``kept``: hosts that it leaves disabled on purpose, since the work on them went wrong. ``checked``:
-    when it was last found out whether it fits; ``warning``: what was short then. ``drains``: how often the hosts of
-    this round were drained. ``hook_begun``: the hook of this round was begun; ``overdue``: that it takes longer than
-    expected has been told. ``completed``: hosts of which somebody said that the work on them is done. ``former``:
-    where the instances were, for those that are to be brought back.
+    enabled again. ``kept``: hosts that it leaves disabled on purpose, since something went wrong on them. ``checked``:
+    when it was last found out whether it fits; ``warning``: what was short then; ``outlook``: what it is going to
+    take as of then. ``drains``: how often the hosts of this round were drained. ``hook_begun``: the hook of this round
+    was begun; ``overdue``: that it takes longer than expected has been told; ``late``: that it begins late.
+    ``completed``: hosts of which somebody said that the work on them is done. ``former``: where the instances were,
+    for those that are to be brought back. ``successor``: the next one of the series.
     """
 
     id: str
@@ -99,6 +149,9 @@ class Maintenance(msgspec.Struct, frozen=True):
     checked: float | None = None
     warning: str | None = None
     explanation: str | None = None
+    outlook: Outlook | None = None
+    late: bool = False
+    successor: str | None = None
 
     def hosts_now(self) -> tuple[str, ...]:
         """The hosts of the round under way; none before the first and between two."""
@@ -111,3 +164,26 @@ class Maintenance(msgspec.Struct, frozen=True):
 
     def ended(self) -> bool:
         return self.state in MAINTENANCE_ENDED
+
+
+def scheduled(identity: str, request: MaintenanceRequest, start: float, now: float) -> Maintenance:
+    """A new one."""
+    return Maintenance(
+        id=identity,
+        request=request,
+        state=MaintenanceState.SCHEDULED,
+        start=start,
+        created_at=now,
+        updated_at=now,
+        phase_since=now,
+    )
+
+
+def scheduled_in_words(record: Maintenance) -> str:
+    when = datetime.fromtimestamp(record.start, UTC).isoformat(timespec="seconds")
+    return f"maintenance of {', '.join(record.request.hosts)} scheduled for {when}"
+
+
+def next_identity(identity: str) -> str:
+    """The id of the one that follows in a series."""
+    return str(uuid.uuid5(uuid.UUID(identity), "next"))

@@ -19,11 +19,11 @@ class Maintenances(Protocol):
     """Who takes the orders; every method raises VmpathError."""
 
     def create(self, request: MaintenanceRequest) -> Maintenance: ...
-    def cancel(self, identity: str) -> Maintenance: ...
-    def pause(self, identity: str) -> Maintenance: ...
-    def proceed(self, identity: str) -> Maintenance: ...
-    def complete(self, identity: str) -> Maintenance: ...
-    def delete(self, identity: str) -> None: ...
+    def cancel(self, identity: str, known: int | None = None) -> Maintenance: ...
+    def pause(self, identity: str, known: int | None = None) -> Maintenance: ...
+    def proceed(self, identity: str, known: int | None = None) -> Maintenance: ...
+    def complete(self, identity: str, known: int | None = None) -> Maintenance: ...
+    def delete(self, identity: str, known: int | None = None) -> None: ...
 
 
 class MaintenanceEndpoint:
@@ -38,20 +38,20 @@ class MaintenanceEndpoint:
     def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return answer(lambda: self._keeper.create(msgspec.convert(request, MaintenanceRequest)))
 
-    def cancel(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.cancel(identity))
+    def cancel(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.cancel(identity, known))
 
-    def pause(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.pause(identity))
+    def pause(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.pause(identity, known))
 
-    def proceed(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.proceed(identity))
+    def proceed(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.proceed(identity, known))
 
-    def complete(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.complete(identity))
+    def complete(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.complete(identity, known))
 
-    def delete(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.delete(identity))
+    def delete(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.delete(identity, known))
 
 
 class MaintenanceClient:
@@ -65,25 +65,25 @@ class MaintenanceClient:
         """Schedule one."""
         return _maintenance(call(self._client, "create", request=msgspec.to_builtins(request)))
 
-    def cancel(self, identity: str) -> Maintenance:
+    def cancel(self, identity: str, known: int | None = None) -> Maintenance:
         """End it."""
-        return _maintenance(call(self._client, "cancel", identity=identity))
+        return _maintenance(call(self._client, "cancel", identity=identity, known=known))
 
-    def pause(self, identity: str) -> Maintenance:
+    def pause(self, identity: str, known: int | None = None) -> Maintenance:
         """Begin no further round for now."""
-        return _maintenance(call(self._client, "pause", identity=identity))
+        return _maintenance(call(self._client, "pause", identity=identity, known=known))
 
-    def proceed(self, identity: str) -> Maintenance:
+    def proceed(self, identity: str, known: int | None = None) -> Maintenance:
         """Undo ``pause``."""
-        return _maintenance(call(self._client, "proceed", identity=identity))
+        return _maintenance(call(self._client, "proceed", identity=identity, known=known))
 
-    def complete(self, identity: str) -> Maintenance:
+    def complete(self, identity: str, known: int | None = None) -> Maintenance:
         """Say that the work on its hosts is done."""
-        return _maintenance(call(self._client, "complete", identity=identity))
+        return _maintenance(call(self._client, "complete", identity=identity, known=known))
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         """Forget one that has ended."""
-        call(self._client, "delete", identity=identity)
+        call(self._client, "delete", identity=identity, known=known)
 
 
 def _maintenance(found: Any) -> Maintenance:

@@ -145,19 +145,19 @@ class NotingMaintenances:
         record = Maintenance(identity, request, MaintenanceState.SCHEDULED, now, now, now)
         return self._records.create(identity, record)
 
-    def cancel(self, identity: str) -> Maintenance:
+    def cancel(self, identity: str, known: int | None = None) -> Maintenance:
         return self._change(identity, state=MaintenanceState.CANCELLED)
 
-    def pause(self, identity: str) -> Maintenance:
+    def pause(self, identity: str, known: int | None = None) -> Maintenance:
         return self._change(identity, pause_requested=True)
 
-    def proceed(self, identity: str) -> Maintenance:
+    def proceed(self, identity: str, known: int | None = None) -> Maintenance:
         return self._change(identity, pause_requested=False)
 
-    def complete(self, identity: str) -> Maintenance:
+    def complete(self, identity: str, known: int | None = None) -> Maintenance:
         return self._change(identity, state=MaintenanceState.RETURNING)
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         self._records.delete(identity, lambda _: None)
 
     def _change(self, identity: str, **values: Any) -> Maintenance:

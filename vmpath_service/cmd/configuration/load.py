@@ -17,7 +17,7 @@ from vmpath_service.cmd.configuration import settings
 from vmpath_service.cmd.configuration.automation import read_hooks, read_schedules
 from vmpath_service.cmd.configuration.sections import read_constraints, read_declarations, read_policies
 from vmpath_service.cmd.configuration.values import Values
-from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
+from vmpath_service.engine.maintenance.attending import MaintenanceSettings
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.hooks.registry import HookSection
 from vmpath_service.model.schedules import ScheduleRequest

@@ -17,7 +17,7 @@ from vmpath_service.conf import notifications, nova, sending
 from vmpath_service.engine.executor.facts import Keys
 from vmpath_service.engine.executor.settings import Convergence, Limits, Quarantine
 from vmpath_service.engine.executor.settings import Settings as ExecutorSettings
-from vmpath_service.engine.maintenance.maintaining import MaintenanceSettings
+from vmpath_service.engine.maintenance.attending import MaintenanceSettings
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.model.constraints.base import Constraint
 from vmpath_service.model.costs import registry as costs
@@ -271,6 +271,7 @@ def maintenance_settings(values: Values) -> MaintenanceSettings:
         poll_seconds=values.get("executor", "poll_seconds"),
         return_seconds=values.get("maintenance", "return_seconds"),
         settle_seconds=values.get("maintenance", "settle_seconds"),
+        late_seconds=values.get("maintenance", "late_seconds"),
     )
 
 

@@ -14,9 +14,18 @@ import msgspec
 import tenacity
 from oslo_log import log as logging
 
-from vmpath_service.engine.maintenance.maintaining import Maintaining, Surroundings
+from vmpath_service.engine.maintenance.attending import Surroundings
+from vmpath_service.engine.maintenance.maintaining import Maintaining
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound
-from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState
+from vmpath_service.model.maintenances import (
+    GOING,
+    Maintenance,
+    MaintenanceRequest,
+    MaintenanceState,
+    scheduled,
+    scheduled_in_words,
+)
+from vmpath_service.model.schedules import Times
 
 LOG = logging.getLogger(__name__)
 
@@ -24,15 +33,7 @@ PAST = 300.0
 """Seconds that a start may lie back: clocks differ, and typing takes time."""
 FARTHEST = 5 * 366 * 86400.0
 _STOP_S = 30.0
-_GOING = tuple(
-    state.value
-    for state in (
-        MaintenanceState.SCHEDULED,
-        MaintenanceState.DRAINING,
-        MaintenanceState.READY,
-        MaintenanceState.RETURNING,
-    )
-)
+_GOING = tuple(state.value for state in GOING)
 
 
 class MaintenanceKeeper:
@@ -59,7 +60,7 @@ class MaintenanceKeeper:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    # what can be asked and ordered
+    # what can be asked and ordered; known: the version that whoever orders it has seen, None for any
 
     def create(self, request: MaintenanceRequest) -> Maintenance:
         """Schedule one. Raises InvalidInput, NotFound for a host that there is not, Conflict for a host that is in
@@ -67,40 +68,31 @@ class MaintenanceKeeper:
         now = self._around.clock.time()
         start = self._checked(request, now)
         identity = str(uuid.uuid4())
-        record = Maintenance(
-            id=identity,
-            request=request,
-            state=MaintenanceState.SCHEDULED,
-            start=start,
-            created_at=now,
-            updated_at=now,
-            phase_since=now,
-        )
+        record = scheduled(identity, request, start, now)
         with self._lock:
             self._check_overlap(request)
             self._around.records.create(identity, record)
-        hosts = ", ".join(request.hosts)
-        when = datetime.fromtimestamp(start, UTC).isoformat(timespec="seconds")
-        self._around.tell("maintenance.scheduled", f"maintenance of {hosts} scheduled for {when}", identity)
+        self._around.tell("maintenance.scheduled", scheduled_in_words(record), identity)
         self._start(identity)
         return record
 
-    def cancel(self, identity: str) -> Maintenance:
+    def cancel(self, identity: str, known: int | None = None) -> Maintenance:
         """End it: what is in flight is followed to its end, and hosts that vmpath disabled are enabled."""
-        return self._order(identity, "cancelling", "cancel requested", cancel_requested=True)
+        return self._order(identity, known, "cancelling", "cancel requested", cancel_requested=True)
 
-    def pause(self, identity: str) -> Maintenance:
+    def pause(self, identity: str, known: int | None = None) -> Maintenance:
         """Begin no further round, or not at all, for now."""
-        return self._order(identity, "paused", "paused: no round begins", pause_requested=True)
+        return self._order(identity, known, "paused", "paused: no round begins", pause_requested=True)
 
-    def proceed(self, identity: str) -> Maintenance:
+    def proceed(self, identity: str, known: int | None = None) -> Maintenance:
         """Undo ``pause``."""
-        return self._order(identity, "resumed", "goes on", pause_requested=False)
+        return self._order(identity, known, "resumed", "goes on", pause_requested=False)
 
-    def complete(self, identity: str) -> Maintenance:
+    def complete(self, identity: str, known: int | None = None) -> Maintenance:
         """Say that the work on the hosts of the round under way is done. Raises Conflict if none is ready for it."""
 
         def made(record: Maintenance, version: int) -> Maintenance:
+            _expect(record, known)
             if record.state is not MaintenanceState.READY:
                 raise Conflict(f"maintenance {identity} is {record.state.value}, its hosts are not ready for work")
             done = tuple(dict.fromkeys((*record.completed, *record.hosts_now())))
@@ -110,10 +102,11 @@ class MaintenanceKeeper:
         self._around.tell("maintenance.completed", f"the work on {', '.join(record.hosts_now())} is done", identity)
         return record
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         """Forget one that has ended; raises Conflict if it has not."""
 
         def check(record: Maintenance) -> None:
+            _expect(record, known)
             if not record.ended():
                 raise Conflict(f"maintenance {identity} is {record.state.value}; cancel it first")
 
@@ -134,7 +127,7 @@ class MaintenanceKeeper:
             raise InvalidInput("max_hosts: expected at least 1, and only with rolling")
         self._check_choices(request)
         self._check(request)
-        start = _moment(request.start, now)
+        start = _start_of(request, now)
         if start < now - PAST:
             raise InvalidInput(f"start: {request.start} is in the past")
         if start > now + FARTHEST:
@@ -146,11 +139,18 @@ class MaintenanceKeeper:
         return start
 
     def _check_choices(self, request: MaintenanceRequest) -> None:
-        if (request.action == "hook") != (request.hook is not None):
-            raise InvalidInput("hook: expected the name of a hook with action = hook, and only then")
-        if request.hook is not None and request.hook not in self._around.hooks.names():
+        if request.action == "power-off":
+            raise InvalidInput(
+                "action: power-off needs a power driver, and there is none; use a hook with a program that does it"
+            )
+        if request.action == "hook" and request.hook is None:
+            raise InvalidInput("hook: expected the name of a hook with action = hook")
+        if request.action == "none" and request.hook is not None:
+            raise InvalidInput("hook: expected none with action = none")
+        hook = request.hook_name()
+        if hook is not None and hook not in self._around.hooks.names():
             there_are = ", ".join(sorted(self._around.hooks.names())) or "none"
-            raise InvalidInput(f"hook: there is no hook {request.hook!r}; there are: {there_are}")
+            raise InvalidInput(f"hook: there is no hook {hook!r}; there are: {there_are}")
         if (request.afterwards == "policy") != (request.afterwards_policy is not None):
             raise InvalidInput("afterwards_policy: expected the name of a policy with afterwards = policy, only then")
 
@@ -162,11 +162,14 @@ class MaintenanceKeeper:
             if both and not other.request.dry_run:
                 raise Conflict(f"{both[0]} is in maintenance {other.id} already, which is {other.state.value}")
 
-    def _order(self, identity: str, kind: str, message: str, **values: Any) -> Maintenance:
+    def _order(self, identity: str, known: int | None, kind: str, message: str, **values: Any) -> Maintenance:
         def made(record: Maintenance, version: int) -> Maintenance:
+            _expect(record, known)
             if record.ended():
                 raise Conflict(f"maintenance {identity} is {record.state.value}")
-            return self._replaced(record, version, **values)
+            waited = kind == "resumed" and record.pause_requested and record.state is MaintenanceState.SCHEDULED
+            since = {"phase_since": self._around.clock.time()} if waited else {}
+            return self._replaced(record, version, **values, **since)
 
         record = self._around.records.change(identity, made)
         self._around.tell(f"maintenance.{kind}", message, identity)
@@ -198,10 +201,19 @@ class MaintenanceKeeper:
         )
         try:
             retrying(Maintaining(identity, self._around).carry_on)
+            self._follow_series(identity)
         except Fenced as error:
             LOG.warning("Maintenance %s: left to another engine: %s", identity, error)
         except Exception:
             LOG.exception("Maintenance %s: left as it is", identity)
+
+    def _follow_series(self, identity: str) -> None:
+        try:
+            record = self._around.records.get(identity)
+        except NotFound:
+            return
+        if record.ended() and record.successor is not None:
+            self._start(record.successor)
 
     def _in_trouble(self, identity: str, attempt: tenacity.RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -210,10 +222,29 @@ class MaintenanceKeeper:
             self._around.tell("maintenance.trouble", f"it is taken up again after an error: {error}", identity)
 
 
-def _moment(text: str | None, now: float) -> float:
+def _expect(record: Maintenance, known: int | None) -> None:
+    """Raises Conflict if it has changed since."""
+    if known is not None and record.version != known:
+        raise Conflict(f"maintenance {record.id} has changed: it is at version {record.version} now, not {known}")
+
+
+def _start_of(request: MaintenanceRequest, now: float) -> float:
+    """When it is to begin, or the first of a series; raises InvalidInput."""
+    if request.recurrence is None:
+        if request.time_zone != "UTC":
+            raise InvalidInput("time_zone: it counts with recurrence only; say the offset in start")
+        return now if request.start is None else _moment(request.start)
+    if request.dry_run:
+        raise InvalidInput("recurrence: a dry run is not repeated")
+    try:
+        times = Times(request.recurrence, request.time_zone)
+    except InvalidInput as error:
+        raise InvalidInput(f"recurrence: {error}") from error
+    return times.following(now) if request.start is None else _moment(request.start)
+
+
+def _moment(text: str) -> float:
     """A time in ISO 8601, UTC where it does not say; raises InvalidInput."""
-    if text is None:
-        return now
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:

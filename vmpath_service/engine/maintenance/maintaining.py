@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
-import msgspec
-import tenacity
 from oslo_log import log as logging
 
-from vmpath_service.engine.hosts import HostSwitch
+from vmpath_service.engine.maintenance.attending import Attending, Stopped
 from vmpath_service.engine.maintenance.emptiness import remainders
-from vmpath_service.engine.maintenance.ports import Hooks, Rearrangements, Records
-from vmpath_service.engine.ports import Clock, Cloud
-from vmpath_service.engine.walk import stored
-from vmpath_service.model.errors import CloudDenied, CloudError, HookFailed, NotFound, VmpathError
-from vmpath_service.model.maintenances import Maintenance, MaintenanceState, Round
+from vmpath_service.model.errors import (
+    CloudError,
+    Conflict,
+    HookFailed,
+    NotFound,
+    PlanningFailed,
+    VmpathError,
+)
+from vmpath_service.model.maintenances import (
+    Maintenance,
+    MaintenanceState,
+    Outlook,
+    Round,
+    next_identity,
+    scheduled,
+    scheduled_in_words,
+)
 from vmpath_service.model.placement import Placement
-from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
-from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.model.records import Rearrangement, RearrangementState, Request
+from vmpath_service.model.schedules import Times
 
 LOG = logging.getLogger(__name__)
 
@@ -28,53 +35,13 @@ LOOKS_AHEAD = (3600.0, 600.0)
 """Seconds before the start at which it is found out again whether it fits."""
 DRAINS = 3
 """How often the hosts of a round are drained at most: instances may have landed while the first one went on."""
-_READ_ATTEMPTS = 5
-
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class MaintenanceSettings:
-    """Times in seconds. ``return_seconds``: how long hosts may take to be up again; ``settle_seconds``: for how long
-    they have to be up before they are taken into service."""
-
-    poll_seconds: float = 2.0
-    return_seconds: float = 1800.0
-    settle_seconds: float = 10.0
+AGAIN = 15.0
+"""Seconds until it is tried again to find out which hosts a round may have, where the cloud does not tell."""
+_LATE = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all maintenances share.
-
-    ``tell`` gets kind, message and the maintenance. ``keep_placement`` writes a placement down and returns the
-    options of a rearrangement with policy ``target`` that lead to it.
-    """
-
-    cloud: Cloud
-    records: Records
-    rearrangements: Rearrangements
-    hooks: Hooks
-    clock: Clock
-    settings: MaintenanceSettings
-    stopping: Callable[[], bool]
-    tell: Callable[[str, str, str], None]
-    keep_placement: Callable[[str, Placement], dict[str, Any]]
-    turn: threading.Lock
-    """Held while hosts are chosen: two maintenances that begin at once must each see what the other takes."""
-
-
-class _Stopped(Exception):
-    """The engine stops; what was being done is taken up again when it starts."""
-
-
-class Maintaining:
+class Maintaining(Attending):
     """Carries one maintenance as far as it goes without a person."""
-
-    def __init__(self, identity: str, around: Surroundings) -> None:
-        self._identity = identity
-        self._around = around
-        self._epoch = 0
 
     def carry_on(self) -> None:
         """Until it has ended or the engine stops. Raises StoreError, and Fenced when another engine has taken over."""
@@ -90,7 +57,7 @@ class Maintaining:
                 phases[record.state](record)
         except NotFound:
             LOG.info("Maintenance %s: deleted", self._identity)
-        except _Stopped:
+        except Stopped:
             LOG.info("Maintenance %s: left as it is until the engine starts again", self._identity)
 
     # scheduled
@@ -108,35 +75,56 @@ class Maintaining:
         if now < record.start or record.pause_requested:
             self._wait()
             return
-        late = now - record.start
-        if late > 60 and not record.rounds:
+        # whoever lets a paused one go on wants it now
+        late = now - max(record.start, record.phase_since)
+        if late > self._around.settings.late_seconds:
+            self._end(record, MaintenanceState.FAILED, f"it could not begin within {late:.0f} s of its time")
+            return
+        if late > _LATE and not record.late:
+            record = self._change(late=True)
             self._tell("late", f"it begins {late:.0f} s late")
         self._begin_round(record)
 
     def _look_ahead(self, record: Maintenance, now: float) -> None:
-        """Find out whether it still fits, and say at once if not."""
-        hosts, short = self._fitting(record)
-        if record.request.rolling and hosts:
-            short = None
-        self._change(checked=now, warning=short)
+        """Find out what it is going to take and whether it still fits, and say at once if not."""
+        outlook: Outlook | None = None
+        short: str | None
+        try:
+            outlook = self._look(record)
+            short = outlook.short
+            self._tell("outlook", outlook.in_words())
+        except VmpathError as error:
+            short = str(error)
+        self._change(checked=now, warning=short, outlook=outlook)
         if short is not None:
             self._tell("short", f"it does not fit as things are: {short}")
         if record.request.dry_run:
-            said = f"{len(hosts)} of {len(record.request.hosts)} hosts fit at first" if hosts else "nothing fits"
-            self._end(self._record(), MaintenanceState.DONE, short or f"dry run: {said}; nothing was moved")
+            said = f"dry run: {outlook.in_words()}; nothing was moved" if outlook and not short else None
+            self._end(self._record(), MaintenanceState.DONE, said or short)
 
     def _begin_round(self, record: Maintenance) -> None:
         with self._around.turn:
-            hosts, short = self._fitting(record)
-            if short is not None and (not record.request.rolling or not hosts):
-                self._fail(record, f"it does not fit: {short}")
+            try:
+                outlook = self._look(record)
+            except (CloudError, PlanningFailed) as error:
+                # what is not known is no reason to give up: nothing is held meanwhile
+                if not self._record().cancel_requested:
+                    self._put_off(record, str(error))
                 return
+            except VmpathError as error:
+                self._fail(record, f"it cannot go on: {error}")
+                return
+            if not outlook.rounds or (outlook.short is not None and not record.request.rolling):
+                self._fail(record, f"it does not fit: {outlook.short}")
+                return
+            hosts = outlook.rounds[0].hosts
             rounds = (*record.rounds, Round(hosts))
             former = record.former
             if record.request.afterwards == "restore":
                 here = {each.uuid: each.host for each in self._read().instances if each.host in hosts}
                 # who was moved here by an earlier round was somewhere else before
                 former = {uuid: host for uuid, host in here.items() if host is not None} | former
+            first = record.outlook is None or not record.rounds
             self._change(
                 former=former,
                 rounds=rounds,
@@ -145,46 +133,25 @@ class Maintaining:
                 drains=0,
                 rearrangement=None,
                 hook_begun=False,
+                overdue=False,
+                warning=outlook.short,
+                outlook=outlook if first else record.outlook,
             )
-        which = f" (round {len(rounds)})" if record.request.rolling else ""
-        self._tell("draining", f"draining {', '.join(hosts)}{which}")
+        if first:
+            self._tell("outlook", outlook.in_words())
+        which = f"round {len(rounds)} of {len(record.rounds) + len(outlook.rounds)}"
+        self._tell("draining", f"draining {', '.join(hosts)}" + (f" ({which})" if record.request.rolling else ""))
 
-    def _fitting(self, record: Maintenance) -> tuple[tuple[str, ...], str | None]:
-        """As many of the hosts that still wait as can be drained at once, and what is short for all of them."""
-        left, request = record.hosts_left(), record.request
-        most = min(len(left), request.max_hosts or len(left)) if request.rolling else len(left)
-        short = self._shortage(record, left[:most])
-        if short is None or not request.rolling:
-            return left[:most], short
-        fits, too_many = 0, most
-        while too_many - fits > 1:
-            middle = (fits + too_many) // 2
-            if self._shortage(record, left[:middle]) is None:
-                fits = middle
-            else:
-                too_many = middle
-        return left[:fits], short
+    def _put_off(self, record: Maintenance, why: str) -> None:
+        if record.warning != why:
+            self._change(warning=why)
+            self._tell("put_off", f"which hosts can be emptied now cannot be found out yet: {why}")
+        self._around.clock.wait(AGAIN)
 
-    def _shortage(self, record: Maintenance, hosts: Sequence[str]) -> str | None:
-        """Why these hosts cannot be drained at once, by a plan of which nothing is carried out."""
-        made = self._around.rearrangements.create(self._request(record, hosts, dry_run=True))
-        try:
-            planned = self._follow(made.id)
-            if planned.state is RearrangementState.FAILED:
-                return planned.explanation or "no plan was found"
-            decision = planned.decision or {}
-            left = decision.get("leftovers") or ()
-            if left and record.request.leftovers == "refuse":
-                return decision.get("shortage") or f"{len(left)} instances would stay: {left[0].get('reason')}, ..."
-            return None if left else decision.get("shortage")
-        finally:
-            self._forget(made.id)
-
-    def _forget(self, identity: str) -> None:
-        try:
-            self._around.rearrangements.delete(identity)
-        except VmpathError as error:
-            LOG.info("Maintenance %s: dry run %s stays: %s", self._identity, identity, error)
+    def _look(self, record: Maintenance) -> Outlook:
+        return self._around.rounds.look(
+            record, lambda: self._around.stopping() or self._record().cancel_requested
+        )
 
     # draining
 
@@ -212,8 +179,16 @@ class Maintaining:
 
     def _judge(self, record: Maintenance, drained: Rearrangement) -> None:
         """Empty, by Nova and by Placement; or not, and then what."""
-        left = remainders(self._read(), record.hosts_now())
+        snapshot = self._read()
+        left = remainders(snapshot, record.hosts_now())
         said = "; ".join(each.in_words() for each in left)
+        not_empty = {each.host for each in left}
+        died = [host.name for host in snapshot.hosts if host.name in not_empty and host.state != "up"]
+        if died:
+            # what comes back by itself after that must not be given instances at once
+            why = f"{', '.join(died)} went down while it was emptied: {said} (vmpath rebuild-from)"
+            self._fail(record, why, keep=died)
+            return
         fine = drained.state is RearrangementState.SUCCEEDED
         if left and fine and record.drains < DRAINS and record.request.leftovers == "refuse":
             self._tell("again", f"not empty yet: {said}; draining again")
@@ -245,7 +220,7 @@ class Maintaining:
         if set(hosts) <= set(record.completed):
             self._return(record)
             return
-        if request.action == "hook" and not record.hook_begun:
+        if request.hook_name() is not None and not record.hook_begun:
             self._run_hook(record)
             return
         overdue = request.duration_s is not None and (
@@ -258,7 +233,7 @@ class Maintaining:
         self._wait()
 
     def _run_hook(self, record: Maintenance) -> None:
-        hosts, name = record.hosts_now(), str(record.request.hook)
+        hosts, name = record.hosts_now(), str(record.request.hook_name())
         # should the service end while it runs, it is not run again: nobody knows how far it came
         self._change(hook_begun=True)
         self._tell("hook", f"hook {name} begun for {', '.join(hosts)}")
@@ -272,7 +247,7 @@ class Maintaining:
         try:
             self._around.hooks.run(name, occasion)
         except HookFailed as error:
-            self._fail(self._record(), f"hook {name} failed: {error}", keep=True)
+            self._fail(self._record(), f"hook {name} failed: {error}", keep=hosts)
             return
         self._tell("hook_done", f"hook {name} done")
         self._return(self._record())
@@ -319,7 +294,7 @@ class Maintaining:
             if since is not None and now - since >= settings.settle_seconds:
                 return True
             if now - record.phase_since > settings.return_seconds:
-                self._fail(record, f"{', '.join(down)}: not up after {settings.return_seconds:g} s", keep=True)
+                self._fail(record, f"{', '.join(down)}: not up after {settings.return_seconds:g} s", keep=hosts)
                 return False
             if self._record().cancel_requested:
                 self._put_back_and_end(self._record(), MaintenanceState.CANCELLED, "cancelled while coming back")
@@ -328,11 +303,12 @@ class Maintaining:
 
     def _enable(self, record: Maintenance, hosts: Sequence[str]) -> None:
         ours = tuple(host for host in record.disabled if host in hosts)
-        left = self._switch().enable(ours)
+        switch = self._switch(beside=tuple(host for host in record.disabled if host not in hosts))
+        left = switch.enable(ours)
         if left:
-            self._fail(self._record(), f"{', '.join(left)} could not be enabled again", keep=True)
+            self._fail(self._record(), f"{', '.join(left)} could not be enabled again", keep=left)
             return
-        theirs = [host for host in hosts if host not in ours]
+        theirs = [host for host in hosts if switch.reason_now(host) is not None]
         rounds = (*record.rounds[:-1], Round(tuple(hosts), done=True))
         self._change(rounds=rounds, phase_since=self._around.clock.time())
         self._tell("returned", f"{', '.join(hosts)}: up and back in service")
@@ -368,88 +344,50 @@ class Maintaining:
 
     # ends
 
-    def _fail(self, record: Maintenance, why: str, *, keep: bool = False) -> None:
-        """``keep``: what was begun on the hosts went wrong, so that they stay out of service."""
-        if keep:
-            self._change(kept=record.disabled)
-            left = ", ".join(record.disabled)
-            message = f"{why}; {left} stay disabled until somebody has looked at them" if left else why
-            self._end(record, MaintenanceState.FAILED, message)
+    def _fail(self, record: Maintenance, why: str, *, keep: Sequence[str] = ()) -> None:
+        """``keep``: hosts on which something went wrong that was begun, so that they stay out of service; the others
+        are enabled."""
+        kept = tuple(host for host in record.disabled if host in keep)
+        if not kept:
+            self._put_back_and_end(record, MaintenanceState.FAILED, why)
             return
-        self._put_back_and_end(record, MaintenanceState.FAILED, why)
+        others = tuple(host for host in record.disabled if host not in keep)
+        left = self._switch(beside=kept).enable(others) if others else ()
+        self._change(kept=kept)
+        message = f"{why}; {', '.join(kept)} stay disabled until somebody has looked at them"
+        message += f"; {', '.join(left)} could not be enabled again" if left else ""
+        self._end(record, MaintenanceState.FAILED, message)
 
     def _put_back_and_end(self, record: Maintenance, state: MaintenanceState, why: str) -> None:
         left = self._switch().enable(record.disabled) if record.disabled else ()
         if left and self._around.stopping():
-            raise _Stopped
+            raise Stopped
         self._end(record, state, f"{why}; {', '.join(left)} could not be enabled again" if left else why)
 
     def _end(self, record: Maintenance, state: MaintenanceState, why: str | None) -> None:
-        self._change(state=state, explanation=why, rearrangement=None)
+        successor = None if state is MaintenanceState.CANCELLED else self._repeated()
+        self._change(state=state, explanation=why, rearrangement=None, successor=successor)
         self._tell(state.value, f"maintenance {state.value}" + (f": {why}" if why else ""))
 
-    # what everything above stands on
+    def _repeated(self) -> str | None:
+        """The next one of a series, scheduled; None where this is the last one: nobody has looked yet at hosts that
+        were kept."""
+        record = self._record()
+        request = record.request
+        if request.recurrence is None or request.dry_run or record.kept:
+            return None
+        now = self._around.clock.time()
+        start = Times(request.recurrence, request.time_zone).following(max(now, record.start))
+        # the same name after a crash in between, so that there is one
+        made = scheduled(next_identity(self._identity), request, start, now)
+        try:
+            self._stored(lambda: self._around.records.create(made.id, made))
+        except Conflict:
+            return made.id
+        self._around.tell("maintenance.scheduled", scheduled_in_words(made), made.id)
+        return made.id
 
-    def _request(self, record: Maintenance, hosts: Sequence[str], *, dry_run: bool = False) -> Request:
+    def _request(self, record: Maintenance, hosts: Sequence[str]) -> Request:
         wanted = record.request
-        return Request(
-            policy=wanted.policy, options=wanted.options, hosts=tuple(hosts), dry_run=dry_run, approve=not dry_run
-        )
-
-    def _follow(self, identity: str, *, cancellable: bool = False) -> Rearrangement:
-        """The rearrangement when it has ended, or is planned where that is all it does."""
-        cancelled = False
-        while True:
-            found = self._around.rearrangements.show(identity)
-            if found.state in ENDED or found.state is RearrangementState.PLANNED:
-                return found
-            if cancellable and not cancelled and self._record().cancel_requested:
-                self._around.rearrangements.cancel(identity)
-                cancelled = True
-            self._wait()
-
-    def _switch(self) -> HostSwitch:
-        return HostSwitch(
-            f"vmpath: maintenance {self._identity}",
-            self._around.cloud,
-            self._around.clock,
-            self._around.stopping,
-            self._keep_disabled,
-        )
-
-    def _keep_disabled(self, hosts: tuple[str, ...]) -> None:
-        self._change(disabled=hosts)
-
-    def _read(self) -> Snapshot:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, CloudError) and not isinstance(error, CloudDenied)
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=20),
-            stop=lambda attempt: attempt.attempt_number >= _READ_ATTEMPTS or self._around.stopping(),
-            sleep=self._around.clock.wait,
-            reraise=True,
-        )
-        return retrying(self._around.cloud.read)
-
-    def _record(self) -> Maintenance:
-        if self._around.stopping():
-            raise _Stopped
-        return self._stored(lambda: self._around.records.get(self._identity))
-
-    def _change(self, **values: Any) -> Maintenance:
-        def made(record: Maintenance, version: int) -> Maintenance:
-            return msgspec.structs.replace(record, version=version, updated_at=self._around.clock.time(), **values)
-
-        return self._stored(lambda: self._around.records.change(self._identity, made, epoch=self._epoch))
-
-    def _stored(self, call: Callable[[], Answer]) -> Answer:
-        return stored(call, self._around.clock, self._around.stopping)
-
-    def _wait(self) -> None:
-        self._around.clock.wait(self._around.settings.poll_seconds)
-        if self._around.stopping():
-            raise _Stopped
-
-    def _tell(self, kind: str, message: str) -> None:
-        self._around.tell(f"maintenance.{kind}", message, self._identity)
+        options = {**wanted.options, **self._around.rounds.drain_options(wanted, record.hosts_left())}
+        return Request(policy=wanted.policy, options=options, hosts=tuple(hosts), approve=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from vmpath_service.model.maintenances import Maintenance
+from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, Outlook
 from vmpath_service.model.records import Rearrangement, Request
 
 
@@ -52,6 +52,16 @@ class Rearrangements(Protocol):
 
     def delete(self, identity: str) -> None:
         """Forget one that has ended."""
+
+
+class Rounds(Protocol):
+    """Who finds out which hosts can be emptied together."""
+
+    def look(self, record: Maintenance, cancelled: Callable[[], bool]) -> Outlook:
+        """All rounds to come, as the cloud is now; raises VmpathError, PlanningFailed when it was cancelled."""
+
+    def drain_options(self, request: MaintenanceRequest, left: Sequence[str]) -> dict[str, Any]:
+        """What the policy that drains is told besides; ``left``: the hosts that are still to be emptied later."""
 
 
 class Hooks(Protocol):
