@@ -228,6 +228,7 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
             "schedules:delete",
             "Forget one that was made here.",
             status=HTTPStatus.NO_CONTENT,
+            versioned=True,
             missing=True,
             conflict=True,
         ),
@@ -267,7 +268,7 @@ def _order(path: str, word: str, summary: str) -> Operation:
         kinds.get(noun, answers.Schedule),
         status=HTTPStatus.OK if at_once else HTTPStatus.ACCEPTED,
         query=(_ABORT,) if noun == "rearrangements" and word in ("cancel", "rollback") else (),
-        versioned=not at_once,
+        versioned=True,
         missing=True,
         conflict=True,
     )

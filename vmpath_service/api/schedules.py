@@ -9,6 +9,7 @@ from http import HTTPStatus
 import falcon
 
 from vmpath_service.api import bodies, paging, views
+from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import ScheduleOrders, ScheduleRecords
 from vmpath_service.model.schedules import Schedule, ScheduleRequest
 
@@ -17,6 +18,15 @@ def show(request: falcon.Request, response: falcon.Response, schedule: Schedule)
     """Answer with a schedule and its version."""
     response.etag = str(schedule.version)
     response.media = views.schedule(schedule, request.prefix, time.time())
+
+
+def check_version(request: falcon.Request, records: ScheduleRecords, name: str) -> None:
+    """If the client names versions that it knows, the present one has to be among them; raises NotFound and
+    PreconditionFailed."""
+    schedule = records.get(name)
+    known = request.if_match
+    if known is not None and "*" not in known and str(schedule.version) not in [str(tag) for tag in known]:
+        raise PreconditionFailed(f"schedule {name} has changed: it is at version {schedule.version} now")
 
 
 class Schedules:
@@ -56,7 +66,7 @@ class One:
     def on_delete(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        self._records.get(name)
+        check_version(request, self._records, name)
         self._orders.delete(name)
         response.status = HTTPStatus.NO_CONTENT
 
@@ -71,5 +81,5 @@ class Order:
     def on_post(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        self._records.get(name)
+        check_version(request, self._records, name)
         show(request, response, self._tell(name))
