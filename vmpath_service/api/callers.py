@@ -156,14 +156,14 @@ class KeystoneAuthentication:
     The roles reader, member and manager count in tokens for the whole system and in those of ``projects`` (ids).
     """
 
+    challenge: str | None = None
+    """keystonemiddleware adds its own to every 401."""
     names_callers = True
 
     def __init__(self, oslo: Any, projects: Collection[str] = ()) -> None:
         """``oslo``: oslo.config's options, with [keystone_authtoken]."""
         self._oslo = oslo
         self._projects = frozenset(projects)
-        where = oslo.keystone_authtoken.www_authenticate_uri
-        self.challenge: str | None = f'Keystone uri="{where}"' if where else "Keystone"
 
     def identify(self, request: falcon.Request) -> Caller | None:
         said = request.env
