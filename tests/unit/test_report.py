@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vmpath_service.model.plan import Migration, Plan, Summary
-from vmpath_service.report import rearrangement
-from vmpath_service.report.accounts import accounts
+from vmpath_service.report import charts, rearrangement
+from vmpath_service.report.accounts import HostAccount, accounts
 from vmpath_service.report.rearrangement import Subject, as_it_went
 
 EVIL = '<script>alert("x")</script>'
@@ -106,7 +106,10 @@ def test_no_name_gets_a_word_in_the_page() -> None:
 
 def test_the_page_says_what_there_is_to_say() -> None:
     read = Reader(rearrangement.html(subject()))
-    headings = ("What went wrong", "Risks", "Left where they are", "As predicted", "As it went", "What each migration")
+    headings = (
+        *("What went wrong", "Risks", "Left where they are", "As predicted", "As it went", "What each migration"),
+        *("Timeline", "Why instances move", "What happened"),
+    )
     assert all(said in read.text for said in headings)
 
 
@@ -158,3 +161,59 @@ def test_the_timeline_as_it_went_has_what_has_ended() -> None:
     assert went is not None
     assert [(step.id, step.start_s, step.end_s) for step in went.migrations] == [(1, 0.0, 3.0)]
     assert as_it_went(plan(), [stood(1, "running", 2)]) is None
+
+
+def test_a_page_of_many_hosts_stays_small_and_says_what_it_leaves_out() -> None:
+    """10,000 hosts, of which 2,000 change: counts of all, and those that change most."""
+    hosts = [host(f"h{number}", 4096, 4) for number in range(10_000)]
+    moves = tuple(
+        Migration(number + 1, f"i{number}", f"h{number}", f"h{number + 1}", end_s=2.0, memory_mb=1024, reason="full")
+        for number in range(0, 2000, 2)
+    )
+    plan = Plan("found", {}, "sha256:x", migrations=moves, summary=Summary(migrations=1000, makespan_s=2.0))
+    migrations = [stood(step.id, "done", 0, 3) if step.id % 10 else stood(step.id, "failed", 0, 3) for step in moves]
+    events = [{"at": AT.format(1), "message": f"number {number}"} for number in range(2000)]
+    page = rearrangement.html(subject(plan=plan, migrations=migrations, hosts=hosts, instances=[], events=events))
+    read = Reader(page)
+    assert len(page) < 700_000
+    assert "2,000 hosts change, 300 of them here; 8,000 do not" in read.text
+    assert "2,000 events, the last 500 of them here" in read.text
+    assert "number 1999" in read.text
+    assert "1,000 migrations" in read.text
+    assert "details" in read.tags
+
+
+def test_what_is_said_of_many_is_said_once() -> None:
+    said = [("it is locked", f"i{number}", 1) for number in range(70)] + [("it is stopped", "x", 5)]
+    locked, stopped = rearrangement._grouped(said)
+    assert (locked.count, len(locked.members), locked.more, locked.memory_mb) == (70, 50, 20, 70)
+    assert (stopped.members, stopped.more) == (("x",), 0)
+    every = rearrangement._grouped((f"reason {number}", "i", 1) for number in range(60))
+    assert (len(every), every[-1].said, every[-1].count) == (51, "10 other reasons", 10)
+
+
+def test_reasons_are_grouped_without_names_and_figures() -> None:
+    one = Migration(1, "i", "compute-1", "compute-2", reason="compute-1 is filled to 93.5 %, compute-2 to 40 %")
+    assert rearrangement._general(one, one.reason or "") == "its host is filled to … %, its destination to … %"
+
+
+def test_hosts_are_counted_by_how_full_they_are() -> None:
+    found = [
+        HostAccount("a", 100, 100, 0, 1, 0),
+        HostAccount("b", 100, 10, 11, 1, 1),
+        HostAccount("c", 100, 95, 101, 1, 1),
+    ]
+    rows = {row.label: (row.before, row.after) for row in charts.fullness(found) if row.before or row.after}
+    assert rows == {"empty": (0, 1), "up to 10 %": (1, 0), "up to 20 %": (0, 1), "up to 100 %": (2, 0), "over": (0, 1)}
+
+
+def test_a_long_curve_keeps_its_ends() -> None:
+    points = [(float(number), float(number)) for number in range(10_001)]
+    thin = charts.thinned(points)
+    assert (len(thin), thin[0], thin[-1]) == (charts.MOST_POINTS, points[0], points[-1])
+    assert charts.curves([("one", points[:1])], "s") == ""
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(12.4, "12 s"), (299, "299 s"), (300, "5 min"), (9000, "2 h 30 min")])
+def test_durations(seconds: float, said: str) -> None:
+    assert rearrangement.lasts(seconds) == said

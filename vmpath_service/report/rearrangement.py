@@ -5,22 +5,31 @@ Everything that comes from the cloud is escaped: names of servers are what their
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from vmpath_service.model.plan import Plan
+from vmpath_service.model.plan import Migration, Plan
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
-from vmpath_service.report import timeline
+from vmpath_service.report import charts, timeline
 from vmpath_service.report.accounts import HostAccount, accounts
+from vmpath_service.report.page import PAGE
 
 MOST_HOSTS = 300
-MOST_MIGRATIONS = 2000
-_CURVE = (640, 160)
+MOST_MIGRATIONS = 1000
+MOST_EVENTS = 500
+MOST_NAMED = 50
+"""What is listed at most, and how many of a group are named: the page has to stay small."""
+_OPEN = {"open_hosts": 40, "open_lanes": 40, "open_steps": 200, "open_events": 60}
+"""Of what there is more of than this is folded away."""
+_LANES = 60
 _KIND = "MEMORY_MB"
+_NUMBER = re.compile(r"\d[\d.,]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,21 @@ class Subject:
     instances: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What may be said of several: ``members`` are some of them, ``count`` and ``memory_mb`` are of all."""
+
+    said: str
+    members: tuple[str, ...]
+    count: int
+    memory_mb: int
+
+    @property
+    def more(self) -> int:
+        """How many are not named."""
+        return self.count - len(self.members)
+
+
 def html(subject: Subject) -> str:
     """The page."""
     import jinja2
@@ -45,6 +69,8 @@ def html(subject: Subject) -> str:
         autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["gib"] = lambda amount: f"{amount / 1024:,.1f}"
+    environment.filters["lasts"] = lasts
+    environment.filters["moment"] = lambda text: f"{text[:10]} {text[11:19]} UTC"
     record, plan = subject.record, subject.plan
     decision = record["decision"] or {}
     found = _accounts(subject)
@@ -53,23 +79,51 @@ def html(subject: Subject) -> str:
     cloud = _cloud(subject)
     went = None if plan is None else as_it_went(plan, subject.migrations)
     steps = _steps(subject)
-    page = environment.from_string(_PAGE).render(
+    moved = () if plan is None else plan.migrations
+    page = environment.from_string(PAGE).render(
         record=record,
         decision=decision,
         plan=plan,
+        tally=Counter(each["state"] for each in steps).most_common(),
+        took=None if went is None else went.summary.makespan_s,
+        every_host=len(found),
+        busy_before=sum(each.instances_before > 0 for each in found),
+        busy_after=sum(each.instances_after > 0 for each in found),
         hosts=sorted(shown, key=lambda each: each.name),
-        hosts_more=len(changed) - len(shown),
-        hosts_same=len(found) - len(changed),
-        predicted=None if plan is None or not plan.migrations else Markup(timeline.svg(cloud, plan)),
-        went=None if went is None else Markup(timeline.svg(cloud, went)),
+        hosts_said=_counted(len(changed), len(shown), "hosts change") + f"; {len(found) - len(changed):,} do not",
+        fullness=charts.fullness(found) if len(changed) > _OPEN["open_hosts"] else [],
+        busy_hosts=len({name for step in moved for name in (step.source, step.dest)}),
+        predicted=None if not moved or plan is None else Markup(timeline.svg(cloud, plan, _LANES)),
+        went=None if went is None else Markup(timeline.svg(cloud, went, _LANES, critical=False)),
+        progress=Markup(_progress(moved, went)),
         curve=Markup(_curve(decision.get("curve") or ())),
         steps=steps[:MOST_MIGRATIONS],
-        steps_more=max(0, len(steps) - MOST_MIGRATIONS),
-        troubles=[each for each in steps if each["state"] in ("failed", "skipped")],
-        risks=[each for each in steps if each["risk"]],
-        events=subject.events,
+        steps_said=_counted(len(steps), min(len(steps), MOST_MIGRATIONS), "migrations"),
+        reasons=_grouped((each["general"], each["instance"], each["memory_mb"]) for each in steps),
+        troubles=_grouped(
+            (f"{each['state']}: {each['went']}" if each["went"] else each["state"], _told(each), 0)
+            for each in steps
+            if each["state"] in ("failed", "skipped")
+        ),
+        risks=_grouped((each["risk"], each["instance"], 0) for each in steps if each["risk"]),
+        leftovers=_grouped(
+            (each["reason"], f"{each['instance']} on {each['host']}", 0) for each in decision.get("leftovers") or ()
+        ),
+        events=subject.events[-MOST_EVENTS:],
+        events_said=_counted(len(subject.events), min(len(subject.events), MOST_EVENTS), "events", "the last "),
+        **_OPEN,
     )
     return f"{page}\n"
+
+
+def lasts(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 300:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def as_it_went(plan: Plan, migrations: Sequence[Mapping[str, Any]]) -> Plan | None:
@@ -147,133 +201,75 @@ def _steps(subject: Subject) -> list[dict[str, Any]]:
                 "took": took,
                 "state": str(now.get("state", "planned")),
                 "why": reason,
+                "general": _general(step, reason),
                 "went": now.get("reason") or "",
-                "risk": "converge" in reason,
+                "risk": _risk(step, reason),
             }
         )
     return steps
 
 
+def _general(step: Migration, reason: str) -> str:
+    """Its reason as it may be that of others too: without names and figures."""
+    if not reason:
+        return "(no reason given)"
+    general = reason.replace(step.source, "its host").replace(step.dest, "its destination")
+    return _NUMBER.sub("…", general)
+
+
+def _risk(step: Migration, reason: str) -> str:
+    """What may go wrong, in a few words; empty if nothing is known."""
+    if "converge" in reason:
+        return next(part for part in reason.split("; ") if "converge" in part)
+    if step.mode == "post-copy":
+        return "switches to post-copy: should the network break then, the guest is lost"
+    return ""
+
+
+def _grouped(members: Iterable[tuple[str, str, int]]) -> list[Group]:
+    """What is said of each of them, with its name and MiB: by what is said, the commonest first."""
+    names: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    memory: Counter[str] = Counter()
+    for said, name, memory_mb in members:
+        kept = names.setdefault(said, [])
+        if len(kept) < MOST_NAMED:
+            kept.append(name)
+        counts[said] += 1
+        memory[said] += memory_mb
+    groups = [Group(said, tuple(names[said]), counts[said], memory[said]) for said, _ in counts.most_common()]
+    if len(groups) <= MOST_NAMED:
+        return groups
+    rest = groups[MOST_NAMED:]
+    more = Group(
+        f"{len(rest):,} other reasons",
+        tuple(each.members[0] for each in rest[:MOST_NAMED]),
+        sum(each.count for each in rest),
+        sum(each.memory_mb for each in rest),
+    )
+    return [*groups[:MOST_NAMED], more]
+
+
+def _told(step: Mapping[str, Any]) -> str:
+    return f"{step['instance']} from {step['source']} to {step['dest']}"
+
+
+def _counted(every: int, shown: int, what: str, which: str = "") -> str:
+    return f"{every:,} {what}" + (f", {which}{shown:,} of them here" if shown < every else "")
+
+
+def _progress(moved: Sequence[Migration], went: Plan | None) -> str:
+    lines = [("as predicted", charts.ended(step.end_s for step in moved))]
+    if went is not None:
+        lines.append(("as it went", charts.ended(step.end_s for step in went.migrations)))
+    return charts.curves(lines if moved else (), "s", from_zero=True)
+
+
 def _curve(points: Sequence[Mapping[str, Any]]) -> str:
-    """The score after each migration as a small SVG; empty for a curve of fewer than two points."""
-    if len(points) < 2:
-        return ""
-    width, height = _CURVE
-    last = max(int(point["migrations"]) for point in points) or 1
-    scores = [float(point["score"]) for point in points]
-    low, high = min(scores), max(scores)
-    span = (high - low) or 1.0
-    places = " ".join(
-        f"{40 + int(point['migrations']) / last * (width - 60):.1f},"
-        f"{height - 24 - (float(point['score']) - low) / span * (height - 44):.1f}"
-        for point in points
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">'
-        f'<polyline fill="none" stroke="#5b8fd6" stroke-width="2" points="{places}"/>'
-        f'<text x="4" y="24" font-size="11">{high:.4g}</text>'
-        f'<text x="4" y="{height - 20}" font-size="11">{low:.4g}</text>'
-        f'<text x="40" y="{height - 4}" font-size="11">0</text>'
-        f'<text x="{width - 20}" y="{height - 4}" font-size="11" text-anchor="end">{last} migrations</text></svg>'
-    )
+    """The score after each migration."""
+    line = [(float(point["migrations"]), float(point["score"])) for point in points]
+    return charts.curves([("score", line)], "migrations")
 
 
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Rearrangement {{ record.id }}</title>
-<style>
-body{font:15px/1.4 sans-serif;margin:1em auto;max-width:1240px;padding:0 1em;color:#222}
-h1{font-size:1.4em}h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccc}
-table{border-collapse:collapse;width:100%}td,th{padding:2px 10px 2px 0;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right}tr:nth-child(even){background:#f6f8fa}
-.scroll{overflow-x:auto}svg{max-width:100%;height:auto}
-.bar{position:relative;background:#eee;height:12px;min-width:120px}
-.bar i{position:absolute;left:0;top:0;bottom:0;background:#5b8fd6}
-.bar b{position:absolute;left:0;bottom:0;height:4px;background:#1d3557}
-.failed,.skipped{color:#b00020;font-weight:bold}.done{color:#1b7f3b}.small{color:#666;font-size:.9em}
-@media print{body{max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}.scroll{overflow:visible}}
-</style></head><body>
-<h1>{{ record.policy }}: {{ record.state }}</h1>
-<p class="small">Rearrangement {{ record.id }}, asked for at {{ record.created_at }}, as of {{ record.updated_at }}</p>
-{% if record.explanation %}<p><strong>{{ record.explanation }}</strong></p>{% endif %}
-{% if plan %}
-<table>
-<tr><th>Migrations</th><td>{{ plan.summary.migrations }} ({{ plan.summary.extra_migrations }} more than instances that
-move, {{ plan.summary.bypasses }} stops on the way), {{ plan.summary.memory_mb | gib }} GiB of memory</td></tr>
-<tr><th>Predicted</th><td>{{ "%.0f" | format(plan.summary.makespan_s) }} s; no plan takes less than
-{{ "%.0f" | format(plan.summary.bounds.makespan_s) }} s{% if plan.summary.bounds.binding %}
-({{ plan.summary.bounds.binding }}){% endif %}</td></tr>
-{% if decision.before and decision.after %}
-<tr><th>Score</th><td>{{ "%.4g" | format(decision.before.value) }} &rarr; {{ "%.4g" | format(decision.after.value) }}
-{{ decision.after.unit }}</td></tr>
-{% endif %}
-</table>
-{% for note in decision.notes or () %}<p class="small">{{ note }}</p>{% endfor %}
-{% else %}<p>There is no plan.</p>{% endif %}
-
-{% if troubles %}
-<h2>What went wrong</h2>
-<ul>{% for each in troubles %}<li>{{ each.instance }}, {{ each.source }} &rarr; {{ each.dest }}:
-<span class="{{ each.state }}">{{ each.state }}</span>{% if each.went %}: {{ each.went }}{% endif %}</li>
-{% endfor %}</ul>
-{% endif %}
-{% if risks %}
-<h2>Risks</h2>
-<ul>{% for each in risks %}<li>{{ each.instance }}: {{ each.why }}</li>{% endfor %}</ul>
-{% endif %}
-{% if decision.leftovers %}
-<h2>Left where they are</h2>
-<ul>{% for each in decision.leftovers %}<li>{{ each.instance }} on {{ each.host }}: {{ each.reason }}</li>
-{% endfor %}</ul>
-{% endif %}
-
-{% if hosts %}
-<h2>Hosts</h2>
-<p class="small">Memory before (dark) and after (blue), of what each host has.
-{% if hosts_more %}{{ hosts_more }} more change and are not shown. {% endif %}
-{% if hosts_same %}{{ hosts_same }} do not change.{% endif %}</p>
-<div class="scroll"><table><tr><th>Host</th><th></th><th class="n">before, GiB</th><th class="n">after, GiB</th>
-<th class="n">of</th><th class="n">instances</th></tr>
-{% for host in hosts %}
-{% set whole = host.capacity or 1 %}
-<tr><td>{{ host.name }}</td><td><div class="bar"><i style="width:{{ [100 * host.after // whole, 100] | min }}%"></i>
-<b style="width:{{ [100 * host.before // whole, 100] | min }}%"></b></div></td>
-<td class="n">{{ host.before | gib }}</td><td class="n">{{ host.after | gib }}</td>
-<td class="n">{{ host.capacity | gib }}</td>
-<td class="n">{{ host.instances_before }} &rarr; {{ host.instances_after }}</td></tr>
-{% endfor %}</table></div>
-{% endif %}
-
-{% if curve %}
-<h2>What each migration buys</h2>
-<p class="small">The score after each migration, in the order of the plan.</p>
-{{ curve }}
-{% endif %}
-{% if predicted %}<h2>As predicted</h2><div class="scroll">{{ predicted }}</div>{% endif %}
-{% if went %}<h2>As it went</h2><div class="scroll">{{ went }}</div>{% endif %}
-
-{% if steps %}
-<h2>Migrations</h2>
-<div class="scroll"><table><tr><th class="n">#</th><th>Instance</th><th>From</th><th>To</th><th class="n">GiB</th>
-<th class="n">predicted, s</th><th class="n">took, s</th><th>State</th><th>Why</th></tr>
-{% for each in steps %}
-<tr><td class="n">{{ each.id }}</td><td>{{ each.instance }}</td><td>{{ each.source }}</td>
-<td>{{ each.dest }}{% if each.bypass %} (a stop){% endif %}</td><td class="n">{{ each.memory_mb | gib }}</td>
-<td class="n">{{ "%.1f" | format(each.predicted) }}</td>
-<td class="n">{% if each.took is not none %}{{ "%.1f" | format(each.took) }}{% endif %}</td>
-<td class="{{ each.state }}">{{ each.state }}</td><td>{{ each.why }}</td></tr>
-{% endfor %}</table></div>
-{% if steps_more %}<p class="small">{{ steps_more }} more are not shown.</p>{% endif %}
-{% endif %}
-
-{% if events %}
-<h2>What happened</h2>
-<div class="scroll"><table>{% for each in events %}
-<tr><td class="small">{{ each.at }}</td><td>{{ each.message }}</td></tr>
-{% endfor %}</table></div>
-{% endif %}
-</body></html>"""

@@ -15,6 +15,7 @@ NAMES = 150
 LANE = 14
 GAP = 6
 HEAD = 64
+HEAD_BARE = 30
 # Rounding of the times in a plan, in seconds.
 SLACK = 0.0015
 
@@ -66,14 +67,17 @@ def critical_path(plan: Plan) -> tuple[int, ...]:
     return tuple(reversed(path))
 
 
-def svg(snapshot: Snapshot, plan: Plan) -> str:
-    """The picture as an SVG document; of more than ``MOST_HOSTS`` hosts, those with most to do."""
+def svg(snapshot: Snapshot, plan: Plan, most_hosts: int = MOST_HOSTS, *, critical: bool = True) -> str:
+    """The picture as an SVG document; of more than ``most_hosts`` hosts, those with most to do. Without ``critical``
+    there is no critical path in it, nor what only the plan as it was made can say."""
     labels = {each.uuid: each.name or each.uuid for each in snapshot.instances}
-    critical = critical_path(plan)
-    hosts = _hosts(snapshot, plan, critical)
-    rows = {host: _lanes(host, plan) for host in hosts}
+    path = critical_path(plan) if critical else ()
+    hosts = _hosts(snapshot, plan, path, most_hosts)
+    on_host = _steps_by_host(plan, hosts)
+    rows = {host: _lanes(on_host[host]) for host in hosts}
     top: dict[str, int] = {}
-    height = HEAD
+    head = HEAD if critical else HEAD_BARE
+    height = head
     for host in hosts:
         top[host] = height
         height += LANE * max(1, max(rows[host].values(), default=0) + 1) + GAP
@@ -82,17 +86,19 @@ def svg(snapshot: Snapshot, plan: Plan) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height + 30}" width="{WIDTH}">',
         f"<style>{STYLE}</style>",
-        f'<text class="title" x="8" y="20">{escape(_title(plan))}</text>',
-        f'<text x="8" y="38">{escape(_subtitle(plan, len(critical)))}</text>',
     ]
+    if critical:
+        lines.append(f'<text class="title" x="8" y="20">{escape(_title(plan))}</text>')
+        lines.append(f'<text x="8" y="38">{escape(_subtitle(plan, len(path)))}</text>')
     for number in range(11):
         x = NAMES + number * (WIDTH - NAMES - 20) / 10
-        lines.append(f'<line class="grid" x1="{x:.1f}" y1="{HEAD - 8}" x2="{x:.1f}" y2="{height}"/>')
-        lines.append(f'<text x="{x:.1f}" y="{HEAD - 12}">{end * number / 10:.5g} s</text>')
+        lines.append(f'<line class="grid" x1="{x:.1f}" y1="{head - 8}" x2="{x:.1f}" y2="{height}"/>')
+        anchor = ' text-anchor="end"' if number == 10 else ""
+        lines.append(f'<text x="{x:.1f}" y="{head - 12}"{anchor}>{end * number / 10:.4g} s</text>')
     for host in hosts:
         lines.append(f'<line class="host" x1="0" y1="{top[host] - 3}" x2="{WIDTH}" y2="{top[host] - 3}"/>')
         lines.append(f'<text x="8" y="{top[host] + 11}">{escape(_short(host))}</text>')
-    marked = set(critical)
+    marked = set(path)
     place: dict[int, tuple[float, float, float]] = {}
     for step in plan.host_steps:
         if step.host in top:
@@ -111,11 +117,12 @@ def svg(snapshot: Snapshot, plan: Plan) -> str:
             kind = "bypass" if move.bypass else "come"
             lines.append(_bar(move, kind, y, scale, words, move.id in marked))
             place[move.id] = (NAMES + move.start_s * scale, NAMES + move.end_s * scale, y + LANE / 2)
-    for first, second in itertools.pairwise(critical):
+    for first, second in itertools.pairwise(path):
         if first in place and second in place:
             (_, x1, y1), (x2, _, y2) = place[first], place[second]
             lines.append(f'<path class="chain" d="M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f}"/>')
-    legend = "blue: arrives, pale: leaves, orange: goes aside, violet: host step, red: critical path"
+    legend = "blue: arrives, pale: leaves, orange: goes aside, violet: host step"
+    legend += ", red: critical path" if critical else ""
     lines.append(f'<text x="8" y="{height + 18}">{escape(legend + _left_out(snapshot, plan, hosts))}</text></svg>')
     return "\n".join(lines) + "\n"
 
@@ -157,7 +164,7 @@ def _subtitle(plan: Plan, critical: int) -> str:
     )
 
 
-def _hosts(snapshot: Snapshot, plan: Plan, critical: Sequence[int]) -> list[str]:
+def _hosts(snapshot: Snapshot, plan: Plan, critical: Sequence[int], most: int) -> list[str]:
     """Hosts that have something to do, in the order of the snapshot."""
     weight: dict[str, float] = {}
     marked = set(critical)
@@ -166,7 +173,7 @@ def _hosts(snapshot: Snapshot, plan: Plan, critical: Sequence[int]) -> list[str]
             weight[host] = weight.get(host, 0.0) + 1 + 1e6 * (move.id in marked)
     for step in plan.host_steps:
         weight[step.host] = weight.get(step.host, 0.0) + 1
-    chosen = set(sorted(weight, key=lambda host: (-weight[host], host))[:MOST_HOSTS])
+    chosen = set(sorted(weight, key=lambda host: (-weight[host], host))[:most])
     return [host.name for host in snapshot.hosts if host.name in chosen]
 
 
@@ -176,10 +183,20 @@ def _left_out(snapshot: Snapshot, plan: Plan, hosts: Sequence[str]) -> str:
     return f"; {more} more hosts are not shown" if more > 0 else ""
 
 
-def _lanes(host: str, plan: Plan) -> Mapping[int, int]:
-    """The lane of each step that takes place on the host, so that none covers another."""
-    steps: list[HostStep | Migration] = [step for step in plan.host_steps if step.host == host]
-    steps += [move for move in plan.migrations if host in (move.source, move.dest)]
+def _steps_by_host(plan: Plan, hosts: Sequence[str]) -> Mapping[str, list[HostStep | Migration]]:
+    """The steps that take place on each of these hosts."""
+    found: dict[str, list[HostStep | Migration]] = {host: [] for host in hosts}
+    for step in plan.host_steps:
+        if step.host in found:
+            found[step.host].append(step)
+    for move in plan.migrations:
+        for host in {move.source, move.dest} & found.keys():
+            found[host].append(move)
+    return found
+
+
+def _lanes(steps: Sequence[HostStep | Migration]) -> Mapping[int, int]:
+    """The lane of each step of a host, so that none covers another."""
     free: list[float] = []
     lanes: dict[int, int] = {}
     for step in sorted(steps, key=lambda each: (each.start_s, each.id)):
