@@ -15,11 +15,13 @@ IN_PROGRESS = frozenset(
 def servers(lab: NovaLab) -> dict[str, dict[str, Any]]:
     """Every server of every project by its id, in Nova's own words."""
     found: dict[str, dict[str, Any]] = {}
-    marker = ""
-    while page := call(lab.compute, "GET", f"/servers/detail?all_tenants=1{marker}")["servers"]:
-        found.update({server["id"]: server for server in page})
-        marker = f"&marker={page[-1]['id']}"
-    return found
+    path = "/servers/detail?all_tenants=1"
+    while True:
+        page = call(lab.compute, "GET", path)
+        found.update({server["id"]: server for server in page["servers"]})
+        if not page.get("servers_links"):
+            return found
+        path = page["servers_links"][0]["href"]
 
 
 def host_of(server: dict[str, Any]) -> str:
@@ -83,14 +85,12 @@ def migrations(lab: NovaLab, **filters: str) -> list[dict[str, Any]]:
     query = "&".join(f"{name.replace('_since', '-since')}={value}" for name, value in
                      filters.items())
     found: dict[int, dict[str, Any]] = {}
-    marker = ""
-    while True:
-        url = f"/os-migrations?limit=500{marker}{'&' + query if query else ''}"
-        page = call(lab.compute, "GET", url)["migrations"]
-        if not page:
-            break
-        found.update({migration["id"]: migration for migration in page})
-        marker = f"&marker={page[-1]['uuid']}"
+    path = f"/os-migrations?{query}"
+    while path:
+        page = call(lab.compute, "GET", path)
+        found.update({migration["id"]: migration for migration in page["migrations"]})
+        links = page.get("migrations_links")
+        path = links[0]["href"] if links else ""
     mine = [migration for migration in found.values() if migration["instance_uuid"] in present]
     return sorted(mine, key=lambda migration: int(migration["id"]))
 

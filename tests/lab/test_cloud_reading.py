@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from tests.lab import observe, scenario
+from tests.lab import scenario
 from tests.lab.nova_lab import NovaLab, call
-from tests.lab.scenario import Scenario, Wish
+from tests.lab.scenario import Wish
+from vmpath_service.cloud.examination import Examination
 from vmpath_service.cloud.live import NovaCloud
+from vmpath_service.cloud.rights import Verdict
 from vmpath_service.cloud.settings import CloudSettings
 from vmpath_service.model.declarations import EVERY_HOST, Declaration, Declarations
-from vmpath_service.model.semantics import snapshot_problems
+from vmpath_service.model.extras import undecided, wish
 from vmpath_service.model.snapshot import Host, Instance, Snapshot
 
 
@@ -27,53 +27,6 @@ def by_uuid(snapshot: Snapshot) -> dict[str, Instance]:
 
 def by_name(snapshot: Snapshot) -> dict[str, Host]:
     return {each.name: each for each in snapshot.hosts}
-
-
-@pytest.fixture(scope="module")
-def built(clean_lab_for_module: NovaLab) -> Scenario:
-    return scenario.build_acceptance(clean_lab_for_module)
-
-
-def test_reading_equals_the_truth(clean_lab_for_module: NovaLab, built: Scenario) -> None:
-    lab = clean_lab_for_module
-    vmpath = reader(lab, page=15)
-    reading = vmpath.read_with_notes()
-    snapshot = reading.snapshot
-    assert reading.notes == ()
-    assert not list(snapshot_problems(snapshot))
-    assert (snapshot.region, snapshot.in_flight) == ("RegionOne", ())
-    assert {each.uuid: each.host for each in snapshot.instances} == built.homes
-    providers = observe.providers(lab)
-    for host in snapshot.hosts:
-        assert host.uuid == providers[host.name]
-        assert (host.state, host.status, host.used_by_others) == ("up", "enabled", {})
-        genuine = call(lab.placement, "GET", f"/resource_providers/{host.uuid}/inventories")["inventories"]
-        for name, inventory in genuine.items():
-            mine = host.inventories[name]
-            assert (mine.total, mine.reserved, mine.allocation_ratio, mine.max_unit) == (
-                inventory["total"], inventory["reserved"], inventory["allocation_ratio"], inventory["max_unit"],
-            )  # fmt: skip
-        assert host.inventories.keys() == genuine.keys()
-    allocations = observe.allocations_by_provider(lab)
-    for instance in snapshot.instances:
-        assert instance.host is not None
-        assert instance.resources == allocations[instance.host][instance.uuid]
-    groups = {group.name: group for group in snapshot.server_groups}
-    assert {name: frozenset(group.members) for name, group in groups.items()} == built.members
-    assert {group.policy for group in groups.values()} == {"anti-affinity"}
-    stuck = {each.uuid: each.why_not for each in snapshot.instances if each.movable != "live"}
-    assert stuck == {
-        built.locked: "it is locked (not to be touched)",
-        built.stopped: "it is stopped (SHUTOFF); vmpath:movable = cold would let vmpath move it",
-    }
-
-
-def test_a_second_reading_asks_little(clean_lab_for_module: NovaLab, built: Scenario) -> None:
-    vmpath = reader(clean_lab_for_module)
-    first = vmpath.read()
-    before = vmpath.requests_sent()
-    assert vmpath.read().instances == first.instances
-    assert vmpath.requests_sent() - before <= 10
 
 
 def test_groups_devices_and_zones(clean_lab: NovaLab) -> None:
@@ -106,3 +59,48 @@ def test_groups_devices_and_zones(clean_lab: NovaLab) -> None:
         ("second", {"availability_zone": "second"}),
     ]
     assert (host.cell, host.availability_zone) == ("west", "second")
+
+
+def test_what_flavors_and_ports_say(clean_lab: NovaLab) -> None:
+    wishes = {"vmpath:movable": {"vmpath:movable": "no"}, "vmpath:mode": {"vmpath:mode": "pre-copy"}}
+    for name, specs in wishes.items():
+        body = {"flavor": {"name": name, "ram": 512, "vcpus": 1, "disk": 1}}
+        made = call(clean_lab.compute, "POST", "/flavors", body)["flavor"]["id"]
+        call(clean_lab.compute, "POST", f"/flavors/{made}/os-extra_specs", {"extra_specs": specs})
+    servers = scenario.boot(
+        clean_lab,
+        [
+            Wish("staying", "vmpath:movable", "compute1"),
+            Wish("careful", "vmpath:mode", "compute1"),
+            Wish("passed-through", "lab.tiny", "compute2"),
+            Wish("virtual-function", "lab.tiny", "compute2"),
+            Wish("plain", "lab.tiny", "compute2"),
+        ],
+    )
+    kinds = {"passed-through": "direct-physical", "virtual-function": "direct", "plain": "normal"}
+    clean_lab.tell_ports(
+        [
+            {"id": f"port-{name}", "device_id": servers[name], "network_id": "net", "project_id": "theirs",
+             "binding:vnic_type": kind}
+            for name, kind in kinds.items()
+        ],
+        [{"id": "net", "provider:physical_network": "physnet1"}],
+    )  # fmt: skip
+    declared = Declarations({EVERY_HOST: Declaration(post_copy_permitted="no")})
+    found = by_uuid(reader(clean_lab, declarations=declared, read_ports=True).read())
+    read = {name: found[uuid] for name, uuid in servers.items()}
+    assert read["staying"].why_not == "its flavor forbids it (vmpath:movable = no)"
+    assert (read["careful"].movable, read["careful"].post_copy) == ("live", "forbidden")
+    assert wish(read["careful"], "vmpath:mode") == "pre-copy"
+    assert read["passed-through"].why_not == (
+        "it has a port with a device (direct-physical) on physical network physnet1, which stays on its host"
+    )
+    assert read["virtual-function"].movable == "live"
+    assert undecided(read["virtual-function"]) == ("a port with a device (direct) on physical network physnet1",)
+    assert (read["plain"].movable, undecided(read["plain"])) == ("live", ())
+    # nobody is asked for ports unless that is wished
+    unasked = by_uuid(reader(clean_lab, declarations=declared).read())
+    assert unasked[servers["passed-through"]].movable == "live"
+    settings = CloudSettings(cloud="novalab", config_files=(str(clean_lab.clouds_file),), read_ports=True)
+    checked = {each.name: each for each in Examination(settings).findings()}
+    assert checked["see the ports of all projects"].verdict is Verdict.OK

@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
+from keystoneauth1.adapter import Adapter
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import COMPUTE_MICROVERSION, PLACEMENT_MICROVERSION, NovaLab, call, until
@@ -181,10 +182,19 @@ def names(clean_lab_for_module: NovaLab, servers: dict[str, str]) -> dict[str, s
     }
 
 
+@pytest.fixture(scope="module")
+def compute(clean_lab_for_module: NovaLab) -> Adapter:
+    return clean_lab_for_module.adapter("compute", COMPUTE_MICROVERSION, RESTRICTED)
+
+
+@pytest.fixture(scope="module")
+def placement(clean_lab_for_module: NovaLab) -> Adapter:
+    return clean_lab_for_module.adapter("placement", PLACEMENT_MICROVERSION, RESTRICTED)
+
+
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_nova_forbids_everything_else(clean_lab_for_module: NovaLab, names: dict[str, str], what: str) -> None:
+def test_nova_forbids_everything_else(compute: Adapter, names: dict[str, str], what: str) -> None:
     method, path, body = FORBIDDEN[what]
-    compute = clean_lab_for_module.adapter("compute", COMPUTE_MICROVERSION, RESTRICTED)
     answer = compute.request(filled(path, names), method, json=filled(body, names))
     assert answer.status_code == 403, answer.text
 
@@ -201,9 +211,8 @@ def test_nova_forbids_everything_else(clean_lab_for_module: NovaLab, names: dict
     ],
 )
 def test_placement_lets_it_read_only(
-    clean_lab_for_module: NovaLab, names: dict[str, str], method: str, path: str, body: Any
+    placement: Adapter, names: dict[str, str], method: str, path: str, body: Any
 ) -> None:
-    placement = clean_lab_for_module.adapter("placement", PLACEMENT_MICROVERSION, RESTRICTED)
     answer = placement.request(filled(path, names), method, json=body)
     assert answer.status_code == 403, answer.text
 

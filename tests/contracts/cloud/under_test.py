@@ -58,6 +58,7 @@ class CloudUnderTest(abc.ABC):
     def __init__(self) -> None:
         self._flavors: dict[str, str] = {}
         self._stock: dict[str, list[str]] = {}
+        self._providers: dict[str, str] = {}
 
     @property
     def zones(self) -> dict[str, str]:
@@ -96,6 +97,7 @@ class CloudUnderTest(abc.ABC):
         """Let all servers, groups, flavors and allocations be gone, every host up and enabled."""
         self._flavors.clear()
         self._stock.clear()
+        self._providers.clear()
 
     # Waiting -------------------------------------------------------------------------------
 
@@ -213,7 +215,9 @@ class CloudUnderTest(abc.ABC):
     def held(self, consumer: str) -> dict[str, dict[str, int]]:
         """Host name -> what the consumer holds there."""
         allocations = self.placement.get(f"/allocations/{consumer}").json()["allocations"]
-        names = {uuid: name for name, uuid in self.providers().items()} if allocations else {}
+        if not allocations.keys() <= set(self._providers.values()):
+            self._providers = self.providers()
+        names = {uuid: name for name, uuid in self._providers.items()}
         return {names[uuid]: part["resources"] for uuid, part in allocations.items()}
 
 
@@ -313,10 +317,13 @@ class Server:
         """
 
         def look() -> dict[str, object]:
+            state = self.state()
+            if state != (status, at, None):
+                return {"server": state}
             # newest first; none at all until the conductor has seen the request
             record: dict[str, Any] = next(iter(self.records()), {"status": None, "uuid": NOWHERE})
             return {
-                "server": self.state(),
+                "server": state,
                 "migration": record["status"],
                 "holds": self.cloud.held(self.id),
                 "source held": self.cloud.held(record["uuid"]),

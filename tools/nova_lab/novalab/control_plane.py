@@ -296,7 +296,7 @@ class ControlPlane:
         self._start_api("placement", 8, "placement.wsgi.api")
         self._start_api("glance", 4, "glance.wsgi.api")
         stub = Path(__file__).with_name("neutron_stub.py")
-        self._start("neutron", python, stub, str(self.settings.neutron_port))
+        self._start("neutron", python, stub, str(self.settings.neutron_port), self.layout.ports)
         for name in ("conductor", "scheduler"):
             program = self._bin / f"nova-{name}"
             log = ("--log-file", logs / f"{name}.log")

@@ -74,7 +74,12 @@ class LabDriver(fake.FakeDriver):
     vcpus = int(os.environ.get("NOVALAB_VCPUS", "16"))
     memory_mb = int(os.environ.get("NOVALAB_MEMORY_MB", "32768"))
     local_gb = int(os.environ.get("NOVALAB_DISK_GB", "500"))
-    capabilities = dict(fake.FakeDriver.capabilities, supports_migrate_to_same_host=False)
+    capabilities = dict(
+        fake.FakeDriver.capabilities,
+        supports_migrate_to_same_host=False,
+        supports_virtio_fs=False,
+        supports_mem_backing_file=False,
+    )
 
     def __init__(self, virtapi, read_only=False):
         super().__init__(virtapi, read_only)

@@ -1,8 +1,9 @@
 """The least of Neutron that Nova asks for when its servers have no ports.
 
-Anything else is answered with 404 and printed, so that a missing address shows up at once.
+Ports and networks that a test has written into a file are listed, too: {"ports": [...], "networks": [...]}, each with
+Neutron's own fields. Anything else is answered with 404 and printed, so that a missing address shows up at once.
 
-usage: neutron_stub.py PORT
+usage: neutron_stub.py PORT FILE
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 EXTENSIONS = (
     "binding",
@@ -23,7 +26,25 @@ EXTENSIONS = (
 EMPTY_LISTS = ("ports", "networks", "subnets", "security-groups", "floatingips")
 
 
-def answer(path: str, server: str) -> dict[str, object] | None:
+#: what of a query says how to show a list, and not which of it
+HOW = ("fields", "limit", "marker", "sort_key", "sort_dir", "page_reverse")
+
+
+def listed(noun: str, query: str, written: Path) -> list[dict[str, object]]:
+    """What was written down and has, of each field that the query names, one of the values it gives."""
+    wanted = {name: values for name, values in parse_qs(query).items() if name not in HOW}
+    try:
+        things = json.loads(written.read_text()).get(noun, [])
+    except (OSError, ValueError):
+        return []
+    return [
+        thing
+        for thing in things
+        if all(str(thing.get(name)) in values for name, values in wanted.items())
+    ]
+
+
+def answer(path: str, server: str, query: str, written: Path) -> dict[str, object] | None:
     """The document at *path*, or None when there is none."""
     noun = path.removeprefix("/v2.0/")
     if path == "":
@@ -41,7 +62,8 @@ def answer(path: str, server: str) -> dict[str, object] | None:
         quota = dict.fromkeys(("port", "network", "floatingip", "security_group"), -1)
         return {"quota": quota}
     if noun in EMPTY_LISTS:
-        return {noun.replace("-", "_"): []}
+        name = noun.replace("-", "_")
+        return {name: listed(name, query, written)}
     return None
 
 
@@ -49,8 +71,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        path = self.path.split("?")[0].rstrip("/").removesuffix(".json")
-        document = answer(path, self.headers["Host"])
+        asked = urlsplit(self.path)
+        path = asked.path.rstrip("/").removesuffix(".json")
+        document = answer(path, self.headers["Host"], asked.query, Path(sys.argv[2]))
         if document is None:
             self._not_found()
         else:

@@ -23,6 +23,7 @@ def reset(plane: ControlPlane) -> None:
     """Delete what tests made and put the hosts back; LabError when that cannot be verified."""
     began = time.monotonic()
     plane.layout.control.write_text("{}\n")
+    plane.layout.ports.unlink(missing_ok=True)
     numbers = plane.compute_numbers()
     for number in numbers:
         plane.start_compute(number)
@@ -69,18 +70,23 @@ def _enable_services(cloud: identity.Cloud) -> None:
             cloud.compute.put(f"/os-services/{service['id']}", json=change)
 
 
-def _servers(cloud: identity.Cloud) -> list[dict[str, Any]]:
-    """Every server of every project, those waiting for their deletion included."""
+def _servers(cloud: identity.Cloud) -> dict[str, str]:
+    """The name of every server of every project by its id, those waiting for their deletion included."""
     found = {}
     for deleted in ("", "&soft_deleted=true"):
-        body = cloud.compute.get(f"/servers/detail?all_tenants=1{deleted}").json()
-        found.update({server["id"]: server for server in body["servers"]})
-    return list(found.values())
+        body = cloud.compute.get(f"/servers?all_tenants=1{deleted}").json()
+        found.update({server["id"]: server["name"] for server in body["servers"]})
+    return found
+
+
+def _moving(cloud: identity.Cloud) -> list[str]:
+    body = cloud.compute.get("/servers?all_tenants=1&status=MIGRATING").json()
+    return [server["id"] for server in body["servers"]]
 
 
 def _abort_migrations(cloud: identity.Cloud) -> None:
     """Ask for the end of live migrations under way; those past aborting end by themselves."""
-    moving = [server["id"] for server in _servers(cloud) if server["status"] == "MIGRATING"]
+    moving = _moving(cloud)
     for server in moving:
         body = cloud.compute.get(f"/servers/{server}/migrations").json()
         for migration in body["migrations"]:
@@ -88,8 +94,8 @@ def _abort_migrations(cloud: identity.Cloud) -> None:
             _expect(cloud.compute.delete(url, raise_exc=False), 202, 400, 404, 409)
     deadline = time.monotonic() + 10
     while moving and time.monotonic() < deadline:
-        moving = [server["id"] for server in _servers(cloud) if server["status"] == "MIGRATING"]
-        time.sleep(0.2)
+        moving = _moving(cloud)
+        time.sleep(0.3)
 
 
 def _delete_servers(cloud: identity.Cloud) -> None:
@@ -100,13 +106,13 @@ def _delete_servers(cloud: identity.Cloud) -> None:
     asked_at = -1e9
     while servers := _servers(cloud):
         if time.monotonic() > deadline:
-            names = ", ".join(f"{server['name']} ({server['status']})" for server in servers)
+            names = ", ".join(f"{name} ({server})" for server, name in servers.items())
             raise LabError(f"servers that could not be deleted: {names}")
         if time.monotonic() - asked_at > 20:
             # the first time, and again for those whose deletion got lost
-            _each(delete, [server["id"] for server in servers])
+            _each(delete, servers)
             asked_at = time.monotonic()
-        time.sleep(0.3)
+        time.sleep(0.4)
 
 
 def _delete_groups(cloud: identity.Cloud) -> None:
@@ -186,7 +192,7 @@ def _problems(cloud: identity.Cloud, computes: int) -> list[str]:
     """What is not as in a fresh lab, one sentence each."""
     problems = []
     if servers := _servers(cloud):
-        problems.append(f"servers remain: {', '.join(server['name'] for server in servers)}")
+        problems.append(f"servers remain: {', '.join(servers.values())}")
     if consumers := _allocations(cloud):
         problems.append(f"allocations remain: {', '.join(sorted(consumers))}")
     services = cloud.compute_services()

@@ -140,6 +140,11 @@ class Layout:
         return self.run / "control.json"
 
     @property
+    def ports(self) -> Path:
+        """What the stub of Neutron lists."""
+        return self.run / "neutron.json"
+
+    @property
     def clouds(self) -> Path:
         return self.base / "clouds.yaml"
 
