@@ -41,11 +41,13 @@ class _Concave:
 
     def at(self, spent: float) -> float:
         """The most that is won with this much spent, at least 0."""
+        if spent <= 0.0:
+            return self.won[0]
         if spent >= self.spent[-1]:
             return self.won[-1]
-        place = max(0, bisect_right(self.spent, spent) - 1)
+        place = bisect_right(self.spent, spent) - 1
         width = self.spent[place + 1] - self.spent[place]
-        share = max(0.0, spent - self.spent[place]) / width
+        share = (spent - self.spent[place]) / width
         return self.won[place] + share * (self.won[place + 1] - self.won[place])
 
     def least(self, won: float) -> float | None:

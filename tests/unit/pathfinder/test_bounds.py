@@ -73,6 +73,8 @@ def test_links_work_after_the_first_boot_behind_them():
         ([(0, 4)], [(4, 4)], -4, 4),
         # what leaves takes long: four seconds before the first of the two can come
         ([(2, 1), (2, 1)], [(2, 4), (2, 4)], 0, 6),
+        # room for the only one, but for what rounding takes away: 16/19 of the first departure, then the arrival
+        ([(1600, 3.3)], [(3000, 5.4), (1900, 0.3), (200, 8.9)], 0, 0.3 * 16 / 19 + 3.3),
     ],
 )
 def test_turns_on_one_slot(coming, going, free, seconds):
