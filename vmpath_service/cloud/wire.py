@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
+from vmpath_service.model.decoding import learn
+
 Amounts = dict[str, int]
 
 
@@ -277,3 +279,7 @@ def next_marker(links: Iterable[Link]) -> str | None:
         if link.rel == "next":
             return next(iter(parse_qs(urlsplit(link.href).query).get("marker", [])), None)
     return None
+
+
+# answers are decoded by several threads at once
+learn(*(kind for kind in tuple(globals().values()) if isinstance(kind, type) and issubclass(kind, msgspec.Struct)))

@@ -10,6 +10,7 @@ import msgspec
 
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.declarations import UNDECLARED, Declaration, declaration_of
+from vmpath_service.model.decoding import learn
 from vmpath_service.model.extras import undecided, wish
 from vmpath_service.model.snapshot import Instance
 
@@ -77,6 +78,9 @@ class Facts:
     def of(cls, content: object) -> Facts:
         """From plain data."""
         return msgspec.convert(content, cls)
+
+
+learn(Facts)
 
 
 def gather(cloud: CompiledCloud, moved: Collection[str], hosts: Collection[str], keys: Keys) -> Facts:
