@@ -24,6 +24,7 @@ from vmpath_service.cmd.upkeep import InformedHooks, maintenance_records, put_to
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.service import Engine
 from vmpath_service.hooks.registry import ConfiguredHooks
+from vmpath_service.model.decoding import learn_structs
 from vmpath_service.model.errors import CloudUnreachable, NoDecision, VmpathError
 from vmpath_service.model.records import Event
 from vmpath_service.notifier.announcer import Announcer, Receiver
@@ -87,6 +88,7 @@ class AllInOne:
         LOG.warning("policies read again: %s", ", ".join(self._policies))
 
     def _start(self) -> int:
+        learn_structs()
         configuration = self._configuration
         _make_directory(configuration.state_path)
         lock = _lock(configuration.state_path / "service.lock")
