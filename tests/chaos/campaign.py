@@ -295,7 +295,14 @@ class Stage:
         return None
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer = requests.get(self.service.url + path, timeout=60)
+        try:
+            answer = requests.get(self.service.url + path, timeout=60)
+        except requests.ConnectionError:
+            if self.service.process.poll() is None:
+                raise
+            self._tally.stuck.append(f"the service died by itself, when asked for {path}")
+            self.service.start()
+            answer = requests.get(self.service.url + path, timeout=60)
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -357,15 +364,15 @@ class Stage:
                     yield f"{host.name} is disabled still, and nothing is said of it"
 
 
-def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None]) -> Tally:
-    """So many rearrangements; ``tell`` gets a line after each."""
+def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None], first: int = 0) -> Tally:
+    """So many rearrangements, from the ``first`` on; ``tell`` gets a line after each."""
     tally = Tally()
     stage: Stage | None = None
     nursery = Nursery()
     try:
-        for number in range(runs):
+        for number in range(first, first + runs):
             chance = random.Random(f"{seed}:{number}")
-            if number % RUNS_ON_A_CLOUD == 0:
+            if stage is None or number % RUNS_ON_A_CLOUD == 0:
                 if stage is not None:
                     stage.close()
                 place = directory / f"stage-{number}"
@@ -373,10 +380,9 @@ def run(runs: int, seed: int, directory: Path, tell: Callable[[str], None]) -> T
                 place.mkdir(parents=True)
                 stage = Stage(place, nursery, chance, tally)
                 stage.service.start()
-            assert stage is not None
             stage._chance = chance
             stage.rearrange(number)
-            tell(f"{number + 1}/{runs}: {len(tally.wrong())} violations, {dict(tally.outcomes)}")
+            tell(f"{number + 1}/{first + runs}: {len(tally.wrong())} violations, {dict(tally.outcomes)}")
     finally:
         if stage is not None:
             stage.close()
