@@ -16,7 +16,7 @@ learn_structs()
 sys.setswitchinterval(1e-6)
 move = plan.Migration(1, "vm", "a", "b")
 values = [
-    plan.Plan("found", {"vm": "b"}, "sha256:0", migrations=(move, move), host_steps=(plan.HostStep(2, "a", "disable"),)),
+    plan.Plan("found", {}, "", migrations=(move, move), host_steps=(plan.HostStep(2, "a", "disable"),)),
     snapshot.Snapshot((snapshot.Host("a", {"VCPU": snapshot.Inventory(4)}),), (snapshot.Instance("vm", "a", {}),)),
     records.Rearrangement("r", records.Request("drain"), records.RearrangementState.RUNNING, 1.0, 2.0),
 ]
