@@ -1,5 +1,5 @@
-"""Maintenances as an operator orders them: with tokens of a genuine Keystone, by the ``openstack`` client, on a genuine
-Nova; judged by Nova and Placement.
+"""Maintenances as an operator orders them: with tokens of a genuine Keystone, by the ``openstack`` client, on a
+genuine Nova; judged by Nova and Placement.
 
 ``VMPATH_LAB_SLOW=1`` adds what takes longer: maintenances that begin later, go on over all hosts, or are cancelled.
 """
