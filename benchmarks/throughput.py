@@ -196,7 +196,7 @@ def measured(case: Case, settle_s: float | None) -> dict[str, float]:
             "--migration-mbps", str(MBPS), "--overhead", "0.001", "--concurrent-live-migrations", str(case.slots),
             environment=environment, log=directory / "simulator.log",
         )  # fmt: skip
-        with simulator:
+        with simulator as cloud:
             wait_for(clouds.exists, "the simulated cloud answers")
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
@@ -206,11 +206,11 @@ def measured(case: Case, settle_s: float | None) -> dict[str, float]:
             with program("service", "--config-file", str(configuration), environment=environment, log=log) as service:
                 url = f"http://127.0.0.1:{port}"
                 wait_for(lambda: answers(f"{url}/healthcheck"), "vmpath-service answers")
-                return walked(case, url, clouds, service.pid)
+                return walked(case, url, clouds, service.pid, cloud.pid)
 
 
-def walked(case: Case, url: str, clouds: Path, pid: int) -> dict[str, float]:
-    """Ask for it, and look on."""
+def walked(case: Case, url: str, clouds: Path, pid: int, pid_of_cloud: int) -> dict[str, float]:
+    """Ask for it, and look on. ``pid`` is the service's."""
     simulator = json.loads(clouds.read_text())["clouds"]["simulated"]["auth"]["auth_url"].rpartition("/identity")[0]
     created = requests.post(f"{url}/v1/rearrangements", json={"policy": "wish", "approve": True}, timeout=60)
     created.raise_for_status()
@@ -224,7 +224,7 @@ def walked(case: Case, url: str, clouds: Path, pid: int) -> dict[str, float]:
 
     quiet = served()[0]
     wait_for(lambda: served()[0] > quiet, "the first migration is asked for", WALKING_AT_MOST_S)
-    began, cpu = time.monotonic(), cpu_seconds(pid)
+    began, cpu, cpu_of_cloud = time.monotonic(), cpu_seconds(pid), cpu_seconds(pid_of_cloud)
     others, at, most, state = served()[1], began, 0.0, ""
     first_others = others
     walking = ended_cpu = 0.0
@@ -244,13 +244,17 @@ def walked(case: Case, url: str, clouds: Path, pid: int) -> dict[str, float]:
         raise SystemExit(f"it ended as {state}: {record['explanation']}")
     took = finished(records_of(clouds, len(case.seconds)))
     total = time.monotonic() - began
+    used, used_by_cloud = cpu_seconds(pid) - cpu, cpu_seconds(pid_of_cloud) - cpu_of_cloud
     return {
         "migrations": len(case.seconds),
         "seconds": round(took, 2),
         "of the best possible": round(took / case.best_s, 3),
         "seconds until all was looked at again": round(total, 1),
         "cores while it starts migrations": round(ended_cpu / walking, 2) if walking else 0.0,
-        "cores in all": round((cpu_seconds(pid) - cpu) / total, 2),
+        "cores in all": round(used / total, 2),
+        "CPU seconds": round(used, 1),
+        "milliseconds of CPU for a migration": round(1000 * used / len(case.seconds), 1),
+        "CPU seconds of the simulated cloud": round(used_by_cloud, 1),
         "other requests a second": round((others - first_others) / total, 1),
         "most in one second": round(most, 1),
     }

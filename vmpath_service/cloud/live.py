@@ -32,6 +32,8 @@ _FEW_HOSTS_SHARE = 0.005
 _SMALL_CLOUD = 50
 # How old the state of services may be that a look has read.
 _PATIENCE_S = 1.0
+# Requests of most looks: records, servers, services, and the room on hosts.
+_A_LOOK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ class NovaCloud:
         self._compute = Api(self._session, "compute", settings, Pace(0, brake=brake), observe)
         self._placement = Api(self._session, "placement", settings, Pace(0, brake=brake), observe)
         self._network = Api(self._session, "network", settings, Pace(0, brake=brake), observe)
-        pace = Pace(settings.looks_per_second, brake=brake)
-        self._looks_at_compute = Api(self._session, "compute", settings, pace, observe)
-        self._looks_at_placement = Api(self._session, "placement", settings, pace, observe)
+        self._pace = Pace(settings.looks_per_second, brake=brake)
+        self._looks_at_compute = Api(self._session, "compute", settings, self._pace, observe)
+        self._looks_at_placement = Api(self._session, "placement", settings, self._pace, observe)
         # those who want no limit want everything at once
         self._patience_s = _PATIENCE_S if settings.looks_per_second else 0.0
         self._seen = threading.local()
@@ -161,6 +163,8 @@ class NovaCloud:
         if not instances:
             return {}
         looks = self._looks()
+        # what has ended is not to wait in the midst of a look for its room to be used again
+        self._pace.wait_for_room(_A_LOOK)
         records = looks.migrations(sorted(set(instances)))
         progress = looks.progress(records)
         return {

@@ -50,6 +50,20 @@ class Pace:
         self._passed: deque[float] | None = deque(maxlen=per_second) if per_second else None
         self._last = -math.inf
 
+    def wait_for_room(self, requests: int) -> None:
+        """Return when so many could pass one after the other without waiting, if nobody else comes; none has passed by
+        then. What belongs together is begun late rather than interrupted."""
+        with self._lock:
+            passed = self._passed
+            if passed is None or passed.maxlen is None:
+                return
+            # those that need not be waited for, as so many have not passed at all yet
+            spare = passed.maxlen - len(passed)
+            last = min(requests, passed.maxlen) - spare - 1
+            left = passed[last] + 1.0 - self._clock() if last >= 0 else 0.0
+        if left > 0:
+            self._sleep(left)
+
     def wait(self) -> None:
         """Return when it is the caller's turn: first come, first served."""
         with self._lock:

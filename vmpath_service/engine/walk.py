@@ -233,12 +233,7 @@ class Walk:
                 raise _Stopped
         self._something_ended = False
         self._take_plan()
-        orders = self._orders()
-        self._tell_frozen(orders.frozen)
-        if machine.may_start_something(self._state, orders):
-            with self._turn():
-                self._apply_together([self._read()])
-        else:
+        with self._turn() if machine.may_start_something(self._state) else contextlib.nullcontext():
             self._apply_together([self._read()])
         asked, self._to_ask = self._to_ask, []
         if asked:
@@ -285,6 +280,7 @@ class Walk:
         start at all is asked again last, as reading a large cloud takes a while.
         """
         before = self._orders()
+        self._tell_frozen(before.frozen)
         wanted = machine.wanted(self._state, before)
         now = self._clock.monotonic()
         migrations = self._cloud.read_migrations(wanted.instances) if wanted.instances else {}

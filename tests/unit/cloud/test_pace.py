@@ -83,3 +83,20 @@ def test_a_brake_is_held_as_long_as_is_sensible(asked: float | None, held: float
     assert brake.pulled()
     time.now += 0.01
     assert not brake.pulled()
+
+
+def test_what_belongs_together_is_begun_when_all_of_it_may_pass() -> None:
+    time = FakeTime()
+    pace = Pace(5, time.clock, time.sleep)
+    assert turns(pace, time, 3) == [100.0] * 3
+    pace.wait_for_room(2)
+    assert time.slept == []
+    time.now += 0.25
+    pace.wait_for_room(4)
+    assert time.slept == [0.75]
+    time.now += 0.75
+    assert turns(pace, time, 4) == [101.0] * 4
+    pace.wait_for_room(99)
+    assert time.slept[-1] == 1.0
+    Pace(0, time.clock, time.sleep).wait_for_room(4)
+    assert len(time.slept) == 2
