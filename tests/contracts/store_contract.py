@@ -319,7 +319,7 @@ class StoreContract:
         other, _, _ = planned(store)
         store.intend(epoch, intention(migrations[0]))
         store.record(epoch, replace(intention(migrations[0]), state=M.FAILED, reason="refused", ended_at=2000.5))
-        store.add_event("ended", "it is over", rearrangement=identity)
+        store.add_event("ended", "it is over", subject=identity)
         store.change(identity, epoch, state=state)
         with pytest.raises(Conflict):
             store.request_cancel(identity)
@@ -457,20 +457,20 @@ class StoreContract:
         assert list(store.events()) == []
         mine, other = store.create(request()).id, store.create(request()).id
         made = [
-            store.add_event("created", "made", rearrangement=mine),
-            store.add_event("created", "made", rearrangement=other),
+            store.add_event("created", "made", subject=mine),
+            store.add_event("created", "made", subject=other),
             store.add_event("frozen", "stop 🛑"),
-            store.add_event("migration failed", "why", rearrangement=mine, step=7),
+            store.add_event("migration failed", "why", subject=mine, step=7),
         ]
         assert [event.sequence for event in made] == list(range(made[0].sequence, made[0].sequence + 4))
         assert made[0].sequence > 0
-        assert (made[3].kind, made[3].message, made[3].rearrangement, made[3].step) == (
+        assert (made[3].kind, made[3].message, made[3].subject, made[3].step) == (
             "migration failed",
             "why",
             mine,
             7,
         )
-        assert made[2].rearrangement is None
+        assert made[2].subject is None
         assert made[2].step is None
         assert list(store.events()) == made
         assert list(store.events(mine)) == [made[0], made[3]]

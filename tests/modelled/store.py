@@ -117,7 +117,7 @@ class MemoryStore:
             for kept in (self._rearrangements, self._migrations, self._intentions, self._actions):
                 del kept[identity]
             self._plans.pop(identity, None)
-            self._events = [each for each in self._events if each.rearrangement != identity]
+            self._events = [each for each in self._events if each.subject != identity]
 
     def save_plan(self, identity: str, epoch: int, plan: Plan, migrations: Sequence[Migration]) -> None:
         with self._lock:
@@ -224,18 +224,18 @@ class MemoryStore:
             ]
 
     def add_event(
-        self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
+        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
     ) -> Event:
         with self._lock:
             self._sequence += 1
-            event = Event(self._sequence, self._clock.time(), rearrangement, kind, message, step)
+            event = Event(self._sequence, self._clock.time(), subject, kind, message, step)
             self._events.append(event)
             return event
 
-    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+    def events(self, subject: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         with self._lock:
             found = [each for each in self._events if each.sequence > after]
-        return [each for each in found if rearrangement in (None, each.rearrangement)][:limit]
+        return [each for each in found if subject in (None, each.subject)][:limit]
 
     def together(self) -> AbstractContextManager[None]:
         """Every change is durable at once: a crash finds less in step than in a database."""

@@ -195,7 +195,7 @@ class World:
         return self.walk().run()
 
     def tell(self, kind: str, message: str, step: int | None) -> None:
-        self.store.add_event(kind, message, rearrangement=self.identity, step=step)
+        self.store.add_event(kind, message, subject=self.identity, step=step)
 
     def states(self) -> list[str]:
         return [migration.state.value for migration in self.store.migrations(self.identity)]

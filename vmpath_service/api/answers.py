@@ -170,9 +170,11 @@ class Migrations(TypedDict):
 
 
 class Event(TypedDict):
+    """``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about."""
+
     sequence: int
     at: str
-    rearrangement: str | None
+    subject: str | None
     kind: str
     message: str
     step: int | None

@@ -57,7 +57,7 @@ def links(request: falcon.Request, last: str | None) -> list[dict[str, str]]:
 class EventSource(Protocol):
     """The database, as far as its events go."""
 
-    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]: ...
+    def events(self, subject: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]: ...
 
 
 def events(

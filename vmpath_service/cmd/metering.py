@@ -62,7 +62,7 @@ class Meter:
     def happened(self, event: Event) -> None:
         """Count an event; of a plan, take its time."""
         self._events.labels(event.kind).inc()
-        identity = event.rearrangement
+        identity = event.subject
         if event.kind not in _PLANNED or identity is None or identity in self._seen:
             return
         # approved or resumed later, it is the same plan

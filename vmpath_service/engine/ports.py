@@ -178,11 +178,11 @@ class Store(Protocol):
         may still move their instance."""
 
     def add_event(
-        self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
+        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
     ) -> Event:
         """Append an event."""
 
-    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+    def events(self, subject: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Events with a sequence above ``after``, in order."""
 
     def together(self) -> AbstractContextManager[None]:

@@ -391,7 +391,7 @@ class Engine:
             message,
         )
         try:
-            event = self._store.add_event(kind, message, rearrangement=rearrangement, step=step)
+            event = self._store.add_event(kind, message, subject=rearrangement, step=step)
         except StoreError:
             # the change itself is in the database or will be tried again: its event is in the log at least
             LOG.exception("The event above could not be written to the database")

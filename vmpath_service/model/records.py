@@ -181,11 +181,12 @@ class HostTrouble(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened; ``sequence`` grows without gaps that a reader could mistake for losses."""
+    """Something that happened; ``sequence`` grows without gaps that a reader could mistake for losses. ``subject``: the
+    id of the rearrangement or maintenance, or the name of the schedule, that it is about."""
 
     sequence: int
     at: float
-    rearrangement: str | None
+    subject: str | None
     kind: str
     message: str
     step: int | None = None

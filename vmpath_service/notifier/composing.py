@@ -70,7 +70,7 @@ class Composer:
         try:
             subject, why, hosts = self._about(event)
         except NotFound:
-            subject, why, hosts = Forgotten(event.rearrangement or ""), None, ()
+            subject, why, hosts = Forgotten(event.subject or ""), None, ()
         return _message(event.kind, event.message, subject, why, hosts, sequence=event.sequence, at=event.at)
 
     def occasion(self, kind: str, message: str, identity: str, at: float) -> Notification:
@@ -81,7 +81,7 @@ class Composer:
     def _about(self, event: Event) -> tuple[Subject, str | None, tuple[str, ...]]:
         """What it is about, why that is done, and the hosts concerned."""
         noun = event.kind.partition(".")[0]
-        identity = event.rearrangement
+        identity = event.subject
         if identity is None:
             return (AboutHost(None, None, None) if noun == "host" else AboutService(None)), None, ()
         if noun == "maintenance":

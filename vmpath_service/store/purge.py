@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from vmpath_service.model.records import ENDED, UNRESOLVED
 from vmpath_service.store.database import Database
 from vmpath_service.store.sql_store import forget
-from vmpath_service.store.tables import EventRow, MigrationRow, RearrangementRow
+from vmpath_service.store.tables import DocumentRow, EventRow, MigrationRow, RearrangementRow
 
 _AT_ONCE = 50
 
@@ -68,8 +68,9 @@ def _old(before: float) -> Select[Any]:
 
 
 def _loose_events(before: float) -> Select[Any]:
-    known = select(RearrangementRow.id).where(RearrangementRow.id == EventRow.rearrangement)
-    return select(EventRow.sequence).where(EventRow.at < before, ~known.exists())
+    walked = select(RearrangementRow.id).where(RearrangementRow.id == EventRow.subject)
+    kept = select(DocumentRow.id).where(DocumentRow.id == EventRow.subject)
+    return select(EventRow.sequence).where(EventRow.at < before, ~walked.exists(), ~kept.exists())
 
 
 def _count(session: Session, before: float) -> Purged:
@@ -77,7 +78,7 @@ def _count(session: Session, before: float) -> Purged:
     loose = _loose_events(before).subquery()
     rearrangements = session.scalar(select(func.count()).select_from(old)) or 0
     theirs = session.scalar(
-        select(func.count()).select_from(EventRow).where(EventRow.rearrangement.in_(select(old.c.id)))
+        select(func.count()).select_from(EventRow).where(EventRow.subject.in_(select(old.c.id)))
     )
     others = session.scalar(select(func.count()).select_from(loose))
     return Purged(rearrangements, (theirs or 0) + (others or 0))

@@ -108,7 +108,7 @@ def to_event(row: EventRow) -> Event:
     return Event(
         sequence=row.sequence,
         at=row.at,
-        rearrangement=row.rearrangement,
+        subject=row.subject,
         kind=row.kind,
         message=row.message,
         step=row.step,

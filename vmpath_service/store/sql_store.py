@@ -328,7 +328,7 @@ class SqlStore(Journal, Troubles, Events):
 
 def forget(session: Session, identities: Sequence[str]) -> int:
     """Delete rearrangements and all that belongs to them; returns how many events went."""
-    events = count(session, delete(EventRow).where(EventRow.rearrangement.in_(identities)))
+    events = count(session, delete(EventRow).where(EventRow.subject.in_(identities)))
     count(session, delete(RearrangementRow).where(RearrangementRow.id.in_(identities)))
     return events
 

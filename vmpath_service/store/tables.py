@@ -154,14 +154,15 @@ class IntentionRow(Base):
 
 
 class EventRow(Base):
-    """``rearrangement`` is no foreign key: what happened to a forgotten rearrangement may still be told."""
+    """``subject``: the id of a rearrangement or maintenance, or the name of a schedule. It is no foreign key: what
+    happened to a forgotten one may still be told."""
 
     __tablename__ = "events"
-    __table_args__ = (Index(None, "rearrangement", "sequence"), Index(None, "at"), _MYSQL)
+    __table_args__ = (Index(None, "subject", "sequence"), Index(None, "at"), _MYSQL)
 
     sequence: Mapped[int] = mapped_column(Counting, primary_key=True, autoincrement=False)
     at: Mapped[float] = mapped_column(Double)
-    rearrangement: Mapped[str | None] = mapped_column(String(IDENTITY))
+    subject: Mapped[str | None] = mapped_column(String(NAME))
     kind: Mapped[str] = mapped_column(String(NAME))
     message: Mapped[str] = mapped_column(LongText)
     step: Mapped[int | None] = mapped_column(Integer)

@@ -42,7 +42,7 @@ class Events(Part):
     """Events, and when a thread's writes are on the disk."""
 
     def add_event(
-        self, kind: str, message: str, *, rearrangement: str | None = None, step: int | None = None
+        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
     ) -> Event:
         """Append an event. Its sequence follows the last one's without a gap, in the order of commits."""
         at = self._clock.time()
@@ -50,7 +50,7 @@ class Events(Part):
         if known is None:
 
             def work(session: Session) -> Event:
-                event = Event(self._next(session), at, rearrangement, kind, message, step)
+                event = Event(self._next(session), at, subject, kind, message, step)
                 session.connection().execute(_APPEND, [_values(event)])
                 return event
 
@@ -59,16 +59,16 @@ class Events(Part):
         if told is None:
             told = known[_TOLD] = _Told(self._database.write(self._next) - 1)
             self._database.at_last(told.append)
-        event = Event(told.last + 1, at, rearrangement, kind, message, step)
+        event = Event(told.last + 1, at, subject, kind, message, step)
         told.last += 1
         told.waiting.append(event)
         return event
 
-    def events(self, rearrangement: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
-        """Events (of one rearrangement, or all) with a sequence above ``after``, in order."""
+    def events(self, subject: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Events (about one subject, or all) with a sequence above ``after``, in order."""
         query = select(EventRow).where(EventRow.sequence > after).order_by(EventRow.sequence).limit(limit)
-        if rearrangement is not None:
-            query = query.where(EventRow.rearrangement == rearrangement)
+        if subject is not None:
+            query = query.where(EventRow.subject == subject)
 
         def work(session: Session) -> Sequence[Event]:
             told: _Told | None = (self._database.known() or {}).get(_TOLD)

@@ -186,9 +186,9 @@ def test_plan_migrations_and_events(client: Client, engine: NotingEngine, made: 
         [Migration(rearrangement=identity, step=n, instance=f"i{n}", source="a", dest="b") for n in (1, 2, 3)],
     )
     store.change(identity, epoch, state=RearrangementState.PLANNED)
-    first = store.add_event("planned", "3 migrations", rearrangement=identity)
-    store.add_event("approved", "by a person", rearrangement=identity)
-    store.add_event("planned", "somebody else's", rearrangement=None)
+    first = store.add_event("planned", "3 migrations", subject=identity)
+    store.add_event("approved", "by a person", subject=identity)
+    store.add_event("planned", "somebody else's", subject=None)
 
     document = client.simulate_get(f"{path}/plan")
     assert document.headers["Content-Type"].startswith("application/json")

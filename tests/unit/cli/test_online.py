@@ -161,7 +161,7 @@ def planned(engine: NotingEngine) -> tuple[str, int]:
     moves = [Migration(rearrangement=identity, step=n, instance=f"i{n}", source="a", dest="b") for n in (1, 2)]
     store.save_plan(identity, epoch, plan, moves)
     store.change(identity, epoch, state=RearrangementState.RUNNING, summary=summary)
-    store.add_event("started", "two migrations to go", rearrangement=identity)
+    store.add_event("started", "two migrations to go", subject=identity)
     return identity, epoch
 
 
@@ -171,7 +171,7 @@ def finish(engine: NotingEngine, identity: str, epoch: int, state: Rearrangement
         move = Migration(rearrangement=identity, step=n, instance=f"i{n}", source="a", dest="b", attempt=1)
         engine.store.intend(epoch, Migration(**_fields(move, state=MigrationState.REQUESTED, intended_at=1.0)))
         engine.store.record(epoch, Migration(**_fields(move, state=done, intended_at=1.0, reason="so it went")))
-    engine.store.add_event("ended", "nothing is left to do", rearrangement=identity)
+    engine.store.add_event("ended", "nothing is left to do", subject=identity)
     engine.store.change(identity, epoch, state=state)
 
 

@@ -46,7 +46,7 @@ def test_upgrade_makes_the_database_and_then_has_nothing_to_do(file: str, tmp_pa
 
 def test_purge_deletes_what_ended(file: str, store: SqlStore, capsys: Printed) -> None:
     ended, epoch, _ = planned(store)
-    store.add_event("noted", "x", rearrangement=ended)
+    store.add_event("noted", "x", subject=ended)
     store.change(ended, epoch, state=RearrangementState.SUCCEEDED)
     going = store.create(request()).id
     words = ("--config-file", file, "db", "purge", "--older-than")

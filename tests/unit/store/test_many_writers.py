@@ -50,7 +50,7 @@ def test_no_update_is_lost_and_each_intention_is_accepted_once(database_url: str
         accepted = 0
         for number in range(ROUNDS):
             store.change(identity, epoch, explanation=f"thread {name} {number}")
-            store.add_event("hammer", f"thread {name} {number}", rearrangement=identity)
+            store.add_event("hammer", f"thread {name} {number}", subject=identity)
             try:
                 store.intend(epoch, intention(migrations[number]))
             except Conflict:

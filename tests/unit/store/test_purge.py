@@ -11,7 +11,9 @@ from sqlalchemy import func, select
 from tests.contracts.store_contract import intention, planned, request
 from vmpath_service.model.errors import NotFound
 from vmpath_service.model.records import MigrationState, RearrangementState
+from vmpath_service.model.schedules import Schedule, ScheduleRequest
 from vmpath_service.store import Database, SqlStore
+from vmpath_service.store.documents import Documents
 from vmpath_service.store.purge import Purged, purge
 from vmpath_service.store.tables import IntentionRow, MigrationRow, PlanRow
 
@@ -35,7 +37,7 @@ def rearranged(
     identity, epoch, migrations = planned(store, 2)
     store.intend(epoch, intention(migrations[0]))
     store.record(epoch, msgspec.structs.replace(intention(migrations[0]), state=migration))
-    store.add_event("noted", "something", rearrangement=identity)
+    store.add_event("noted", "something", subject=identity)
     store.change(identity, epoch, state=state)
     return identity
 
@@ -45,6 +47,20 @@ def rows(database: Database) -> list[int]:
         return [session.scalar(select(func.count()).select_from(row)) for row in (PlanRow, MigrationRow, IntentionRow)]
 
     return database.read(count)
+
+
+def test_what_happened_to_a_maintenance_or_a_schedule_is_kept_as_long_as_that(database: Database) -> None:
+    calendar = Calendar(day=1)
+    store = SqlStore(database, calendar)
+    name = "every night, with a name that is longer than any id"
+    schedules = Documents(database, Schedule, "schedule", lambda _: "kept")
+    schedules.create(name, Schedule(ScheduleRequest(name, "drain", "0 1 * * *"), "api", 0.0, 0.0))
+    told = store.add_event("schedule.created", "made", subject=name)
+    calendar.day = 20
+    assert purge(database, 10 * DAY) == Purged(0, 0)
+    assert list(store.events(name)) == [told]
+    schedules.delete(name, lambda _: None)
+    assert purge(database, 10 * DAY) == Purged(0, 1)
 
 
 def test_only_what_ended_before_goes_with_all_that_belongs_to_it(database: Database) -> None:
@@ -70,7 +86,7 @@ def test_only_what_ended_before_goes_with_all_that_belongs_to_it(database: Datab
         assert list(store.events(identity)) == []
     assert rows(database) == [3, 6, 3]
     assert len(store.migrations(going)) == 2
-    assert [event for event in store.events() if event.rearrangement is None] == [kept_event]
+    assert [event for event in store.events() if event.subject is None] == [kept_event]
     assert purge(database, 10 * DAY) == Purged(0, 0)
 
 

@@ -20,7 +20,7 @@ def hammer(url: str, identity: str, epoch: int, name: str, rounds: int) -> None:
     migrations = store.migrations(identity)
     for number in range(rounds):
         store.change(identity, epoch, explanation=f"{name} {number}")
-        store.add_event("hammer", f"{name} {number}", rearrangement=identity)
+        store.add_event("hammer", f"{name} {number}", subject=identity)
         try:
             store.intend(epoch, intention(migrations[number]))
         except Conflict:
