@@ -32,6 +32,18 @@ PORTS = [
 ]
 NETWORKS = [{"id": "n1", "provider:physical_network": "physnet1"}, {"id": "n2", "provider:physical_network": None}]
 
+ORDINARY = [
+    {"id": "5", "device_id": identity("z"), "network_id": "n3", "binding:vnic_type": "normal"},
+    {"id": "6", "device_id": identity("y"), "network_id": "n4", "binding:vnic_type": "normal"},
+]
+SEGMENTS = [{"id": "n3", "provider:physical_network": "rack1"}, {"id": "n4", "provider:physical_network": "all"}]
+# as the agents of Open vSwitch, of OVN and of DHCP describe themselves
+AGENTS = [
+    {"id": "1", "host": "a", "configurations": {"bridge_mappings": {"all": "br-ex", "rack1": "br-rack"}}},
+    {"id": "2", "host": "b", "configurations": {"bridge-mappings": "all:br-ex"}},
+    {"id": "3", "host": "network-node", "configurations": {"dhcp_driver": "dnsmasq"}},
+]
+
 
 class Neutron(BaseHTTPRequestHandler):
     """Lists ports two by two, and as Neutron may do takes no notice of the kind asked for."""
@@ -40,8 +52,13 @@ class Neutron(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         query = parse_qs(url.query)
         body: dict[str, Any]
-        if url.path == "/v2.0/networks":
-            body = {"networks": [each for each in NETWORKS if each["id"] in query["id"]]}
+        if url.path == "/v2.0/agents":
+            body = {"agents": AGENTS}
+        elif url.path == "/v2.0/networks":
+            listed = [*NETWORKS, *SEGMENTS]
+            body = {"networks": [each for each in listed if each["id"] in query.get("id", [each["id"]])]}
+        elif "network_id" in query:
+            body = {"ports": [each for each in ORDINARY if each["network_id"] in query["network_id"]]}
         else:
             assert url.path == "/v2.0/ports"
             after = [each for each in PORTS if str(each["id"]) > query.get("marker", [""])[0]]
@@ -102,7 +119,8 @@ def test_ports_with_devices_are_told(cloud: SimulatedCloud) -> None:
     assert found["x"].movable == "live"
     assert found["x"].extra["scheduler_decides"] == ["a port with a device (direct) on physical network physnet1"]
     assert found["y"].why_not == "it has a port with a device (direct-physical), which stays on its host"
-    assert (found["z"].movable, found["z"].extra) == ("live", {})
+    assert found["z"].movable == "live"
+    assert found["z"].extra["scheduler_decides"] == ["a port on physical network rack1, which 1 hosts lack"]
     assert finding(cloud, "see the ports of all projects", read_ports=True).verdict is Verdict.OK
 
 

@@ -66,6 +66,8 @@ class Picture:
     """By the uuid of the host's provider."""
     ports: Mapping[str, tuple[DevicePort, ...]] = field(default_factory=dict)
     """By server, its ports with devices, where Neutron is asked."""
+    reaching_few: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By server, its ports on physical networks that not all hosts have, where Neutron is asked."""
     pools: tuple[Pool, ...] = ()
     """Read only where a server asks for what its host does not have itself."""
     shares: ShareHolders = field(default_factory=ShareHolders)
@@ -152,6 +154,7 @@ class Inventory:
             shown_groups = pool.submit(nova.groups)
             records = pool.submit(nova.migrations)
             ports = None if self._neutron is None else pool.submit(self._neutron.device_ports)
+            reaching_few = None if self._neutron is None else pool.submit(self._neutron.reaching_few)
             nodes = hosts.nodes(services, hypervisors.result(), providers.result())
             listed = _present(servers.result())
             # use is read after the servers: what was booted in between shows up as used by others
@@ -166,6 +169,7 @@ class Inventory:
                 records=known,
                 trees=trees,
                 ports={} if ports is None else ports.result(),
+                reaching_few={} if reaching_few is None else reaching_few.result(),
             )
 
     def _changes(self, picture: Picture, moment: float) -> Mapping[str, wire.Server]:
@@ -372,7 +376,10 @@ def assemble(
                 shared.get(uuid, ()),
                 disks,
                 picture.ports.get(uuid, ()),
-                (UNKNOWN,) if uuid in picture.shares.unknown else (),
+                (
+                    *picture.reaching_few.get(uuid, ()),
+                    *((UNKNOWN,) if uuid in picture.shares.unknown else ()),
+                ),
                 movability.held_by_caution(server, place, settings, why_not),
             )
         )
@@ -382,7 +389,7 @@ def assemble(
     if undecided:
         said.append(
             f"{len(undecided)} servers need what Placement's figures do not prove (pinned CPUs, huge pages, NUMA"
-            f" nodes, devices, shared storage), the first is {undecided[0]}: whether they fit a host, Nova's"
+            f" nodes, devices, networks, shared storage), the first is {undecided[0]}: whether they fit a host, Nova's"
             " scheduler decides"
         )
     misspelt = {uuid: mode for uuid in listed if (mode := movability.misspelt_mode(listed[uuid], settings))}

@@ -271,6 +271,17 @@ class Network(_Part, frozen=True):
 
 class Networks(_Part, frozen=True):
     networks: tuple[Network, ...]
+    links: tuple[Link, ...] = msgspec.field(default=(), name="networks_links")
+
+
+class Agent(_Part, frozen=True):
+    host: str = ""
+    configurations: dict[str, Any] = {}
+
+
+class Agents(_Part, frozen=True):
+    agents: tuple[Agent, ...]
+    links: tuple[Link, ...] = msgspec.field(default=(), name="agents_links")
 
 
 def next_marker(links: Iterable[Link]) -> str | None:

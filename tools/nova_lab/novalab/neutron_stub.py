@@ -23,7 +23,7 @@ EXTENSIONS = (
     "quotas",
     "security-group",
 )
-EMPTY_LISTS = ("ports", "networks", "subnets", "security-groups", "floatingips")
+EMPTY_LISTS = ("agents", "ports", "networks", "subnets", "security-groups", "floatingips")
 
 
 #: what of a query says how to show a list, and not which of it
