@@ -140,7 +140,7 @@ def service(clean_lab: NovaLab, operators: Operators, tmp_path: pathlib.Path) ->
     )
     hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
     sections: dict[str, dict[str, object]] = {
-        "DEFAULT": {"enabled_policies": "drain"},
+        "DEFAULT": {"enabled_policies": "drain, target"},
         "api": {"auth_strategy": "keystone", "operator_projects": operators.project},
         "keystone_authtoken": {
             "www_authenticate_uri": operators.auth_url,

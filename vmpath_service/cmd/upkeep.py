@@ -12,6 +12,7 @@ from vmpath_service.cmd.configuration import Configuration
 from vmpath_service.engine import schedules
 from vmpath_service.engine.maintenance import attending
 from vmpath_service.engine.maintenance.keeper import MaintenanceKeeper
+from vmpath_service.engine.maintenance.maintaining import RESTORING
 from vmpath_service.engine.maintenance.orders import EngineRearrangements
 from vmpath_service.engine.maintenance.outlooks import RoundPlanner
 from vmpath_service.engine.ports import Clock, Cloud
@@ -90,6 +91,8 @@ def put_together(
         engine.check(Request(policy=request.policy, options=request.options))
         if request.afterwards_policy is not None:
             engine.check(Request(policy=request.afterwards_policy))
+        if request.afterwards == "restore":
+            engine.check(Request(policy=RESTORING, options={"file": str(directory)}))
 
     around = attending.Surroundings(
         cloud=cloud,

@@ -38,6 +38,8 @@ DRAINS = 3
 AGAIN = 15.0
 """Seconds until it is tried again to find out which hosts a round may have, where the cloud does not tell."""
 _LATE = 60.0
+RESTORING = "target"
+"""The policy that brings instances back to where they were."""
 
 
 class Maintaining(Attending):
@@ -340,7 +342,7 @@ class Maintaining(Attending):
         there = {each.uuid: each.host for each in self._read().instances}
         former = {uuid: host for uuid, host in record.former.items() if there.get(uuid) not in (None, host)}
         options = self._around.keep_placement(self._identity, Placement(placement=dict(former)))
-        return Request(policy="target", options=options, approve=True)
+        return Request(policy=RESTORING, options=options, approve=True)
 
     # ends
 
