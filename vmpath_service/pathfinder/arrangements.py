@@ -33,7 +33,7 @@ Reach = Literal["reachable", "unreachable", "unknown"]
 # Up to so many hosts; a place is one byte.
 HOSTS = 255
 # Steps of the budget for a part of the instances.
-PART = 100_000
+PART = 200_000
 # Up to so many sets of instances that can be exchanged among themselves.
 SETS = 20
 
@@ -41,8 +41,26 @@ SETS = 20
 def reach(problem: Problem, fixed: Container[int], budget: Budget) -> Reach:
     """Whether the target of a problem can be reached; ``fixed``: instances that are known to stay.
 
-    First it is tried with the biggest instances alone, which is soon done, then with ever smaller ones; what is big is
-    judged by the dominant dimension, then by each by itself.
+    First it is tried with the biggest instances alone, which is soon done, then with ever smaller ones.
+    """
+    # numpy takes long to be imported, and few problems come here
+    from vmpath_service.pathfinder.vector_arrangements import VectorArrangements
+
+    whole = Arrangements(problem, fixed)
+    if not whole.applicable():
+        return "unknown"
+    for without in parts(problem, fixed):
+        part = VectorArrangements(problem, fixed, without)
+        if part.applicable() and part.reach(budget.share(PART)) == "unreachable":
+            return "unreachable"
+    at_once = VectorArrangements(problem, fixed)
+    return (at_once if at_once.applicable() else whole).reach(budget)
+
+
+def parts(problem: Problem, fixed: Container[int]) -> Iterator[list[int]]:
+    """Instances to leave out so that a simpler problem is left: all but the biggest first, then ever fewer.
+
+    What is big is judged by the dominant dimension, then by each by itself.
     """
     cloud = problem.cloud
     total = [max(1, sum(row[d] for row in cloud.capacity)) for d in range(len(cloud.dimensions))]
@@ -67,11 +85,7 @@ def reach(problem: Problem, fixed: Container[int], budget: Budget) -> Reach:
             if left_out in tried or not any(guest in moving for guest in classes[biggest]):
                 continue
             tried.add(left_out)
-            part = Arrangements(problem, fixed, [guest for number in without for guest in classes[number]])
-            if part.applicable() and part.reach(budget.share(PART)) == "unreachable":
-                return "unreachable"
-    whole = Arrangements(problem, fixed)
-    return whole.reach(budget) if whole.applicable() else "unknown"
+            yield [guest for number in without for guest in classes[number]]
 
 
 class _Side:

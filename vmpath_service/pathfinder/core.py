@@ -7,18 +7,18 @@ a part proves nothing; that none leads through the whole does.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from vmpath_service.pathfinder import explanation
 from vmpath_service.pathfinder.answer import Answer, price
-from vmpath_service.pathfinder.arrangements import Reach, reach
+from vmpath_service.pathfinder.arrangements import Reach, parts, reach
 from vmpath_service.pathfinder.attempt import rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving, proofs
 from vmpath_service.pathfinder.greedy import Rehearsal
-from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
-from vmpath_service.pathfinder.search import Search
+from vmpath_service.pathfinder.search import Result, Search, Verdict
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.trace import told
 
@@ -29,10 +29,14 @@ ORDERS = 20
 PATIENCE = 50
 # Steps of the budget for each kind of search.
 GLANCING = 40_000
-PROVING = 300_000
+CLASSES = 700_000
+PART = 100_000
+DECIDING = 2_000_000
 ARRANGING = 1_500_000
+PROVING = 300_000
 SOLVING = 1_000_000
-POLISHING = 300_000
+POLISHING_QUICKLY = 40_000
+POLISHING = 500_000
 WIDENING = 100_000
 EXHAUSTED = "no sequence of migrations exists (all that could lead to the target was searched)"
 # How much nearer to the goal counts against a cheaper way, when any way will do.
@@ -59,6 +63,13 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     result = whole(problem, fixed).forward(budget.share(GLANCING), HASTE)
     if result.verdict == "found":
         return cheaper(problem, Answer("found", result.moves), budget, fixed)
+    if classes_forbid(problem, fixed, budget):
+        return exhausted(problem, rehearsal)
+    verdict, moves = at_once(problem, fixed, budget)
+    if verdict == "found":
+        return cheaper(problem, Answer("found", moves), budget, fixed)
+    if verdict == "exhausted":
+        return exhausted(problem, rehearsal)
     found_out = reach(problem, fixed, budget.share(ARRANGING))
     if found_out == "unreachable":
         return exhausted(problem, rehearsal)
@@ -66,6 +77,35 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     if found:
         return cheaper(problem, found, budget, fixed)
     return exhaust(problem, rehearsal, fixed, budget, found_out)
+
+
+@told("take instances of a class for the same: all of them, then the biggest alone, then ever smaller ones")
+def classes_forbid(problem: Problem, fixed: Container[int], budget: Budget) -> bool:
+    """Whether the target cannot be reached even if it did not matter which instance of a class is where."""
+    # numpy takes long to be imported, and few problems come here
+    from vmpath_service.pathfinder.vector_search import VectorSearch
+
+    whole = VectorSearch(problem, fixed, classes=True)
+    if whole.applicable:
+        verdict = whole.decide(budget.share(CLASSES)).verdict
+        if verdict != "given up":
+            return verdict == "exhausted"
+    for without in parts(problem, fixed):
+        search = VectorSearch(problem, fixed, without, classes=True)
+        if search.applicable and search.decide(budget.share(PART)).verdict == "exhausted":
+            return True
+    return False
+
+
+def at_once(problem: Problem, fixed: Container[int], budget: Budget) -> tuple[Verdict, Sequence[Move]]:
+    """Search all placements from both ends, many at once: whether there is a path, and one of few moves."""
+    from vmpath_service.pathfinder.vector_search import VectorSearch
+
+    search = VectorSearch(problem, fixed)
+    if not search.applicable:
+        return "given up", ()
+    outcome = search.decide(budget.share(DECIDING))
+    return outcome.verdict, outcome.moves
 
 
 @told("rehearse in other orders")
@@ -113,10 +153,20 @@ def _share(problem: Problem, room: Room, host: int) -> float:
 @told("search all placements for the cheapest way")
 def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[int] = ()) -> Answer:
     """The cheapest path of a small cloud, if the budget lets it be found."""
-    result = whole(problem, fixed).forward(budget.share(POLISHING))
+    result = whole(problem, fixed).forward(budget.share(POLISHING_QUICKLY))
+    if result.verdict == "given up":
+        result = cheapest(problem, fixed, budget.share(POLISHING), price(problem, found.moves))
     if result.verdict == "found" and price(problem, result.moves) < price(problem, found.moves):
         return Answer("found", result.moves)
     return found
+
+
+def cheapest(problem: Problem, fixed: Container[int], budget: Budget, below: int | None = None) -> Result:
+    """The cheapest path, if it costs less than ``below``: many placements at once where that can be done."""
+    from vmpath_service.pathfinder.vector_search import VectorSearch
+
+    search = VectorSearch(problem, fixed)
+    return search.cheapest(budget, below) if search.applicable else whole(problem, fixed).forward(budget)
 
 
 @told("search all placements")

@@ -27,7 +27,7 @@ from vmpath_service.pathfinder.trace import Trace
 Progress = Callable[[str, int, int], None]
 
 # Steps of work for the searches beyond the first rehearsal: some ten seconds on a slow machine.
-WORK = 4_000_000
+WORK = 6_000_000
 
 
 def find_path(

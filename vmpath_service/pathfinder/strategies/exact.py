@@ -14,6 +14,8 @@ from vmpath_service.pathfinder.strategies.base import Strategy
 
 # Steps of the budget for the search: what it remembers has to fit into the memory of a small machine.
 STEPS = 2_000_000
+# Steps for going through placements one by one, before many are looked at at once.
+FEW = 40_000
 # Steps for a rehearsal that shows who gets stuck, for the explanation.
 SHOWING = 100_000
 
@@ -30,7 +32,9 @@ class ExactStrategy(Strategy):
         verdict = None
         able = all(problem.mobile[guest] for guest in problem.movers)
         if not reasons and able:
-            result = core.whole(problem, fixed).forward(budget.share(STEPS))
+            result = core.whole(problem, fixed).forward(budget.share(FEW))
+            if result.verdict == "given up":
+                result = core.cheapest(problem, fixed, budget.share(STEPS))
             if result.verdict == "found":
                 return Answer("found", result.moves)
             if result.verdict == "exhausted" and not problem.cloud.vetoes:

@@ -1,0 +1,73 @@
+"""Searches that look at many placements at once find what a search one by one finds."""
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from tests.property.path_problems import problems, reachable
+from vmpath_service.model.compiled import compile_cloud
+from vmpath_service.model.errors import InvalidTarget
+from vmpath_service.model.plan import Limits
+from vmpath_service.pathfinder import core
+from vmpath_service.pathfinder.admission import check_sanity, obstacles
+from vmpath_service.pathfinder.answer import price
+from vmpath_service.pathfinder.arrangements import Arrangements, parts
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.fixity import never_moving
+from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.strategies.contract import legal
+from vmpath_service.pathfinder.vector_arrangements import VectorArrangements
+from vmpath_service.pathfinder.vector_search import VectorSearch
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+PLENTY = 1_000_000
+
+
+def posed(drawn):
+    problem = pose(compile_cloud(drawn[0]), drawn[1], Limits())
+    try:
+        check_sanity(problem)
+    except InvalidTarget:
+        assume(False)
+    assume(problem.movers and not list(obstacles(problem)))
+    return problem
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(problems(most_hosts=4, most_instances=7), st.booleans())
+def test_all_placements_at_once(drawn, without_the_fixed):
+    problem = posed(drawn)
+    fixed = never_moving(problem) if without_the_fixed else ()
+    assume(not any(guest in fixed for guest in problem.movers))
+    search = VectorSearch(problem, fixed)
+    assert search.applicable
+    there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
+    decided, cheapest = search.decide(Budget(PLENTY)), search.cheapest(Budget(PLENTY))
+    assert decided.verdict == cheapest.verdict == ("found" if there_is_one else "exhausted")
+    if there_is_one:
+        assert legal(problem, decided.moves)
+        assert legal(problem, cheapest.moves)
+        best = price(problem, core.whole(problem, fixed).forward(Budget(PLENTY)).moves)
+        assert price(problem, cheapest.moves) == best
+        assert search.cheapest(Budget(PLENTY), best).verdict == "exhausted"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(problems(most_hosts=4, most_instances=7))
+def test_what_is_impossible_without_some_or_by_classes_is_impossible(drawn):
+    problem = posed(drawn)
+    there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
+    for without in ((), *parts(problem, ())):
+        for classes in (False, True):
+            search = VectorSearch(problem, (), without, classes=classes)
+            assert not there_is_one or search.decide(Budget(PLENTY)).verdict == "found"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(problems(most_hosts=4, most_instances=7))
+def test_arrangements_at_once_tell_what_can_be_reached(drawn):
+    problem = posed(drawn)
+    arrangements = VectorArrangements(problem, ())
+    assume(arrangements.applicable())
+    there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
+    assert arrangements.reach(Budget(PLENTY)) == ("reachable" if there_is_one else "unreachable")
+    assert Arrangements(problem, ()).reach(Budget(PLENTY)) == ("reachable" if there_is_one else "unreachable")
