@@ -200,7 +200,7 @@ class VectorSearch:
         self.applicable = not cloud.vetoes
         for guests in groups.values():
             kind = self._kind(guests, radix) if self.applicable else None
-            if kind is None or radix * len(kind) > MOST:
+            if kind is None:
                 self.applicable = False
                 return
             self.kinds.append(kind)
@@ -309,14 +309,14 @@ class VectorSearch:
         return Result("exhausted")
 
     def _kind(self, guests: list[int], radix: int) -> _Kind | None:
-        """The kind that these instances are; None where its members can be spread in too many ways."""
+        """The kind that these instances are; None where members, or all so far, can be spread in too many ways."""
         problem, cloud, room = self._problem, self._problem.cloud, self._room
         example = guests[0]
         hosts = range(len(problem.receives))
         open_to = [host for host in hosts if problem.receives[host] and cloud.admits(example, host)]
         places = sorted({*open_to, *(end for guest in guests for end in (problem.goal[guest], room.where[guest]))})
         count = math.comb(len(guests) + len(places) - 1, len(guests))
-        if count * len(hosts) ** 2 > ENTRIES:
+        if count * len(hosts) ** 2 > ENTRIES or radix * count > MOST:
             return None
         spreads = tuple(combinations_with_replacement(places, len(guests)))
         number = {spread: position for position, spread in enumerate(spreads)}
