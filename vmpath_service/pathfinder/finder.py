@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,13 +17,14 @@ from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.arrivals import placed
 from vmpath_service.pathfinder.budget import Budget, deadline
-from vmpath_service.pathfinder.partial import Ceiling, Score, best_part, misplaced, within
 from vmpath_service.pathfinder.problem import Problem, pose
-from vmpath_service.pathfinder.remedies import what_would_help
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.strategies import registry as strategies
 from vmpath_service.pathfinder.strategies.base import Strategy
 from vmpath_service.pathfinder.trace import Trace
+
+if TYPE_CHECKING:
+    from vmpath_service.pathfinder.partial import Score
 
 Progress = Callable[[str, int, int], None]
 
@@ -105,8 +107,12 @@ def solve(
     answer = _answer(problem, strategy, settings, budget, progress)
     if answer.outcome == "infeasible" and (caveat := explanation.resting_on(problem)):
         answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {caveat}")
-    if answer.outcome != "found" and not budget.ended() and (remedy := what_would_help(problem, budget)):
-        answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")
+    if answer.outcome != "found" and not budget.ended():
+        from vmpath_service.pathfinder.remedies import what_would_help
+
+        remedy = what_would_help(problem, budget)
+        if remedy:
+            answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")
     answer = _as_allowed(problem, answer, settings, budget, score)
     missing = len(problem.arrivals) - len(placed(problem, answer.moves)) if problem.cloud.vetoes else 0
     if answer.outcome == "found" and missing:
@@ -135,9 +141,13 @@ def _as_allowed(
     problem: Problem, answer: Answer, settings: PathSettings, budget: Budget, score: Score | None
 ) -> Answer:
     """The answer, or the best part of the way where the whole is beyond the limits or was not found."""
+    limited = settings.max_migrations is not None or settings.max_memory_mb is not None
+    if answer.outcome == "infeasible" or (answer.outcome == "found" and not limited):
+        return answer
+    from vmpath_service.pathfinder.partial import Ceiling, best_part, misplaced, within
+
     ceiling = Ceiling(settings.max_migrations, settings.max_memory_mb)
-    limited = ceiling != Ceiling()
-    if answer.outcome == "infeasible" or (answer.outcome == "found" and within(problem, answer.moves, ceiling)):
+    if answer.outcome == "found" and within(problem, answer.moves, ceiling):
         return answer
     ended = "it was interrupted" if budget.stopped else "the time limit was reached" if budget.timed_out else None
     if answer.outcome == "undecided" and not (limited or ended):

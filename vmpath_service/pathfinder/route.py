@@ -1,17 +1,17 @@
-"""The search itself: rehearse, break deadlocks, search exhaustively what is stuck; an answer for every outcome."""
+"""The search itself: rehearse, break deadlocks, search exhaustively what is stuck; an answer for every outcome.
+
+What not every problem needs is imported where it is needed: most are solved in less time than that takes.
+"""
 
 from __future__ import annotations
 
-from vmpath_service.pathfinder import core, explanation
+from vmpath_service.pathfinder import explanation
 from vmpath_service.pathfinder.answer import Answer, least, price
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
-from vmpath_service.pathfinder.hastening.portfolio import bargain, soonest
-from vmpath_service.pathfinder.needless import straightened
-from vmpath_service.pathfinder.partial import settled
+from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.problem import Problem
-from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.trace import told
 
@@ -23,18 +23,29 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     """The best answer within the budget."""
     able = all(problem.mobile[guest] for guest in problem.movers)
     if able and settings.objective == "time":
+        from vmpath_service.pathfinder.hastening.portfolio import soonest
+
         hasty = soonest(problem, budget)
         if hasty is not None:
             return hasty
     frugal = able and settings.objective == "cost"
-    # with the objective ``cost``, a walk does better where somebody has to step aside
-    rehearsal = rehearse(problem, settings, budget.share(0 if frugal else BREAKING), progress)
+    # where somebody has to step aside, a walk makes it cheaper, and many deadlocks broken one by one make it very long
+    big = able and settings.objective == "balanced" and len(problem.movers) > MANY
+    rehearsal = rehearse(problem, settings, budget.share(0 if frugal or big else BREAKING), progress)
     if not rehearsal.pending and not frugal:
         return polished(problem, settings, Answer("found", rehearsal.moves, ends=rehearsal.ends), budget)
     if not able:
         return given_up(problem, rehearsal, settings)
+    if big:
+        from vmpath_service.pathfinder.hastening.portfolio import soonest
+
+        hasty = soonest(problem, budget, steps=0)
+        if hasty is not None:
+            return hasty
     found = Answer("found", rehearsal.moves, ends=rehearsal.ends) if not rehearsal.pending else None
     if found is None or price(problem, found.moves) > least(problem):
+        from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
+
         found = cheapest_walk(problem, budget) or found
     if found is None and frugal:
         rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
@@ -42,6 +53,8 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
             found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
     if found is not None:
         return polished(problem, settings, found, budget)
+    from vmpath_service.pathfinder import core
+
     answer = core.settle(problem, rehearsal, settings, budget)
     if answer is None:
         return given_up(problem, rehearsal, settings)
@@ -56,16 +69,22 @@ def polished(problem: Problem, settings: PathSettings, answer: Answer, budget: B
     found = straight(problem, answer)
     dear = settings.objective != "time" and price(problem, found.moves) > least(problem)
     able = all(problem.mobile[guest] for guest in problem.movers)
-    if able and dear and core.small(problem):
-        found = core.cheaper(problem, found, budget)
+    if able and dear:
+        from vmpath_service.pathfinder import core
+
+        found = core.cheaper(problem, found, budget) if core.small(problem) else found
     limited = settings.max_migrations is not None or settings.max_memory_mb is not None
     if able and settings.objective == "balanced" and not limited:
+        from vmpath_service.pathfinder.hastening.portfolio import bargain
+
         return bargain(problem, found, settings.exchange_rate, budget)
     return found
 
 
 def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> Answer:
     """The answer where the limits of the search ran out, with who is stuck in the rehearsal."""
+    from vmpath_service.pathfinder.partial import settled
+
     blocked = sorted(rehearsal.pending)
     verdict = "no path was found within the limits of the search"
     so_far = settled(problem, rehearsal.moves)
@@ -75,6 +94,8 @@ def given_up(problem: Problem, rehearsal: Rehearsal, settings: PathSettings) -> 
 
 def as_far_as_it_goes(problem: Problem, rehearsal: Rehearsal, answer: Answer) -> Answer:
     """With best effort: what the rehearsal brings about before it gets stuck, with the explanation of the answer."""
+    from vmpath_service.pathfinder.partial import settled
+
     return Answer("partial", settled(problem, rehearsal.moves), answer.explanation)
 
 
@@ -82,6 +103,8 @@ def straight(problem: Problem, answer: Answer) -> Answer:
     """The answer without the stops that prove needless."""
     if len(answer.moves) == len(problem.movers):
         return answer
+    from vmpath_service.pathfinder.needless import straightened
+
     ends = range(len(answer.moves)) if answer.ends is None else answer.ends
     moves, kept = straightened(problem, answer.moves, ends)
     return Answer(answer.outcome, moves, answer.explanation, None if answer.ends is None else kept)

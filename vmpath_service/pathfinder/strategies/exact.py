@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from vmpath_service.pathfinder import core, explanation, route
+from vmpath_service.pathfinder import explanation, route
 from vmpath_service.pathfinder.answer import Answer
-from vmpath_service.pathfinder.arrangements import reach
 from vmpath_service.pathfinder.attempt import Progress, rehearse
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.fixity import never_moving, proofs
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.strategies.base import Strategy
@@ -27,6 +25,10 @@ class ExactStrategy(Strategy):
     summary = "exhaustive search: the cheapest path or a proof; for small clouds"
 
     def find(self, problem: Problem, settings: PathSettings, budget: Budget, progress: Progress | None) -> Answer:
+        from vmpath_service.pathfinder import core
+        from vmpath_service.pathfinder.arrangements import reach
+        from vmpath_service.pathfinder.fixity import never_moving, proofs
+
         fixed = never_moving(problem)
         reasons = proofs(problem, fixed)
         verdict = None
