@@ -7,7 +7,7 @@ does not wait until everybody is stuck: where slots idle although somebody waits
 
 Who goes first where several could: those whose source is short of room for what it has yet to take in, then those
 whose source will be fuller at the end (holes are handed on to where they are needed), long migrations before short
-ones.
+ones; or those first on whom most waits (see ``foresight``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder import admission
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.hastening.foresight import Foresight
 from vmpath_service.pathfinder.hastening.relief import Relief
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.problem import Move, Problem
@@ -91,6 +92,7 @@ class Course:
             chance.uniform(-CHANCE, CHANCE) * bool(style.seed) - style.weight * took / self.longest
             for took in self.seconds
         ]
+        self.foresight = Foresight(self) if style.ahead and problem.limits.per_host is not None else None
         self._left: dict[int, float] = {}
         if problem.cloud.snapshot.network is not None:
             for guest in self.pending:
@@ -185,6 +187,8 @@ class Course:
         if dest == goal and not stops:
             self.pending.discard(guest)
         self.traffic.start(guest, source, dest)
+        if self.foresight is not None:
+            self.foresight.count(guest, source, dest)
         if self._left:
             self._load(guest, source, -1)
         end = self.now + self.traffic.seconds(guest, self.traffic.path(source, dest)[0])
@@ -197,12 +201,14 @@ class Course:
     def rank(self, guest: int) -> tuple[bool, float]:
         """Who goes first: least first."""
         source = self.where[guest]
-        guards = self.room.guards
-        short = (self.room.free[source] - self.owed[source]) & guards != guards
         merit = self._fullness[source] + self._favour[guest]
+        if self.foresight is not None:
+            return False, merit - self.foresight.urgency(guest)
         if self._left:
             ends = self.traffic.path(source, self.next_stop(guest))[1]
             merit -= self.style.links * max(self._left.get(end, 0.0) for end in ends) / self._heaviest
+        guards = self.room.guards
+        short = (self.room.free[source] - self.owed[source]) & guards != guards
         return not short, merit
 
     def _load(self, guest: int, source: int, sign: int) -> None:
@@ -226,6 +232,8 @@ class Course:
     def _go_on(self, touched: Iterable[int], freed: Iterable[int], budget: Budget) -> bool:
         """Start what can start on or from the hosts where something has changed, and relieve them."""
         traffic = self.traffic
+        if self.foresight is not None:
+            self.foresight.look()
         arriving: set[int] = set()
         bound: set[int] = set()
         candidates: set[int] = set()

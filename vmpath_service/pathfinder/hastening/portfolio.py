@@ -1,36 +1,44 @@
-"""Several courses in different styles within the budget: which one is best depends on the cloud."""
+"""Several layouts in different styles within the budget: which one is best depends on the cloud."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from vmpath_service.pathfinder.answer import Answer, price
+from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.hastening.course import Course
+from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.trace import told
 
-# Steps of the budget for all courses but the first, where time is all that counts and where it is one of two things;
-# and how many courses there are at most.
-STEPS = 400_000
+# Steps of the budget for all layouts but the first, where time is all that counts and where it is one of two things;
+# and how many layouts there are at most.
+STEPS = 800_000
 BARGAIN_STEPS = 40_000
-COURSES = 24
-# Beyond so many instances that move, one course alone takes longer than all else that is done.
-HASTENED = 50_000
-# Up to so many moves, it is tried whether time can be had cheaply.
-BARGAINED = 20_000
+LAYOUTS = 24
+# Rounds of justification of one layout where there are steps for more than one, and what a shift costs in steps.
+ROUNDS = 10
+SHIFT = 2
+# A course this much longer than the shortest so far is given up: justification does not make up for that.
+HOPELESS = 1.05
+# Where many move, time is bought only where the makespan is more than so many times the bound.
+BEARABLE = 4.0
+# What is gained in a round of justification by less than this share is not worth another one.
+WORTH = 0.002
 # How much the load of links counts, by turns.
 LINKS = (3.0, 1.0, 10.0)
 STYLES = (
+    Style(big=0.8, ahead=True),
     Style(big=0.8),
     Style(big=0.5),
-    Style(big=0.8, weight=1.0),
+    Style(big=0.8, weight=1.0, ahead=True),
+    Style(big=0.8, claimants=2, ahead=True),
     Style(aside=False),
-    Style(big=0.2),
-    Style(big=0.8, claimants=2),
 )
 
 
@@ -38,12 +46,12 @@ STYLES = (
 def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
-    Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for,
-    nor where too many move.
+    Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for.
     """
-    if problem.cloud.vetoes or len(problem.movers) > HASTENED:
+    if problem.cloud.vetoes:
         return None
-    best: Course | None = None
+    best: Layout | None = None
+    shortest = float("inf")
     share, before = budget, budget.left
     for number, style in enumerate(_styles(problem)):
         if number == 1:
@@ -51,20 +59,38 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
                 break  # another one would not come to its end
             share = budget.share(steps)
         course = Course(problem, style)
-        if course.run(share, best.now if best is not None else float("inf")):
-            best = course
+        if course.run(share, HOPELESS * shortest):
+            shortest = min(shortest, course.now)
+            layout = Layout(problem, course.moves, course.starts, course.ends)
+            _justify(layout, share, 1 if before - budget.left > steps else ROUNDS)
+            if best is None or layout.makespan < best.makespan:
+                best = layout
         if share.left <= 0 or budget.ended():
             break
-    return None if best is None else Answer("found", best.moves, ends=best.ends)
+    if best is None:
+        return None
+    positions = sorted(range(len(best.moves)), key=lambda each: (best.starts[each], each))
+    return Answer("found", [best.moves[each] for each in positions], ends=[best.ends[each] for each in positions])
+
+
+def _justify(layout: Layout, budget: Budget, rounds: int) -> None:
+    """Push everything to the end and back to the beginning, as often as that is worth it."""
+    for _ in range(rounds):
+        before = layout.makespan
+        layout.justify()
+        if not budget.spend(2 * SHIFT * len(layout.moves)) or layout.makespan > before * (1 - WORTH):
+            break
 
 
 def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budget) -> Answer:
     """A path that is over sooner, where that is cheap; else the one given.
 
     It has to save ``exchange_rate`` percent of the time for each percent that it costs more. Big rearrangements are
-    left as they are.
+    left as they are where they take no more than some times what the bound says.
     """
-    if not plain.moves or len(plain.moves) > BARGAINED:
+    if not plain.moves:
+        return plain
+    if len(plain.moves) > MANY and _makespan(problem, plain) <= BEARABLE * lower_bounds(problem).makespan_s:
         return plain
     quick = soonest(problem, budget, BARGAIN_STEPS)
     if quick is None:
@@ -81,9 +107,9 @@ def _makespan(problem: Problem, answer: Answer) -> float:
 
 def _styles(problem: Problem) -> Iterator[Style]:
     if problem.cloud.snapshot.network is not None:
-        for seed in range(COURSES):
+        for seed in range(LAYOUTS):
             yield Style(aside=False, links=LINKS[seed % len(LINKS)], seed=seed)
         return
     yield from STYLES
-    for seed in range(1, COURSES - len(STYLES) + 1):
+    for seed in range(1, LAYOUTS - len(STYLES) + 1):
         yield Style(big=(0.8, 0.5)[seed % 2], claimants=1 + seed % 2, seed=seed)

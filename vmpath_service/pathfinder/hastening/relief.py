@@ -22,8 +22,10 @@ LOOKS_IN_ALL = 5_000_000
 # How many places are looked for until the hosts are sorted anew: at least, and as a share of the number of hosts.
 USES = 50
 SHARE = 20
-# After what share of the longest migration a host is looked at again where nothing has changed on it.
+# After what share of the longest migration a host is looked at again where nothing has changed on it, and a place is
+# looked for again for a class that had none.
 AGAIN = 0.07
+NOWHERE_AGAIN = 0.02
 # How often one instance that is to stay may step aside.
 PATIENCE = 2
 # How many may step aside for one.
@@ -39,6 +41,8 @@ class Relief:
         self.able = course.style.aside and cloud.snapshot.network is None
         self._stepped: dict[int, int] = {}
         self._failed: dict[int, tuple[int, float]] = {}
+        self._nowhere: dict[int, float] = {}
+        """Per class of instances: until when no place is looked for, since there was none."""
         self._looks = min(LOOKS, 1 + LOOKS_IN_ALL // max(1, len(course.problem.movers)))
         self._by_spare: list[int] = []
         self._uses = 0
@@ -48,10 +52,15 @@ class Relief:
         ]
 
     def relieve(self, touched: Iterable[int]) -> int:
-        """Relieve the hosts that need it, the one with most to take in first; returns the steps of work."""
+        """Relieve the hosts that need it, the one that most waits for first; returns the steps of work."""
         course = self._course
         hosts = [host for host in touched if course.incoming[host] and self._has_slot(host)]
-        hosts.sort(key=lambda host: (-len(course.incoming[host]), host))
+        foresight, seconds = course.foresight, course.seconds
+        if foresight is None:
+            hosts.sort(key=lambda host: (-len(course.incoming[host]), host))
+        else:
+            tail = foresight.tail
+            hosts.sort(key=lambda host: (-max(map(tail, course.incoming[host])), host))
         work = 0
         for host in hosts:
             # nothing has changed since it was tried in vain
@@ -59,7 +68,10 @@ class Relief:
             if free == course.room.free[host] and course.now < until:
                 continue
             waiting = [guest for guest in course.incoming[host] if guest not in course.claims]
-            waiting.sort(key=lambda guest: (-course.seconds[guest], guest))
+            if foresight is None:
+                waiting.sort(key=lambda guest: (-seconds[guest], guest))
+            else:
+                waiting.sort(key=lambda guest: (-tail(guest), -seconds[guest], guest))
             emptied = self._emptied(host)
             tries = course.style.claimants
             for guest in waiting:
@@ -197,6 +209,9 @@ class Relief:
         open_now = goal != source and goal not in course.down and course.traffic.idle_in(goal) > 0
         if open_now and room.fits(guest, goal) and cloud.may_pass(source, goal):
             return goal
+        kind = cloud.class_of[guest]
+        if course.now < self._nowhere.get(kind, 0.0):
+            return None
         if self._uses <= 0:
             self._look_again()
         self._uses -= 1
@@ -209,6 +224,8 @@ class Relief:
                 continue
             if cloud.free_passage() or (cloud.may_pass(source, host) and cloud.may_pass(host, goal)):
                 return host
+        if guest not in room.counters_of:
+            self._nowhere[kind] = course.now + NOWHERE_AGAIN * course.longest
         return None
 
     def _look_again(self) -> None:

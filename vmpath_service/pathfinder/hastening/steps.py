@@ -1,0 +1,85 @@
+"""Step functions of time: how much of something is free or in use, from moment to moment."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import Generic, TypeVar
+
+INFINITY = float("inf")
+Amount = TypeVar("Amount", int, float)
+
+
+class Steps(Generic[Amount]):
+    """``values[k]`` holds from ``times[k]`` until ``times[k + 1]``; the first time is before all others."""
+
+    __slots__ = ("times", "values")
+
+    def __init__(self, value: Amount) -> None:
+        self.times: list[float] = [-INFINITY]
+        self.values: list[Amount] = [value]
+
+    def add(self, begin: float, end: float, amount: Amount) -> None:
+        """Add an amount from ``begin`` until ``end``."""
+        first = self._cut(begin)
+        last = len(self.times) if end == INFINITY else self._cut(end)
+        values = self.values
+        for number in range(first, last):
+            values[number] += amount
+
+    def _cut(self, moment: float) -> int:
+        times = self.times
+        number = bisect_left(times, moment)
+        if number == len(times) or times[number] != moment:
+            times.insert(number, moment)
+            self.values.insert(number, self.values[number - 1])
+        return number
+
+
+def room_since(free: Steps[int], need: int, mask: int, until: float, lower: float) -> float:
+    """Since when, at the earliest, there is room for a packed demand all the time until a moment."""
+    times, values = free.times, free.values
+    number = bisect_left(times, until) - 1
+    earliest = until
+    while earliest > lower and (values[number] - need) & mask == mask:
+        earliest = times[number]
+        number -= 1
+    return max(earliest, lower)
+
+
+def room_until(free: Steps[int], need: int, mask: int, since: float, upper: float) -> float:
+    """Until when, at the latest, there is room for a packed demand all the time since a moment."""
+    times, values = free.times, free.values
+    number = bisect_right(times, since) - 1
+    latest = since
+    while latest < upper and (values[number] - need) & mask == mask:
+        number += 1
+        latest = times[number] if number < len(times) else INFINITY
+    return min(latest, upper)
+
+
+def below_since(used: Steps[float], most: float, begin: float, length: float) -> float:
+    """The earliest moment, from ``begin`` on, since when no more than ``most`` is in use for this long."""
+    times, values = used.times, used.values
+    number, last = bisect_right(times, begin) - 1, len(times)
+    while number < last and times[number] < begin + length:
+        if values[number] > most:
+            number += 1
+            if number == last:
+                return INFINITY
+            begin = times[number]
+        else:
+            number += 1
+    return begin
+
+
+def below_until(used: Steps[float], most: float, end: float, length: float) -> float:
+    """The latest moment, up to ``end``, until when no more than ``most`` is in use for this long."""
+    times, values = used.times, used.values
+    number = bisect_left(times, end) - 1
+    following = times[number + 1] if number + 1 < len(times) else INFINITY
+    while number >= 0 and following > end - length:
+        if values[number] > most:
+            end = times[number]
+        following = times[number]
+        number -= 1
+    return end
