@@ -154,12 +154,25 @@ def test_a_rolling_maintenance_goes_through_all_hosts(cloud: SimulatedCloud, tmp
     hook = {"driver": "command", "command": "true"}
     with service_on(tmp_path, cloud, maintenance=QUICK, **{"hook:work": hook}) as service:
         words = [word for name in hosts for word in ("--host", name)]
+        options = ("--rolling", "--max-hosts", "2", "--duration", "10m", "--dry-run")
+        dry = service.answer("maintenance", "create", *words, *options, "--wait")
+        expected = dry["outlook"]
+        foretold = len(expected["rounds"])
+        # one of the hosts is too full to be emptied together with another one
+        assert (foretold, expected["fewest_rounds"]) == (4, 3)
+        assert expected["migrations"] >= expected["fewest_migrations"] >= 24
+        assert expected["seconds"] >= expected["least_seconds"] >= 1800
+        told = service.command("maintenance", "create", *words, *options).stdout
+        for figure in ("4 (at least 3)", f"{expected['migrations']} (at least {expected['fewest_migrations']})"):
+            assert figure in told
+        assert not cloud.world.migrations
         done = service.answer(
             "maintenance", "create", *words, "--rolling", "--max-hosts", "2", "--hook", "work", "--wait"
         )
         assert done["state"] == "done", messages(service, done["id"])
         assert sorted(name for each in done["rounds"] for name in each["hosts"]) == hosts
-        assert max(len(each["hosts"]) for each in done["rounds"]) == 2
+        assert len(done["rounds"]) == len(done["outlook"]["rounds"]) == foretold
+        assert len(cloud.world.migrations) == done["outlook"]["migrations"]
         assert not any(host.disabled for host in cloud.world.hosts.values())
 
 
@@ -175,6 +188,12 @@ IMPOSSIBLE: tuple[tuple[Mapping[str, Any], int, str], ...] = (
     ({"hosts": ["HOST"], "policy": "drian"}, 400, "there is no policy 'drian'; did you mean 'drain'"),
     ({"hosts": ["HOST"], "max_hosts": 2}, 400, "max_hosts"),
     ({"hosts": ["HOST"], "duration_s": -1}, 400, "duration_s"),
+    ({"hosts": ["HOST"], "action": "power-off"}, 400, "needs a power driver, and there is none"),
+    ({"hosts": ["HOST"], "action": "reboot"}, 400, "there is no hook 'reboot'"),
+    ({"hosts": ["HOST"], "recurrence": "whenever"}, 400, "recurrence: cron: found 'whenever'"),
+    ({"hosts": ["HOST"], "afterwards": "policy"}, 400, "expected the name of a policy"),
+    ({"hosts": ["HOST"], "options": {"colour": "red"}}, 400, "colour"),
+    ({"hosts": ["<script>alert(1)</script>"]}, 404, "there is no host '<script>alert(1)</script>'"),
 )
 
 

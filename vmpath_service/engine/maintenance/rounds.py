@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ AVOID = "avoid_hosts"
 
 # How many pairs of instance and host are looked at in search of a round before it is what has been found so far.
 _WORK = 40_000_000
+# How many ways to choose rounds are tried at most where the first ones need more than the fewest that may be possible.
+_MOST_WAYS = 24
+ZONE_BY_ZONE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,19 @@ class Look:
     @property
     def seconds(self) -> float:
         return self.job.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How rounds are chosen. ``even``: hosts are shared out evenly among the fewest rounds, which moves less twice;
+    else each round has as many as fit. ``order``: in which order hosts are tried: 0 the largest first, 1 one of each
+    zone in turn, above that the seed of an order by chance."""
+
+    even: bool = True
+    order: int = 0
+
+
+EVENLY = Way()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +111,15 @@ def look_ahead(look: Look) -> bytes:
 
 def outlook(look: Look, snapshot: Snapshot) -> Outlook:
     """All rounds to come, with what they take and the bounds of that."""
-    steps, short = _rolled(look, snapshot, even=True)
-    fewest = bounds(look, snapshot, steps).rounds
-    if look.terms.rolling and (short is not None or len(steps) > fewest):
-        others, other_short = _rolled(look, snapshot, even=False)
-        done, other_done = (sum(len(step.hosts) for step in each) for each in (steps, others))
-        if (-other_done, len(others)) < (-done, len(steps)):
-            steps, short = others, other_short
+    fewest = bounds(look, snapshot, ()).rounds
+    best: tuple[list[Step], str | None] | None = None
+    for way in _ways(look, snapshot):
+        steps, short = _rolled(look, snapshot, way)
+        if best is None or _rank(steps) < _rank(best[0]):
+            best = steps, short
+        if not look.terms.rolling or (best[1] is None and len(best[0]) <= fewest):
+            break
+    steps, short = best or ([], None)
     least = bounds(look, snapshot, steps)
     work = look.terms.duration_s or 0.0
     drains = [step.plan.summary.makespan_s for step in steps]
@@ -133,13 +152,12 @@ def bounds(look: Look, snapshot: Snapshot, steps: Sequence[Step]) -> Bounds:
     )
 
 
-def roll(look: Look, snapshot: Snapshot, *, even: bool = True) -> Iterator[Step | str]:
+def roll(look: Look, snapshot: Snapshot, way: Way = EVENLY) -> Iterator[Step | str]:
     """The rounds, each from what the one before leaves; the last item is why the hosts that are left do not fit, if
-    any are. ``even``: hosts are shared out evenly among the fewest rounds, which moves less twice; else each round has
-    as many as fit."""
+    any are."""
     left = list(look.left)
     while left:
-        step = next_round(look, snapshot, left, even=even)
+        step = next_round(look, snapshot, left, way)
         yield step
         if isinstance(step, str):
             return
@@ -157,7 +175,7 @@ def after(step: Step) -> Snapshot:
     return msgspec.structs.replace(step.before, instances=instances)
 
 
-def next_round(look: Look, snapshot: Snapshot, left: Sequence[str], *, even: bool = True) -> Step | str:
+def next_round(look: Look, snapshot: Snapshot, left: Sequence[str], way: Way = EVENLY) -> Step | str:
     """The hosts of ``left`` to be emptied now, or why none can be."""
     cloud = compile_cloud(snapshot, look.job.constraints)
     for name in left:
@@ -167,8 +185,8 @@ def next_round(look: Look, snapshot: Snapshot, left: Sequence[str], *, even: boo
         attempt = _attempt(look, cloud, tuple(left), ())
         return attempt.short or _step(tuple(left), snapshot, attempt)
     room = Room(cloud, [cloud.host_index[name] for name in left])
-    order = room.ordered()
-    share = room.share(look.terms.max_hosts) if even else None
+    order = room.ordered(way.order)
+    share = room.share(look.terms.max_hosts) if way.even else None
     chosen: list[str] = []
     best: _Attempt | None = None
     short: str | None = None
@@ -208,9 +226,23 @@ def drain_options(options: Mapping[str, object], left: Sequence[str]) -> dict[st
     return {AVOID: list(left)} if AVOID in options and left else {}
 
 
-def _rolled(look: Look, snapshot: Snapshot, *, even: bool) -> tuple[list[Step], str | None]:
+def _ways(look: Look, snapshot: Snapshot) -> Iterator[Way]:
+    """Ways to choose rounds, the likeliest first; in large clouds only these."""
+    yield EVENLY
+    yield Way(even=False)
+    yield Way(order=ZONE_BY_ZONE)
+    each = (1 + len(snapshot.instances)) * len(snapshot.hosts)
+    for order in range(ZONE_BY_ZONE + 1, min(_MOST_WAYS, _WORK // each)):
+        yield Way(order=order)
+
+
+def _rank(steps: Sequence[Step]) -> tuple[int, int]:
+    return -sum(len(step.hosts) for step in steps), len(steps)
+
+
+def _rolled(look: Look, snapshot: Snapshot, way: Way) -> tuple[list[Step], str | None]:
     steps: list[Step] = []
-    for step in roll(look, snapshot, even=even):
+    for step in roll(look, snapshot, way):
         if isinstance(step, str):
             return steps, step
         steps.append(step)
@@ -283,13 +315,23 @@ class Room:
         self._most = self._by_groups(active, giving & named, len(receiving))
         self._outside = bool(giving - named)
 
-    def ordered(self) -> list[int]:
-        """The largest first, so that the smaller ones fill up rounds; of equal ones those with the least on them,
-        since what leaves them first may have to move twice."""
-        return sorted(
+    def ordered(self, order: int) -> list[int]:
+        """The hosts in the order of a ``Way``. The largest first lets the smaller ones fill up rounds; of equal ones
+        those with the least on them, since what leaves them first may have to move twice."""
+        found = sorted(
             self._hosts,
             key=lambda host: (tuple(-each for each in self._weight[host]), len(self._movers[host]), host),
         )
+        if order == ZONE_BY_ZONE:
+            turn: dict[str | None, int] = {}
+            key: dict[int, int] = {}
+            for host in found:
+                zone = self._cloud.snapshot.hosts[host].availability_zone
+                key[host] = turn[zone] = turn.get(zone, 0) + 1
+            found.sort(key=key.__getitem__)
+        elif order:
+            random.Random(order).shuffle(found)
+        return found
 
     def share(self, max_hosts: int | None) -> tuple[float, ...]:
         """What the hosts of a round weigh if they are shared out evenly among the fewest rounds."""
