@@ -9,6 +9,7 @@ import falcon
 from vmpath_service.api import bodies, paging
 from vmpath_service.api.ports import Commands
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.hints import hint
 
 
 class Hosts:
@@ -28,9 +29,10 @@ class Host:
 
     def on_get(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         bodies.only(request)
-        found = next((host for host in self._engine.hosts() if host["name"] == name), None)
+        hosts = {str(host["name"]): host for host in self._engine.hosts()}
+        found = hosts.get(name)
         if found is None:
-            raise NotFound(f"there is no host {name!r}")
+            raise NotFound(f"there is no host {name!r}{hint(name, hosts)}")
         response.media = found
 
 

@@ -7,6 +7,7 @@ import falcon
 from vmpath_service.api import bodies, paging
 from vmpath_service.api.ports import Commands
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.hints import hint
 
 
 class Instances:
@@ -32,6 +33,8 @@ class Instance:
         found = [each for each in instances if each["uuid"] == identity]
         found = found or [each for each in instances if each.get("name") == identity]
         if len(found) != 1:
-            many = f"{len(found)} instances are called" if found else "there is no instance"
-            raise NotFound(f"{many} {identity!r}")
+            if found:
+                raise NotFound(f"{len(found)} instances are called {identity!r}: name one by its uuid")
+            known = [str(each.get("name") or each["uuid"]) for each in instances]
+            raise NotFound(f"there is no instance {identity!r}{hint(identity, known)}")
         response.media = found[0]

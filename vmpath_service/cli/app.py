@@ -144,7 +144,7 @@ class Application(app.App):
     def _print_help(self, stream: Any) -> None:
         self.parser.print_help(stream)
         stream.write("\ncommands:\n")
-        names = sorted(name for name, _ in self.command_manager if name not in ("complete", "help"))
+        names = sorted(name for name, _ in self.command_manager if name != "help")
         width = max(map(len, names))
         for name in names:
             factory, _, _ = self.command_manager.find_command(name.split())

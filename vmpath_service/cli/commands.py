@@ -15,6 +15,7 @@ _HERE = "vmpath_service.cli"
 COMMANDS: Mapping[str, str] = {
     "allocation check": f"{_HERE}.allocation:Check",
     "allocation heal": f"{_HERE}.allocation:Heal",
+    "complete": f"{_HERE}.complete:Complete",
     "drain": f"{_HERE}.drain:Drain",
     "freeze": f"{_HERE}.freeze:Freeze",
     "host list": f"{_HERE}.host:List",
@@ -86,6 +87,11 @@ class CommandTable(commandmanager.CommandManager):
         super().__init__(None)
         for name, place in COMMANDS.items():
             self.commands[name] = LazyCommand(place)  # type: ignore[assignment]
+
+    def add_command(self, name: str, command_class: type[command.Command]) -> None:
+        """cliff adds commands of its own: ours come first."""
+        if name not in self.commands:
+            super().add_command(name, command_class)
 
     def find_command(self, argv: list[str]) -> tuple[type[command.Command], str, list[str]]:
         """Raises InvalidInput with a hint where there is no such command."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from vmpath_service.cli.bars import UNITS, Fill, in_order
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import BarLister, ShowOne
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.hints import hint
 
 
 class List(BarLister):
@@ -76,6 +76,4 @@ def check(client: Client, names: Sequence[str]) -> None:
     known = [host["name"] for host in client.pages("hosts")]
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else " (see vmpath host list)"
-            raise NotFound(f"there is no host {name!r}{hint}")
+            raise NotFound(f"there is no host {name!r}{hint(name, known)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from vmpath_service.cli.abridged import in_line
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.hints import hint
 
 
 def find_policy(client: Client, name: str) -> Mapping[str, Any]:
@@ -19,9 +19,7 @@ def find_policy(client: Client, name: str) -> Mapping[str, Any]:
     if name in policies:
         found: Mapping[str, Any] = policies[name]
         return found
-    close = difflib.get_close_matches(name, policies, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {in_line(sorted(policies)) or 'none'}"
-    raise NotFound(f"there is no policy {name!r}; {hint}")
+    raise NotFound(f"there is no policy {name!r}{hint(name, policies, None)}")
 
 
 def typed(policy: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.hints import hint
 
 Plugin = TypeVar("Plugin")
 
@@ -44,9 +44,7 @@ class Registry(Generic[Plugin]):
     def _load(self, name: str) -> type[Plugin]:
         there_are = self.available()
         if name not in there_are:  # stevedore would write a line of its own to stderr
-            close = difflib.get_close_matches(name, there_are, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(there_are) or 'none'}"
-            raise InvalidInput(f"there is no {self._noun} {name!r}; {hint}")
+            raise InvalidInput(f"there is no {self._noun} {name!r}{hint(name, there_are, None)}")
         from stevedore import driver, exception
 
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.errors import InvalidInput, NotFound
+from vmpath_service.model.hints import hint
 from vmpath_service.policies import settings as read
 from vmpath_service.policies.base import Scope
 from vmpath_service.policies.settings import Settings
@@ -94,7 +94,4 @@ def _known(noun: str, wanted: Iterable[str], there: Iterable[str]) -> None:
     present = set(there)
     for name in wanted:
         if name not in present:
-            close = difflib.get_close_matches(name, sorted(present), 1)
-            some = ", ".join(sorted(present)[:5]) + (", ..." if len(present) > 5 else "")
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {some or 'none'}"
-            raise NotFound(f"there is no {noun} {name!r}; {hint}")
+            raise NotFound(f"there is no {noun} {name!r}{hint(name, present)}")

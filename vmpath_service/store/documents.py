@@ -15,12 +15,15 @@ from sqlalchemy import CursorResult, Update, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from vmpath_service.model.errors import Conflict, Fenced, NotFound, StoreError
+from vmpath_service.model.hints import nearest
 from vmpath_service.store.database import Database
 from vmpath_service.store.tables import DocumentRow
 
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 _TRIES = 50
+# So many are looked at for one that may have been meant.
+_KNOWN = 1000
 
 
 class Documents(Generic[Document]):
@@ -82,7 +85,7 @@ class Documents(Generic[Document]):
         def work(session: Session) -> int:
             changed = self._of(identity).values(epoch=DocumentRow.epoch + 1)
             if not _count(session.execute(changed)):
-                raise self._lost(identity)
+                raise self._lost(identity, session)
             return self._row(session, identity).epoch
 
         return self._database.write(work)
@@ -135,11 +138,12 @@ class Documents(Generic[Document]):
         query = select(DocumentRow).where(DocumentRow.kind == self._noun, DocumentRow.id == identity)
         row = session.scalars(query.execution_options(populate_existing=True)).first()
         if row is None:
-            raise self._lost(identity)
+            raise self._lost(identity, session)
         return row
 
-    def _lost(self, identity: str) -> NotFound:
-        return NotFound(f"there is no {self._noun} {identity!r}")
+    def _lost(self, identity: str, session: Session) -> NotFound:
+        known = session.scalars(select(DocumentRow.id).where(DocumentRow.kind == self._noun).limit(_KNOWN))
+        return NotFound(f"there is no {self._noun} {identity!r}{nearest(identity, known)}")
 
     def _decode(self, content: str) -> Document:
         return msgspec.json.decode(content, type=self._kind)

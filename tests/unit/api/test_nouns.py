@@ -47,7 +47,9 @@ def test_the_pages_of_one_list_are_of_one_reading(client: Client, engine: Noting
 
 def test_one_host(client: Client) -> None:
     assert client.simulate_get("/v1/hosts/compute-002").json["name"] == "compute-002"
-    assert refusal(client.simulate_get("/v1/hosts/compute-9"), 404) == "there is no host 'compute-9'"
+    assert refusal(client.simulate_get("/v1/hosts/compute-9"), 404) == (
+        "there is no host 'compute-9'; did you mean 'compute-007'?"
+    )
 
 
 def test_instances_by_host_uuid_and_name(client: Client) -> None:
@@ -58,8 +60,11 @@ def test_instances_by_host_uuid_and_name(client: Client) -> None:
     assert client.simulate_get("/v1/instances", query_string="host=elsewhere").json["instances"] == []
     assert client.simulate_get("/v1/instances/i-2").json["name"] == "web-2"
     assert client.simulate_get("/v1/instances/web-2").json["uuid"] == "i-2"
-    assert refusal(client.simulate_get("/v1/instances/twin"), 404) == "2 instances are called 'twin'"
-    assert refusal(client.simulate_get("/v1/instances/none"), 404) == "there is no instance 'none'"
+    assert refusal(client.simulate_get("/v1/instances/twin"), 404) == (
+        "2 instances are called 'twin': name one by its uuid"
+    )
+    lost = refusal(client.simulate_get("/v1/instances/none"), 404)
+    assert lost.startswith("there is no instance 'none'; there are: ")
 
 
 def test_a_freeze_stands_until_it_is_lifted(client: Client) -> None:

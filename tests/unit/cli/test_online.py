@@ -91,7 +91,7 @@ def test_hosts_and_instances(vmpath: Run, engine: NotingEngine) -> None:
     assert "25%  1 GiB of 4 GiB" in vmpath("host", "list").out
     assert answer(vmpath("host", "show", "compute-002", "-f", "json"))["name"] == "compute-002"
     lost = vmpath("host", "show", "compute-9")
-    assert (lost.status, lost.err) == (2, "vmpath: there is no host 'compute-9'\n")
+    assert (lost.status, lost.err) == (2, "vmpath: there is no host 'compute-9'; did you mean 'compute-007'?\n")
     assert len(answer(vmpath("instance", "list", "--host", "compute-001", "-f", "json"))) == 5
     assert vmpath("instance", "show", "web-1", "-f", "value", "-c", "uuid").out == "i-1\n"
 

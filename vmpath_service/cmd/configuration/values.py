@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +12,7 @@ from oslo_log import log
 from vmpath_service.cmd.configuration.files import Written
 from vmpath_service.conf import nova
 from vmpath_service.conf.opts import list_opts
+from vmpath_service.model import hints
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 TOKENS = "keystone_authtoken"
@@ -110,9 +110,7 @@ class Values:
 
 def hint(name: str, known: Iterable[str]) -> str:
     """What may have been meant."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(names) or 'none'}"
+    return hints.hint(name, known, None)
 
 
 def expected(option: cfg.Opt) -> str:
