@@ -311,6 +311,9 @@ class ModelCloud:
     def enable_host(self, name: str) -> None:
         with self._lock:
             self._arrive("enable_host")
+            reason = self.hosts[name].reason
+            if reason is not None and not reason.startswith("vmpath: "):
+                self.violations.append(f"{name} was enabled, which others had disabled: {reason}")
             self.hosts[name].enabled = True
             self.hosts[name].reason = None
 

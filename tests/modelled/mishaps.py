@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,32 @@ class Mortal:
             answer = found(*arguments, **named)
             if after:
                 raise Killed
+            return answer
+
+        return call
+
+
+class Interrupted:
+    """A port whose user stands still at a call, for as long as ``meanwhile`` takes: its process hangs, and the world
+    goes on. ``at`` counts the calls over all ports; odd ones stand still after the call has taken effect."""
+
+    def __init__(self, port: Any, deaths: Deaths, meanwhile: Callable[[], None]) -> None:
+        self._port = port
+        self._deaths = deaths
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._port, name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            before, after = self._deaths.next()
+            if before:
+                self._meanwhile()
+            answer = found(*arguments, **named)
+            if after:
+                self._meanwhile()
             return answer
 
         return call
@@ -103,6 +129,9 @@ class Drift:
             case "stop" if server and server.task_state is None and server.status == "ACTIVE":
                 touched.add(self.name)
                 server.status = "SHUTOFF"
+            case "start" if server and server.task_state is None and server.status == "SHUTOFF":
+                touched.add(self.name)
+                server.status = "ACTIVE"
             case "busy" if server and server.task_state is None:
                 touched.add(self.name)
                 server.task_state = "image_uploading"

@@ -170,8 +170,8 @@ class World:
             answer.set_exception(error)
         return answer
 
-    def roll_back(self, limit: float = 50_000.0) -> Finish:
-        """Walk back what was done, after a walk that ended for it."""
+    def turn_back(self) -> None:
+        """Put the way back behind the plan, if it is not there yet."""
         epoch = self.store.claim(self.identity, "engine")
         plan, records = self.store.plan(self.identity), tuple(self.store.migrations(self.identity))
         if BACK not in plan.extra:
@@ -179,6 +179,10 @@ class World:
             rest = rest_of(make_rest(GoOn(self.job(), msgspec.json.encode(plan), records, back=True)))
             longer = extend(self.identity, plan, records, rest, (), back=True)
             self.store.extend_plan(self.identity, epoch, longer.plan, longer.added, longer.changed)
+
+    def roll_back(self, limit: float = 50_000.0) -> Finish:
+        """Walk back what was done, after a walk that ended for it."""
+        self.turn_back()
         return self.run(limit)
 
     def run(self, limit: float = 50_000.0) -> Finish:

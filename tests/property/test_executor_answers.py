@@ -201,6 +201,8 @@ def check(tale: Tale, world: World, touched: set[str], finish: Finish) -> None:
     backwards = plan.extra.get(BACK)
     judged = [each for each in records if backwards is None or each.step >= backwards]
     well = all(each.state in GOOD for each in judged) and not plan.extra.get(GIVEN_UP)
+    if backwards is None:
+        well = well and all(each.state == "done" for each in world.store.host_actions(world.identity))
     if finish.outcome == "succeeded":
         assert well
     if finish.outcome == "failed":

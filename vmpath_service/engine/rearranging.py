@@ -29,8 +29,10 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import (
     CloudDenied,
     CloudError,
+    CloudUnreachable,
     Fenced,
     InvalidInput,
+    NoDecision,
     NotFound,
     PlanningFailed,
     StoreError,
@@ -296,7 +298,10 @@ class Rearranging:
             records = tuple(self._stored(lambda: self._store.migrations(self._identity)))
             work = GoOn(job, msgspec.json.encode(plan), records, back=True)
             rest = rest_apart(work, self._around.stopping)
-        except StoreError:
+        except (StoreError, CloudUnreachable, NoDecision):
+            # not for ever: it is taken up again, with growing pauses
+            if self._around.stopping():
+                raise _Abandoned from None
             raise
         except VmpathError as error:
             if self._around.stopping():

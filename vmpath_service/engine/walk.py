@@ -68,6 +68,8 @@ LOG = logging.getLogger(__name__)
 SENDERS = 8
 """How many requests are sent at once."""
 STORE_ATTEMPTS = 5
+STALE = 0.5
+"""The share of the time in which a request may arrive after which one that is not sent yet is not sent any more."""
 SOONEST = 0.25
 """The share of the usual pause between two looks that passes in any case, whatever happens."""
 LONGEST_BACK_OFF = 30.0
@@ -168,10 +170,10 @@ class Walk:
         self._finish: Finish | None = None
         self._something_ended = False
         self._out_of_reach = False
+        self._decided_at = 0.0
         self._frozen = False
         self._trouble: StoreError | None = None
         self._quarantined: tuple[str, ...] = ()
-        self._troubled: set[str] = set()
         self._planning: tuple[Plan, frozenset[int], Future[Rest | Destination]] | None = None
         self._to_ask: list[Send | Ask] = []
         self._to_act: list[HostAction] = []
@@ -234,7 +236,9 @@ class Walk:
         self._something_ended = False
         self._take_plan()
         with self._turn() if machine.may_start_something(self._state) else contextlib.nullcontext():
-            self._apply_together([self._read()])
+            tick = self._read()
+            self._decided_at = self._clock.monotonic()
+            self._apply_together([tick])
         asked, self._to_ask = self._to_ask, []
         if asked:
             self._apply_together(list(senders.map(self._ask, asked)))
@@ -296,7 +300,6 @@ class Walk:
         known = {(each.rearrangement, each.step) for each in before.elsewhere}
         new = tuple(each for each in orders.elsewhere if (each.rearrangement, each.step) not in known)
         orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
-        self._troubled = set(orders.troubles)
         self._quarantined = in_quarantine(orders.troubles, self._state.settings.quarantine.failures)
         return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations, allocations)
 
@@ -332,14 +335,12 @@ class Walk:
                 )
                 self._planning = (instruction, known, self._planner.begin(what, outlook, step))
             case Blame(hosts, reason, limit):
-                self._troubled |= set(hosts)
                 for host in hosts:
                     trouble = self._stored(functools.partial(self._store.blame, host, reason))
                     if trouble.failures == limit:
                         self._tell("host.quarantined", f"host {host} is in quarantine, after {reason}", None)
             case Absolve(hosts):
-                # mostly there is nothing to forget
-                for host in sorted(self._troubled.intersection(hosts)):
+                for host in hosts:
                     if self._stored(functools.partial(self._store.absolve, host)):
                         self._tell("host.absolved", f"host {host} works again: a migration is done", None)
             case Finish():
@@ -384,6 +385,10 @@ class Walk:
     def _ask(self, ask: Send | Ask) -> Event:
         """Ask Nova, once; whatever comes of it is an event."""
         demand = ask.demand if isinstance(ask, Ask) else None
+        late = self._clock.monotonic() - self._decided_at
+        if late > self._state.settings.request_settle_seconds * STALE:
+            # this engine stood still: another one may have taken over and given the request up by now
+            return Busy(ask.step, self._clock.time(), f"it was not sent, {late:.0f} s after it was decided", demand)
         try:
             self._request(ask)
         except CloudBusy as error:

@@ -56,6 +56,14 @@ def test_cancelled_host_steps_are_not_begun() -> None:
     assert world.cloud.hosts["a"].enabled
 
 
+def test_cancelled_before_its_host_step_it_is_told_as_cancelled() -> None:
+    world = World({"a": 10, "b": 10}, {}, with_steps(plan_of(), HostStep(1, "a", "disable")), settings())
+    world.store.request_cancel(world.identity)
+    finish = world.run()
+    assert finish.outcome == "cancelled"
+    assert "step 1, disable a: not begun" in (finish.explanation or "")
+
+
 def test_after_a_crash_a_host_step_is_finished() -> None:
     plan = with_steps(plan_of(("x", "a", "b", [2])), HostStep(2, "b", "enable"))
     for dies_at in ("disabled_reason", "enable_host"):

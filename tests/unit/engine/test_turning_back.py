@@ -68,6 +68,18 @@ def test_a_way_back_is_paused_and_goes_on(site: Site) -> None:
     assert where(site) == HOME
 
 
+def test_while_the_cloud_is_away_the_way_back_waits_for_it(site: Site) -> None:
+    identity = site.engine.create(DRAIN_A).id
+    site.ended(identity)
+    site.cloud.unreachable = True
+    site.engine.rollback(identity)
+    site.wait(identity, lambda _: "rearrangement.trouble" in site.kinds(identity))
+    assert site.store.get(identity).state is RearrangementState.ROLLING_BACK
+    site.cloud.unreachable = False
+    site.reaches(identity, RearrangementState.ROLLED_BACK)
+    assert where(site) == HOME
+
+
 def test_what_has_moved_nothing_is_not_rolled_back(site: Site) -> None:
     site.cloud.servers.pop("x")
     site.cloud.servers.pop("y")

@@ -1,5 +1,6 @@
 """What the database, a crash and another engine do to a walk."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -45,6 +46,27 @@ def test_fenced_in_the_middle_of_a_tick_nothing_is_sent(monkeypatch: pytest.Monk
     with pytest.raises(Fenced):
         world.walk().run()
     assert world.cloud.requests == []
+
+
+def test_an_engine_that_stood_still_does_not_send_what_another_may_have_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = one_move()
+    intend = world.store.intend
+
+    def stands_still(epoch: int, migration: Migration) -> None:
+        intend(epoch, migration)
+        monkeypatch.setattr(world.store, "intend", intend)
+        world.clock.wait(SETTINGS.request_settle_seconds)
+        assert world.run().outcome == "succeeded"
+        world.stop = lambda: False
+
+    monkeypatch.setattr(world.store, "intend", stands_still)
+    world.settings = dataclasses.replace(world.settings, retries=1)
+    with pytest.raises(Fenced):
+        world.walk().run()
+    assert world.cloud.requests == [("x", "b")]
+    assert [each.attempt for each in world.store.migrations(world.identity)] == [2]
 
 
 def test_an_intention_that_the_database_did_not_take_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:

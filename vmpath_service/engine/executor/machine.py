@@ -228,7 +228,7 @@ def _leave_out(state: State, tick: Tick) -> Advanced:
     """Skip what waits for a migration that was not done, and everything once the walk is cancelled or halted."""
     changed: dict[int, Task] = {}
     instructions: list[Instruction] = []
-    cancelled = state.cancelled
+    cancelled = state.cancelled or (tick.orders.cancel and any(task.open() for task in state.host_tasks.values()))
     for number, task in state.tasks.items():
         if task.record.state is not MigrationState.PENDING:
             continue

@@ -137,6 +137,10 @@ class HostTask:
         """Whether nothing will happen to it any more."""
         return self.record.state != "pending"
 
+    def open(self) -> bool:
+        """Whether it is still to be begun."""
+        return not self.settled() and not self.asked
+
 
 @dataclass(frozen=True, slots=True)
 class State:
