@@ -138,6 +138,8 @@ def test_before_a_plan_there_is_a_page_too() -> None:
         ({1: "done", 2: "done"}, {"a": 2048, "b": 4096, "c": -2048}, {"a": 1024, "b": 3072, "c": 0}),
         # the first is in flight: it is counted at both ends now
         ({1: "running"}, {"a": 1024, "b": 2048, "c": 0}, {"a": 0, "b": 1024, "c": 2048}),
+        # a switch to post-copy is in flight, and what a new plan replaced does not come any more
+        ({1: "switching to post-copy", 2: "replaced"}, {"a": 1024, "b": 2048, "c": 0}, {"a": 0, "b": 3072, "c": 0}),
         # the second came to nothing
         ({1: "done", 2: "failed"}, {"a": 2048, "b": 2048, "c": 0}, {"a": 1024, "b": 3072, "c": 0}),
     ],

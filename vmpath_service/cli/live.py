@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vmpath_service.cli.progress import IN_FLIGHT, in_words, reckon
+from vmpath_service.cli.progress import IN_FLIGHT, in_words
 from vmpath_service.cli.watching import View, has_ended
 
 _MOST_LINES = 30
@@ -46,7 +46,7 @@ def picture(view: View, news: list[str], now: float) -> RenderableType:
     if view.frozen and not has_ended(record):
         parts.append(Text(view.frozen, style="red"))
     if view.migrations:
-        progress = reckon(view.migrations, view.memory_mb, now)
+        progress = view.progress(now)
         total = Table.grid(padding=(0, 1))
         total.add_row(
             ProgressBar(total=max(1, progress.total), completed=progress.done, width=_BAR), Text(in_words(progress))

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-IN_FLIGHT = ("requested", "running", "verifying")
+IN_FLIGHT = ("requested", "running", "switching to post-copy", "verifying")
+_REPLACED = "replaced"
 ENDED = ("succeeded", "failed", "cancelled", "rolled back")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Counts of migrations; ``done`` are those that were verified, nothing else.
+    """Counts of migrations; ``done`` are those that were verified, nothing else. What a new plan has replaced is not
+    counted at all: its place was taken.
 
-    ``left_s`` is None while nothing has been verified that an estimate could rest on.
+    ``left_s`` is None while there is nothing that an estimate could rest on.
     """
 
     total: int
@@ -26,11 +28,18 @@ class Progress:
     left_s: float | None
 
 
-def reckon(migrations: Sequence[Mapping[str, Any]], memory_mb: Mapping[int, int], now: float) -> Progress:
-    """``memory_mb`` by step, ``now`` in seconds since the epoch.
+def reckon(
+    migrations: Sequence[Mapping[str, Any]],
+    memory_mb: Mapping[int, int],
+    now: float,
+    predicted_s: float | None = None,
+) -> Progress:
+    """``memory_mb`` by step, ``now`` in seconds since the epoch, ``predicted_s`` what the plan says of the whole.
 
-    The rest takes as long for each MiB as what has been verified so far took, at the parallelism so far.
+    The rest takes as long for each MiB as what has been verified so far took, at the parallelism so far; before
+    anything was verified, as long as was predicted.
     """
+    migrations = [each for each in migrations if each["state"] != _REPLACED]
     states = [each["state"] for each in migrations]
     in_flight = [each for each in migrations if each["state"] in IN_FLIGHT]
     began = [at for each in migrations if (at := _seconds(each["intended_at"])) is not None]
@@ -43,6 +52,8 @@ def reckon(migrations: Sequence[Mapping[str, Any]], memory_mb: Mapping[int, int]
     elif verified and began:
         copied = verified + sum(memory_mb.get(each["step"], 0) * (each["progress"] or 0.0) for each in in_flight)
         left = max(0.0, now - min(began)) / copied * rest
+    elif predicted_s is not None and now < (begin := min(began, default=now)) + predicted_s:
+        left = begin + predicted_s - now
     return Progress(
         total=len(migrations),
         done=states.count("done"),

@@ -243,7 +243,7 @@ class Report(Command):
             record=record,
             plan=msgspec.convert(client.get("rearrangements", identity, "plan"), Plan) if record["summary"] else None,
             migrations=list(client.pages("rearrangements", identity, "migrations")),
-            events=client.get("rearrangements", identity, "events")["events"],
+            events=watching.every_event(client, "rearrangements", identity),
             hosts=list(client.pages("hosts")),
             instances=list(client.pages("instances")),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TextIO
 
 from vmpath_service.cli.client import Client
-from vmpath_service.cli.progress import ENDED, in_words, reckon
+from vmpath_service.cli.progress import ENDED, Progress, in_words, reckon
 
 _EVERY_S = 0.5
 _EVENTS = 1000
@@ -27,6 +27,11 @@ class View:
     fresh: Sequence[Mapping[str, Any]] = ()
     memory_mb: Mapping[int, int] = field(default_factory=dict)
     frozen: str | None = None
+
+    def progress(self, now: float) -> Progress:
+        """How far it has come."""
+        predicted = (self.record.get("summary") or {}).get("makespan_s")
+        return reckon(self.migrations, self.memory_mb, now, predicted)
 
 
 class Screen(Protocol):
@@ -70,6 +75,17 @@ def tell_events(
             return record
 
 
+def every_event(client: Client, noun: str, identity: str) -> list[Mapping[str, Any]]:
+    """All that has happened to it so far, in order."""
+    found: list[Mapping[str, Any]] = []
+    while True:
+        after = found[-1]["sequence"] if found else 0
+        page = client.get(noun, identity, "events", after=after, limit=_EVENTS)["events"]
+        found += page
+        if len(page) < _EVENTS:
+            return found
+
+
 def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
     """Show a rearrangement on ``stream`` until it is ``done``; returns it as it is then."""
     view = View(client.get("rearrangements", identity))
@@ -84,7 +100,8 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
             after = view.fresh[-1]["sequence"] if view.fresh else after
             if view.record["summary"] is not None or view.migrations or has_ended(view.record):
                 view.migrations = list(client.pages("rearrangements", identity, "migrations"))
-            if view.migrations and not view.memory_mb:
+            # a plan grows when the rest of it is planned anew
+            if any(each["step"] not in view.memory_mb for each in view.migrations):
                 plan = client.get("rearrangements", identity, "plan")
                 view.memory_mb = {step["id"]: step["memory_mb"] for step in plan["migrations"]}
             screen.show(view)
@@ -129,7 +146,7 @@ class Lines:
             self._stream.write(f"{event['at']} {event['message']}\n")
         state = view.record["state"]
         if state != self._state:
-            counts = f": {in_words(reckon(view.migrations, view.memory_mb, time.time()))}" if view.migrations else ""
+            counts = f": {in_words(view.progress(time.time()))}" if view.migrations else ""
             self._stream.write(f"{view.record['updated_at']} {state}{counts}\n")
             self._state = state
         if view.frozen and view.frozen != self._frozen and not has_ended(view.record):

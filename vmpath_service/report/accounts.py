@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-IN_FLIGHT = frozenset(("requested", "running", "verifying"))
+IN_FLIGHT = frozenset(("requested", "running", "switching to post-copy", "verifying"))
+GIVEN_UP = frozenset(("failed", "skipped", "replaced"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def accounts(
             _put(before, dest, -amount)
             _put(after, source, -amount)
             _move(after, after_here, source, dest, 0)
-        elif state not in ("failed", "skipped"):
+        elif state not in GIVEN_UP:
             _move(after, after_here, source, dest, amount)
     return [
         HostAccount(

@@ -43,6 +43,21 @@ def test_nothing_verified_means_no_estimate() -> None:
     assert in_words(progress) == "0 of 2 done, 1 in flight"
 
 
+def test_before_anything_is_verified_the_prediction_counts() -> None:
+    moves = [move(1, "running", 0.9), move(2, "pending", began=False)]
+    assert reckon(moves, MEMORY, now=130.0, predicted_s=90.0).left_s == pytest.approx(60.0)
+    # later than predicted: nobody knows
+    assert reckon(moves, MEMORY, now=200.0, predicted_s=90.0).left_s is None
+    assert reckon([move(2, "pending", began=False)], MEMORY, now=0.0, predicted_s=90.0).left_s == pytest.approx(90.0)
+
+
+def test_what_a_new_plan_replaced_is_not_counted_and_a_switch_is_in_flight() -> None:
+    moves = [move(1, "done"), move(2, "replaced"), move(3, "switching to post-copy", 0.5), move(4, "done")]
+    progress = reckon(moves, MEMORY, now=200.0)
+    assert (progress.total, progress.done, progress.in_flight) == (3, 2, 1)
+    assert progress.left_s == pytest.approx(20.0)
+
+
 def test_what_failed_needs_no_more_time() -> None:
     progress = reckon([move(1, "done"), move(2, "failed"), move(3, "skipped")], MEMORY, now=200.0)
     assert progress.left_s == 0
