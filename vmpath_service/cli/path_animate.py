@@ -23,8 +23,13 @@ def add_stage(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resource-class", metavar="CLASS", help="what the bars show (default: MEMORY_MB)")
 
 
-def play(command: Command, snapshot: Snapshot, plan: Plan, parsed: argparse.Namespace) -> bool:
-    """Show a plan; False if the person at the terminal has had enough. Raises InvalidInput for an unknown class."""
+def play(
+    command: Command, snapshot: Snapshot, plan: Plan, parsed: argparse.Namespace, caption: str | None = None
+) -> bool:
+    """Show a plan; False if the person at the terminal has had enough. Raises InvalidInput for an unknown class.
+
+    ``caption``: what is told of it, on a terminal after the pictures, which clear the screen.
+    """
     from vmpath_service.cli.stage import Stage
     from vmpath_service.report.frames import Animation, resource_class
 
@@ -33,10 +38,16 @@ def play(command: Command, snapshot: Snapshot, plan: Plan, parsed: argparse.Name
     if parsed.resource_class and chosen not in known:
         raise InvalidInput(f"no host has any {chosen}; the snapshot has {', '.join(known)}")
     stage = Stage(command.app.stdout, parsed.auto)
+    on_terminal = command.app.stdout.isatty()
+    if caption and not on_terminal:
+        command.tell(caption)
     animation = Animation(
         snapshot, plan, of_class=chosen, width=stage.width, height=stage.height, by_wave=parsed.waves
     )
-    return stage.show(animation.frames())
+    going = stage.show(animation.frames())
+    if caption and on_terminal:
+        command.tell(caption)
+    return going
 
 
 class Animate(Command):
@@ -56,9 +67,8 @@ class Animate(Command):
         from vmpath_service.cli.path import plan_of
 
         snapshot, plan = plan_of(parsed_args.snapshot, parsed_args.plan, self)
-        if plan.explanation:
-            self.tell(f"{plan.outcome}: {plan.explanation}")
-        play(self, snapshot, plan, parsed_args)
+        caption = f"{plan.outcome}: {plan.explanation}" if plan.explanation else None
+        play(self, snapshot, plan, parsed_args, caption)
         return 0
 
 
@@ -87,11 +97,11 @@ class Demo(Command):
         pairs = small_samples(seed, parsed_args.hosts)
         for wanted, snapshot, target in itertools.islice(pairs, parsed_args.count):
             plan = find_path(compile_cloud(snapshot), target, PathSettings(), snapshot_identity="sha256:0")
-            self.tell(
+            caption = (
                 f"seed {wanted.seed}: {wanted.hosts} hosts, {wanted.instances} instances, {wanted.fill:.0%} full, "
                 f"{len(target.placement)} to be moved: {plan.outcome}"
                 + (f": {plan.explanation}" if plan.explanation else "")
             )
-            if not play(self, snapshot, plan, parsed_args):
+            if not play(self, snapshot, plan, parsed_args, caption):
                 break
         return 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ WORDS = {
     "undo": "take the last migration back",
     "solve": "let the path finder do the rest",
     "moves": "what was done so far",
-    "save FILE": "what was done so far as a plan; a name that contains target: the placement of now",
+    "save FILE": "what was done as a plan; *target*: where all are now",
     "help, quit": "",
 }
 
@@ -133,7 +135,17 @@ class Repl(Command):
             fills = [Fill(*held[name], UNITS.get(name, "")) for name in (first,)]
             state = "" if each.receives() else f"  ({each.state}, {each.status})"
             people = ", ".join(self._label(guest) for guest in table.residents(number))
-            self._say(f"{each.name:<{width}} {fills[0].human_readable()}{state}  {people}")
+            line = f"{each.name:<{width}} {fills[0].human_readable()}{state}  {people}"
+            self._say(self._folded(line, width + 1))
+
+    def _folded(self, line: str, indent: int) -> str:
+        """The line on as many lines as the terminal needs; in a pipe, as it is."""
+        if not self.app.stdout.isatty():
+            return line
+        columns = max(2 * indent, shutil.get_terminal_size().columns)
+        return textwrap.fill(
+            line, columns, subsequent_indent=" " * indent, break_on_hyphens=False, replace_whitespace=False
+        )
 
     def _where(self, instance: str) -> None:
         self._say(self._in_words(self._table.guest(instance)))

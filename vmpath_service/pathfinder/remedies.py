@@ -14,6 +14,7 @@ from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.search import Search
 from vmpath_service.pathfinder.serial.task import with_time
 from vmpath_service.pathfinder.serial.walk import Manner, Walk
+from vmpath_service.pathfinder.trace import told
 
 # Hosts times movable instances up to which remedies are looked for.
 SMALL = 2_000
@@ -27,6 +28,7 @@ INSTANCES = 40
 NAMED = 3
 
 
+@told("look for what would help, one change after the other")
 def what_would_help(problem: Problem, budget: Budget) -> str | None:
     """A sentence on what makes the path possible; None where nothing that was tried does, or the cloud is big."""
     if len(problem.receives) * sum(problem.mobile) > SMALL:
