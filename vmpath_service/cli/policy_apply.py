@@ -83,6 +83,8 @@ def in_words(decision: Decision, *, in_full: bool) -> Iterator[str]:
         yield f"note: {note}"
     left = [f"left where it is: {each.instance} on {each.host}: {each.reason}" for each in decision.leftovers]
     yield from left if in_full else lines(left, "vmpath -v names all")
+    stay = [f"stays in use: {name}: {reason}" for name, reason in decision.in_use.items()]
+    yield from stay if in_full else lines(stay, "vmpath -v names all")
     if decision.shortage:
         yield f"short of what was asked for: {decision.shortage}"
 

@@ -273,6 +273,8 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
                 yield name, _lines(decision[name])
         if decision.get("shortage"):
             yield "shortage", decision["shortage"]
+        if decision.get("in_use"):
+            yield "in_use", _lines([f"{name}: {reason}" for name, reason in decision["in_use"].items()])
         if decision.get("leftovers"):
             yield "leftovers", _lines(
                 [f"{each['instance']} on {each['host']}: {each['reason']}" for each in decision["leftovers"]]

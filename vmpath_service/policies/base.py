@@ -55,6 +55,7 @@ class Decision:
     ``shortage``: why the target is less than what was asked for, or None; a rearrangement with a shortage ends as
     failed, however far it got. A policy that only improves (packs, evens out) falls short of nothing: where it
     stopped, and why, is one of its ``notes``.
+    ``in_use``: hosts that were to be freed and are not, each with what stands in the way.
     ``reasons``: why each instance moves, by uuid. ``curve``: the score after each migration, in an order in which
     each has room when its turn comes; ``decide`` of ``deciding`` fills it in.
     """
@@ -65,6 +66,7 @@ class Decision:
     leftovers: tuple[Leftover, ...] = ()
     disable: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
+    in_use: Mapping[str, str] = field(default_factory=dict)
     shortage: str | None = None
     notes: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)

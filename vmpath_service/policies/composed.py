@@ -34,6 +34,7 @@ class _Run:
     notes: list[str] = field(default_factory=list)
     short: list[str] = field(default_factory=list)
     left: dict[str, Leftover] = field(default_factory=dict)
+    in_use: dict[str, str] = field(default_factory=dict)
 
     def take(self, cloud: CompiledCloud, name: str, where: list[int], decision: Decision) -> None:
         """Go on from what a policy has decided."""
@@ -44,6 +45,7 @@ class _Run:
         self.notes += [f"{name}: {note}" for note in decision.notes]
         self.short += [f"{name}: {decision.shortage}"] if decision.shortage else []
         self.left |= {each.instance: each for each in decision.leftovers}
+        self.in_use |= {host: f"{name}: {text}" for host, text in decision.in_use.items()}
         self.disable |= dict.fromkeys(decision.disable)
 
 
@@ -83,6 +85,7 @@ class ComposedPolicy(Policy):
             leftovers=tuple(each for uuid, each in run.left.items() if uuid not in placement),
             disable=tuple(name for name in run.disable if name not in placement.values()),
             emptied=tuple(host.name for at, host in enumerate(hosts) if at_start[at] and not counts[at]),
+            in_use={name: text for name, text in run.in_use.items() if counts[cloud.host_index[name]]},
             shortage="; ".join(run.short) or None,
             notes=tuple(run.notes),
             reasons={uuid: run.reasons[uuid] for uuid in placement if uuid in run.reasons},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud, Vector
 from vmpath_service.model.errors import InvalidInput
@@ -21,6 +21,7 @@ from vmpath_service.policies.repacking import repacked
 from vmpath_service.policies.scope import Reach, reach
 from vmpath_service.policies.shortage import why_nowhere
 from vmpath_service.policies.spares import Spares, choose_spares
+from vmpath_service.policies.staying import reasons_in_use
 
 
 class ConsolidatePolicy(Policy):
@@ -55,6 +56,14 @@ class ConsolidatePolicy(Policy):
             "boolean",
             "Whether instances on hosts that stay in use may move too, where that frees more hosts.",
             True,
+        ),
+        Option(
+            "neighbourhoods",
+            "integer",
+            "How many neighbourhoods of four hosts are improved after a repacking, where OR-Tools is installed; not "
+            "set: twice as many as hosts stay in use.",
+            None,
+            minimum=0,
         ),
         Option(
             "save",
@@ -92,7 +101,7 @@ class ConsolidatePolicy(Policy):
         bound = self._bound(cloud, within, limits, candidates, held(cloud, where))
         # a limit on migrations is better spent on hosts that are freed whole; vetoes are asked move by move
         if self.settings.get("repack") and most is None and not cloud.vetoes:
-            where = repacked(freeing, freed, where, bound)
+            where = repacked(freeing, freed, where, bound, read.whole(self.settings, "neighbourhoods"))
             where = _exhausted(cloud, within, limits, unlisted, where, save)
         after = held(cloud, where)
         spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
@@ -107,8 +116,18 @@ class ConsolidatePolicy(Policy):
             leftovers=tuple(each for each in leftovers if each.host in stuck),
             disable=freed_names if self.settings.get("disable_freed") else (),
             emptied=freed_names,
+            in_use=reasons_in_use(
+                cloud,
+                where,
+                [host for host in within.inside if after[host]],
+                limits,
+                unlisted,
+                fewest=sum(after[host] > 0 for host in within.inside) <= bound,
+                most=most,
+            ),
             notes=(
                 *self._notes(cloud, within, bound, after, unlisted, spares),
+                *_price(where, cloud, candidates, emptied),
                 *(_in_the_way(cloud, within, limits, candidates, where, after) if len(stuck) > bound else ()),
             ),
             reasons=_reasons(cloud, where, after),
@@ -211,6 +230,17 @@ class ConsolidatePolicy(Policy):
         if spares.hosts:
             notes.append(f"kept as spare hosts: {', '.join(hosts[host].name for host in spares.hosts)}")
         return notes
+
+
+def _price(
+    where: Sequence[int], cloud: CompiledCloud, candidates: Mapping[int, Sequence[int]], emptied: Sequence[int]
+) -> Iterator[str]:
+    """How many migrations it takes, beside a number that no way to free as many hosts goes below."""
+    if not emptied:
+        return
+    moved = sum(host not in (home, NOWHERE) for home, host in zip(cloud.home, where, strict=True))
+    least = sum(sorted(len(guests) for guests in candidates.values())[: len(emptied)])
+    yield f"{moved} migrations; no way to free {len(emptied)} hosts takes less than {least}"
 
 
 def _exhausted(

@@ -150,6 +150,7 @@ def _cut(
         after=policy.score(cloud, where, scope),
         leftovers=(*decision.leftovers, *left),
         emptied=tuple(name for name in decision.emptied if not counts[cloud.host_index[name]]),
+        in_use={**decision.in_use, **{name: why for name in decision.emptied if counts[cloud.host_index[name]]}},
         shortage="; ".join(short) or None,
         notes=(*decision.notes, f"{len(dropped)} further migrations are left out: {why}"),
         reasons={uuid: text for uuid, text in decision.reasons.items() if uuid in chosen},

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.policies.board import Board, obstacle
 from vmpath_service.policies.freeing import Freed, Freeing
+from vmpath_service.policies.homing import send_home
+from vmpath_service.policies.neighbourhoods import improve_by_neighbourhoods
 from vmpath_service.policies.packing import Packer, Room
 
 # How full a host is preferred beside the proportions, one after the other.
@@ -21,6 +23,8 @@ _FULLNESS = (-0.1, 0.001)
 _HALVINGS = 6
 # How many instances may be packed in all, each time counted.
 _EFFORT = 2_000_000
+# How many pairs of instance and host are looked at to send instances home.
+_HOMING = 5_000_000
 
 
 @dataclass(slots=True)
@@ -146,13 +150,17 @@ class Repacking:
         return {guest: host for guest, host in settled.items() if host != cloud.home[guest]}
 
 
-def repacked(freeing: Freeing, freed: Freed, where: Sequence[int], bound: int) -> list[int]:
+def repacked(
+    freeing: Freeing, freed: Freed, where: Sequence[int], bound: int, neighbourhoods: int | None
+) -> list[int]:
     """Where everything is with as many hosts freed as repacking can, or ``where`` if it can free no more.
 
-    ``freed``: what has been found without it; ``bound``: how many hosts must stay in use.
+    ``freed``: what has been found without it; ``bound``: how many hosts must stay in use; ``neighbourhoods``: how many
+    of them OR-Tools improves at most, where it is installed; None: twice as many as hosts
+    stay in use.
     """
     cloud = freeing.cloud
-    best: tuple[tuple[int, int], list[int]] | None = None
+    best: tuple[tuple[int, int], Board] | None = None
     effort = Effort(_EFFORT)
     if freed.in_use <= bound:
         return list(where)
@@ -163,29 +171,20 @@ def repacked(freeing: Freeing, freed: Freed, where: Sequence[int], bound: int) -
         found = search.fewest(order, len(freeing.occupied) - freed.in_use, len(freeing.occupied) - bound)
         if found is None:
             continue
-        there = _homewards(freeing, found)
-        moved = [guest for guest, home in enumerate(cloud.home) if there[guest] != home]
-        memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in moved)
-        in_use = len({host for host in there if host in freeing.occupied})
-        key = (in_use, len(moved) if freeing.save == "migrations" else memory)
+        board = Board(cloud, (), freeing.limits)
+        for guest, host in found.items():
+            board.move(guest, host)
+        kept = freeing.occupied.intersection(board.accounts.where)
+        send_home(board, [host for host in freeing.room.free if host in kept], 0)
+        memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in board.moved)
+        key = (len(kept), len(board.moved) if freeing.save == "migrations" else memory)
         if best is None or key < best[0]:
-            best = (key, there)
-    return list(where) if best is None else best[1]
-
-
-def _homewards(freeing: Freeing, found: Mapping[int, int]) -> list[int]:
-    """The placement with everybody back home who has room there in the end."""
-    cloud = freeing.cloud
-    board = Board(cloud, (), freeing.limits)
-    for guest, host in found.items():
-        board.move(guest, host)
-    kept = set(board.accounts.where)
-    progress = True
-    while progress:
-        progress = False
-        for guest in list(board.moved):
-            home = cloud.home[guest]
-            if home in kept and freeing.room.free.get(home) is not None and board.may_arrive(guest, home):
-                board.move(guest, home)
-                progress = True
+            best = (key, board)
+    if best is None:
+        return list(where)
+    board = best[1]
+    kept = freeing.occupied.intersection(board.accounts.where)
+    hosts = [host for host in freeing.room.free if host in kept]
+    send_home(board, hosts, _HOMING)
+    improve_by_neighbourhoods(board, hosts, 2 * len(kept) if neighbourhoods is None else neighbourhoods, freeing.save)
     return board.accounts.where

@@ -14,6 +14,7 @@ from vmpath_service.policies.course import Course
 from vmpath_service.policies.inuse import HostsInUse
 from vmpath_service.policies.pages import LEVELS, PageModel, SharedMemory
 from vmpath_service.policies.scope import Reach, reach
+from vmpath_service.policies.staying import fixed
 
 _KINDS = (*LEVELS, "image")
 
@@ -89,12 +90,23 @@ class SharingPolicy(Policy):
             before=start,
             after=after,
             emptied=tuple(hosts[host].name for host in within.inside if before[host] and not counts[host] and moved),
+            in_use=self._in_the_way(cloud, sorted(kept)),
             notes=(
                 f"{len(kept)} hosts in use; {others} if memory were packed as if nothing were shared",
                 f"{saved} MiB of {plain} MiB ({share}) are estimated to be shared",
             ),
             reasons={uuid: aware.reasons[uuid] for uuid in placement},
         )
+
+    def _in_the_way(self, cloud: CompiledCloud, in_use: Sequence[int]) -> dict[str, str]:
+        """Per host in use what keeps it so."""
+        stuck = fixed(cloud, in_use)
+        full = "not all of its instances find room elsewhere, as Placement counts and by the real memory estimated"
+        return {
+            cloud.snapshot.hosts[host].name: stuck.get(host)
+            or ("something counts as used there that no listed instance explains" if any(cloud.taken[host]) else full)
+            for host in in_use
+        }
 
     def score(self, cloud: CompiledCloud, where: Sequence[int], scope: Scope) -> Score:
         within = reach(cloud, scope, self.settings)

@@ -27,7 +27,10 @@ def test_four_of_six_hosts_are_freed():
     assert len(decision.emptied) == 4
     assert len(decision.placement) == 8
     assert (decision.before.value, decision.after.value) == (6, 2)
-    assert decision.notes == ("2 hosts in use; no placement of these instances uses less than 2",)
+    assert decision.notes == (
+        "2 hosts in use; no placement of these instances uses less than 2",
+        "8 migrations; no way to free 4 hosts takes less than 8",
+    )
 
 
 def test_the_hosts_that_are_cheapest_to_empty_are_freed():
@@ -256,3 +259,19 @@ def test_repacking_frees_more_hosts_than_filling_gaps():
     assert (less.after.value, more.after.value) == (3, 2)
     assert any(text.startswith("it makes room on") for text in more.reasons.values())
     assert "no placement of these instances uses less than" in more.notes[0]
+
+
+def test_for_each_host_in_use_it_says_what_stands_in_the_way():
+    guests = {"x": ("a", 4), "y": ("b", 6), "z": ("c", 8), "w": ("d", 7)}
+    decision = consolidate(cloud(dict.fromkeys("abcde", 12), guests, immovable=["z"]))
+    assert decision.in_use.keys() == {"a", "b", "c", "d"} - set(decision.emptied)
+    assert decision.in_use["c"].startswith("z may not be migrated")
+    assert decision.in_use["d"].startswith("its instances take 11 MEMORY_MB, the other hosts in use have")
+    full = consolidate(cloud({"a": 12, "b": 12}, {"x": ("a", 7), "y": ("b", 6)}))
+    assert set(full.in_use.values()) == {"no placement of these instances uses fewer hosts"}
+    apart = consolidate(cloud({"a": 12, "b": 12}, {"x": ("a", 5), "y": ("b", 5)}, apart={"g": ["x", "y"]}))
+    assert apart.in_use == dict.fromkeys(
+        "ab", "the other hosts have enough to spare in sum, but not for each of its instances where it may go"
+    )
+    few = consolidate(even(3, (2, 2)), max_migrations=1)
+    assert few.in_use["h0"] == "it would take 2 more migrations, max_migrations = 1 leaves 1"
