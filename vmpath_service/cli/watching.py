@@ -30,7 +30,7 @@ class View:
 
     def progress(self, now: float) -> Progress:
         """How far it has come."""
-        predicted = (self.record.get("summary") or {}).get("makespan_s")
+        predicted = None if has_ended(self.record) else (self.record.get("summary") or {}).get("makespan_s")
         return reckon(self.migrations, self.memory_mb, now, predicted)
 
 
