@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vmpath_service.pathfinder.hastening.course import Course
 
-# How many hosts a chain is followed along, and after what share of the longest migration it is looked at again.
+# How many hosts a chain is followed along. Chains are looked at again when so much of all has started, or after so much
+# of the longest migration.
 DEPTH = 3
-FRESH = 0.1
+STARTED = 0.02
+FRESH = 0.5
 
 
 class Foresight:
@@ -31,6 +33,8 @@ class Foresight:
         self._most = max([*self._coming, *self._going], default=0.0) or 1.0
         self._behind = [0.0] * hosts
         self._until = 0.0
+        self._started = 0
+        self._enough = STARTED * len(course.pending)
 
     def tail(self, guest: int) -> float:
         """The seconds of the longest chain that begins when the instance starts."""
@@ -44,6 +48,7 @@ class Foresight:
 
     def count(self, guest: int, source: int, dest: int) -> None:
         """The instance has started."""
+        self._started += 1
         seconds = self._course.seconds[guest]
         self._going[source] -= seconds
         if dest == self._course.problem.goal[guest]:
@@ -54,8 +59,9 @@ class Foresight:
     def look(self) -> None:
         """Follow the chains anew if it is time."""
         course = self._course
-        if course.now < self._until:
+        if course.now < self._until and self._started < self._enough:
             return
+        self._started = 0
         self._until = course.now + FRESH * course.longest
         free, guards = course.room.free, course.room.guards
         short = [

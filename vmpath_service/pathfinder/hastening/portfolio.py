@@ -30,6 +30,8 @@ HOPELESS = 1.05
 BEARABLE = 4.0
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
+# What is no more than so many times the bound is good enough.
+CLOSE = 1.002
 # How much the load of links counts, by turns.
 LINKS = (3.0, 1.0, 10.0)
 STYLES = (
@@ -46,10 +48,12 @@ STYLES = (
 def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
+    ``steps``: how many are spent on more than the first layout; with 0, that one is taken as it comes.
     Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for.
     """
     if problem.cloud.vetoes:
         return None
+    bound = lower_bounds(problem).makespan_s
     best: Layout | None = None
     shortest = float("inf")
     share, before = budget, budget.left
@@ -62,9 +66,12 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
         if course.run(share, HOPELESS * shortest):
             shortest = min(shortest, course.now)
             layout = Layout(problem, course.moves, course.starts, course.ends)
-            _justify(layout, share, 1 if before - budget.left > steps else ROUNDS)
+            if steps:
+                _justify(layout, share, 1 if before - budget.left > steps else ROUNDS)
             if best is None or layout.makespan < best.makespan:
                 best = layout
+            if best.makespan <= bound * CLOSE:
+                break
         if share.left <= 0 or budget.ended():
             break
     if best is None:

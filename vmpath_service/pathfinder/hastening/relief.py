@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 # How many hosts, those with most to spare first, are looked at for a place: at most, and for all movers together.
 LOOKS = 500
 LOOKS_IN_ALL = 5_000_000
-# How many places are looked for until the hosts are sorted anew: at least, and as a share of the number of hosts.
+# How many places are looked for until the hosts are sorted anew: at least, as a share of the number of hosts, and more
+# where sorting takes long.
 USES = 50
 SHARE = 20
+SORTED = 50_000
 # After what share of the longest migration a host is looked at again where nothing has changed on it, and a place is
 # looked for again for a class that had none.
 AGAIN = 0.07
@@ -234,7 +236,8 @@ class Relief:
         receives, down = course.problem.receives, course.down
         self._by_spare = [host for host in range(len(receives)) if receives[host] and host not in down]
         self._by_spare.sort(key=lambda host: (-self._spare(host), host))
-        self._uses = max(USES, len(receives) // SHARE)
+        hosts = len(receives)
+        self._uses = max(USES, hosts // SHARE, hosts * hosts // SORTED)
 
     def _spare(self, host: int) -> float:
         """What the host has to spare after all have come, over what a host has on average."""
