@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vmpath_service.pathfinder.hastening.course import Course
 
-# How many hosts a chain is followed along. Chains are looked at again when so much of all has started, or after so much
-# of the longest migration.
+# How many hosts a chain is followed along. Chains are looked at again when so much of all has started, or after so
+# much of the longest migration.
 DEPTH = 3
 STARTED = 0.02
 FRESH = 0.5
