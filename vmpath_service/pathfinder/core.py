@@ -57,7 +57,7 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     fixed = never_moving(problem)
     reasons = proofs(problem, fixed)
     if reasons:
-        return Answer("infeasible", [], explanation.proved(reasons))
+        return Answer("infeasible", [], explanation.proved(problem, reasons))
     if not small(problem):
         return part(problem, rehearsal, budget)
     result = whole(problem, fixed).forward(budget.share(GLANCING), HASTE)
@@ -187,7 +187,7 @@ def exhaust(
 def exhausted(problem: Problem, rehearsal: Rehearsal) -> Answer:
     """All that could lead to the target was searched: there is no path."""
     blocked = sorted(rehearsal.pending)
-    return Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, EXHAUSTED))
+    return Answer("infeasible", [], explanation.exhausted(problem, rehearsal.room, blocked, EXHAUSTED))
 
 
 def whole(problem: Problem, fixed: Container[int]) -> Search:

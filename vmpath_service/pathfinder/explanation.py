@@ -11,11 +11,21 @@ from vmpath_service.pathfinder.room import Room
 SHOWN = 5
 
 
-def proved(reasons: Sequence[str]) -> str:
-    """Sentences of obstacles that were proved."""
+def proved(problem: Problem, reasons: Sequence[str]) -> str:
+    """Sentences of obstacles that were proved, and what the proof rests on."""
     shown = "; ".join(reasons[:SHOWN])
     more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-    return f"no sequence of migrations exists: {shown}{more}"
+    return _grounded(problem, f"no sequence of migrations exists: {shown}{more}")
+
+
+def exhausted(problem: Problem, room: Room, blocked: Sequence[int], verdict: str) -> str:
+    """As ``stuck``, where everything was searched, and what the proof rests on."""
+    return _grounded(problem, stuck(problem, room, blocked, verdict))
+
+
+def _grounded(problem: Problem, proof: str) -> str:
+    caveat = resting_on(problem)
+    return f"{proof}. {caveat}" if caveat else proof
 
 
 def resting_on(problem: Problem) -> str | None:

@@ -105,8 +105,6 @@ def solve(
 ) -> Answer:
     """The answer to a problem whose target makes sense, cut down to what the settings admit."""
     answer = _answer(problem, strategy, settings, budget, progress)
-    if answer.outcome == "infeasible" and (caveat := explanation.resting_on(problem)):
-        answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {caveat}")
     if answer.outcome != "found" and not budget.ended():
         from vmpath_service.pathfinder.remedies import what_would_help
 
@@ -132,9 +130,10 @@ def _answer(
             trace.tell(f"seen at a glance: {reason}")
     if not reasons:
         return strategy.find(problem, settings, budget, progress)
+    proof = explanation.proved(problem, reasons)
     if not settings.best_effort:
-        return Answer("infeasible", [], explanation.proved(reasons))
-    return Answer("partial", strategy.find(problem, settings, budget, progress).moves, explanation.proved(reasons))
+        return Answer("infeasible", [], proof)
+    return Answer("partial", strategy.find(problem, settings, budget, progress).moves, proof)
 
 
 def _as_allowed(

@@ -8,8 +8,8 @@ from vmpath_service.model.extras import HELD_BY_CAUTION, SCHEDULER_DECIDES
 from vmpath_service.pathfinder import PathSettings, find_path
 
 
-def explained(snapshot, wanted):
-    plan = find_path(compile_cloud(snapshot), wanted, PathSettings(), snapshot_identity="sha256:0")
+def explained(snapshot, wanted, **options):
+    plan = find_path(compile_cloud(snapshot), wanted, PathSettings(**options), snapshot_identity="sha256:0")
     return plan.outcome, plan.explanation or ""
 
 
@@ -60,3 +60,12 @@ def test_a_path_and_a_search_that_gave_up_claim_nothing():
     roomy = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 8), "y": ("b", 8)})
     outcome, text = explained(marked(roomy, "x", extra={SCHEDULER_DECIDES: ["pinned CPUs"]}), SWAP)
     assert (outcome, text) == ("found", "")
+
+
+def test_part_of_the_way_is_told_with_the_same_proof():
+    why = "it uses the PCI device nic:1 of its host"
+    roomy = cloud({"a": 10, "b": 20}, {"x": ("a", 2), "y": ("a", 2)})
+    held = marked(roomy, "x", movable="no", why_not=why, extra={HELD_BY_CAUTION: True})
+    outcome, text = explained(held, target(x="b", y="b"), best_effort=True)
+    assert outcome == "partial"
+    assert "takes for granted that x is not moved" in text

@@ -45,10 +45,10 @@ class ExactStrategy(Strategy):
                 verdict = core.EXHAUSTED
         rehearsal = rehearse(problem, settings, budget.share(SHOWING), progress)
         if reasons:
-            answer = Answer("infeasible", [], explanation.proved(reasons))
+            answer = Answer("infeasible", [], explanation.proved(problem, reasons))
         elif verdict is not None:
             blocked = sorted(rehearsal.pending)
-            answer = Answer("infeasible", [], explanation.stuck(problem, rehearsal.room, blocked, verdict))
+            answer = Answer("infeasible", [], explanation.exhausted(problem, rehearsal.room, blocked, verdict))
         else:
             return route.given_up(problem, rehearsal, settings)
         return route.as_far_as_it_goes(problem, rehearsal, answer) if settings.best_effort else answer
