@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -135,18 +136,28 @@ def test_what_somebody_else_disabled_stays_disabled(cloud: SimulatedCloud, servi
     assert any("somebody else disabled" in message for message in messages(service, made["id"]))
 
 
-def test_it_begins_at_its_time_and_survives_a_crash_while_it_waits(cloud: SimulatedCloud, service: Service) -> None:
+def test_the_first_of_a_series_begins_at_its_time_and_survives_a_crash_while_it_waits(
+    cloud: SimulatedCloud, service: Service
+) -> None:
     host = fullest(cloud)
-    start = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
-    made = service.answer("maintenance", "create", "--host", host, "--start", start)
-    assert made["state"] == "scheduled"
-    wait_until(lambda: service.answer("maintenance", "show", made["id"])["warning"] is None, "it was looked at")
+    start = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
+    again = ("--recurrence", "0 2 * * 6", "--time-zone", "Europe/Berlin")
+    made = service.answer("maintenance", "create", "--host", host, "--start", start, *again)
+    # what it is going to take is told before it begins
+    assert (made["state"], made["warning"]) == ("scheduled", None)
+    assert made["outlook"]["migrations"] == len(servers_by_host(cloud)[host])
     assert not cloud.world.migrations
     service.kill()
     service.start()
     ready = service.answer("maintenance", "watch", made["id"])
     assert (ready["state"], servers_by_host(cloud)[host]) == ("ready", set())
     assert datetime.fromisoformat(ready["phase_since"]) >= datetime.fromisoformat(start)
+    service.answer("maintenance", "complete", made["id"])
+    done = service.answer("maintenance", "watch", made["id"])
+    following = service.answer("maintenance", "show", done["successor"])
+    assert following["state"] == "scheduled"
+    berlin = datetime.fromisoformat(following["start"]).astimezone(ZoneInfo("Europe/Berlin"))
+    assert (berlin.isoweekday(), berlin.hour, berlin.minute) == (6, 2, 0)
 
 
 def test_a_rolling_maintenance_goes_through_all_hosts(cloud: SimulatedCloud, tmp_path: Path) -> None:
