@@ -318,7 +318,8 @@ def test_a_maintenance_begins_at_its_time(clean_lab: NovaLab, operators: Operato
     first = min(datetime.fromisoformat(entry["created_at"]) for entry in observe.migrations(clean_lab))
     assert first.replace(tzinfo=UTC) >= start.replace(microsecond=0)
     let_go(service)
-    looking.until(made["id"], "done")
+    done = looking.until(made["id"], "done")
+    assert done["explanation"] is None
     assert process_of(clean_lab, host) != process
     assert observe.servers_by_host(clean_lab)[host] == before
     assert_sound(clean_lab)
