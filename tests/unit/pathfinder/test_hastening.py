@@ -6,6 +6,9 @@ from tests.clouds import cloud, target
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder import PathSettings, check_plan, find_path
+from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.hastening.portfolio import soonest
+from vmpath_service.pathfinder.ordering import legal
 from vmpath_service.pathfinder.problem import Move, pose
 from vmpath_service.pathfinder.schedule import timetable
 
@@ -40,6 +43,15 @@ def test_time_buys_a_shorter_schedule_with_extra_moves(chain):
 def test_balanced_buys_time_at_its_rate_only(chain):
     assert plan(*chain, "balanced", exchange_rate=1000.0).summary.extra_migrations == 0
     assert plan(*chain, "balanced", exchange_rate=0.01).summary.makespan_s < 80
+
+
+def test_one_layout_without_more_steps_goes_all_the_way(chain):
+    snapshot, wanted = chain
+    problem = pose(compile_cloud(snapshot), wanted, Limits(per_host=1, migration_mbps=MBPS))
+    answer = soonest(problem, Budget(1_000_000), steps=0)
+    assert answer is not None
+    assert legal(problem, answer.moves)
+    assert max(answer.ends) < 80
 
 
 def test_a_timetable_does_not_start_later_than_planned():
