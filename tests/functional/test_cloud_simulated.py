@@ -187,6 +187,15 @@ def test_a_cloud_that_keeps_failing_is_unreachable_after_a_few_attempts(two_host
     assert len(vmpath.read().instances) == 2
 
 
+@pytest.mark.parametrize("path", ["^/compute/v2.1/?$", "^/placement$"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_an_api_that_comes_back_while_it_is_asked_for_its_versions_is_believed(
+    two_hosts: SimulatedCloud, path: str, count: int
+) -> None:
+    two_hosts.add_fault(HttpFault("503", "GET", path, count=count, retry_after_s=0))
+    assert {each.name for each in reader(two_hosts).read().hosts} == {"a", "b"}
+
+
 def test_a_dead_host_is_down_and_keeps_its_guests(simulated_cloud: Factory) -> None:
     cloud = simulated_cloud(snapshot(host("a"), host("b"), instance("x", "a")), clock=SteppedClock())
     cloud.kill_compute("a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ Observe = Callable[[str, str, int | None, float], None]
 
 _TRY_AGAIN = frozenset((429, 500, 502, 503, 504))
 _BUSY = frozenset((429, 503))
+_MICROVERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 class _Unanswered(Exception):
@@ -97,15 +99,12 @@ class Api:
         Raises CloudUnreachable, CloudDenied.
         """
         data = self._endpoint_data()
-        if data is not None and data.max_microversion is None:
-            # Discovery is silent about why it found nothing: ask once plainly, to say it. If that is answered, whoever
-            # was away is back.
-            self.get("/", dict[str, Any])
-            data = self._endpoint_data()
         if data is None:
             raise CloudUnreachable(f"the service catalogue has no endpoint of {NAMES[self._service]}")
         if data.max_microversion is None:
-            return None
+            # Discovery is silent about why it found nothing: ask plainly, which says it. If that is answered, whoever
+            # was away is back.
+            return announced(self.get("/", dict[str, Any]))
         return data.max_microversion[0], data.max_microversion[1]
 
     def _endpoint_data(self) -> Any:
@@ -373,6 +372,16 @@ def for_each(workers: int, read: Callable[[Item], Result], items: Iterable[Item]
         return [read(item) for item in waiting]
     with side_by_side(min(workers, len(waiting))) as pool:
         return list(pool.map(read, waiting))
+
+
+def announced(document: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The newest microversion that a version document tells: of one version, or of several."""
+    found = []
+    for each in (document.get("version"), *document.get("versions", ())):
+        told = (each.get("max_version") or each.get("version")) if isinstance(each, dict) else None
+        if isinstance(told, str) and (matched := _MICROVERSION.fullmatch(told)):
+            found.append((int(matched[1]), int(matched[2])))
+    return max(found, default=None)
 
 
 def _retry_after(response: Any) -> float | None:
