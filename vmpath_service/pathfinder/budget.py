@@ -63,6 +63,13 @@ class Budget:
         """A part of this budget: what is spent of it is spent of the whole."""
         return Budget(min(steps, self.left), whole=self, trace=self.trace)
 
+    def apart(self, steps: int) -> Budget:
+        """Steps beside this budget, which the same clock and the same ``stop`` end."""
+        whole = self
+        while whole._whole is not None:
+            whole = whole._whole
+        return Budget(steps, whole._deadline, whole._stop, trace=self.trace)
+
 
 def deadline(seconds: float | None) -> float | None:
     """The moment at which a time limit that begins now ends."""

@@ -21,7 +21,9 @@ from vmpath_service.pathfinder.trace import told
 STEPS = 800_000
 BARGAIN_STEPS = 40_000
 LAYOUTS = 24
-# Rounds of justification of one layout where there are steps for more than one, and what a shift costs in steps.
+# Steps for the first layout, for each instance that moves.
+FIRST = 400
+# Rounds of justification of one layout, where not too many move, and what a shift costs in steps.
 ROUNDS = 10
 SHIFT = 2
 # A course this much longer than the shortest so far is given up: justification does not make up for that.
@@ -56,23 +58,24 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
     bound = lower_bounds(problem).makespan_s
     best: Layout | None = None
     shortest = float("inf")
-    share, before = budget, budget.left
+    # the first layout comes to its end at any size
+    share = budget.apart(BARGAIN_STEPS + FIRST * len(problem.movers))
     for number, style in enumerate(_styles(problem)):
         if number == 1:
-            if before - budget.left > steps:
-                break  # another one would not come to its end
+            if not steps or len(problem.movers) > MANY:
+                break
             share = budget.share(steps)
         course = Course(problem, style)
         if course.run(share, HOPELESS * shortest):
             shortest = min(shortest, course.now)
             layout = Layout(problem, course.moves, course.starts, course.ends)
             if steps:
-                _justify(layout, share, 1 if before - budget.left > steps else ROUNDS)
+                _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1)
             if best is None or layout.makespan < best.makespan:
                 best = layout
             if best.makespan <= bound * CLOSE:
                 break
-        if share.left <= 0 or budget.ended():
+        if (number and share.left <= 0) or budget.ended(FIRST):
             break
     if best is None:
         return None
