@@ -12,6 +12,7 @@ from vmpath_service.engine.ports import Clock, Cloud
 from vmpath_service.model.errors import CloudDenied, CloudError, NotFound
 
 ATTEMPTS = 5
+OF_REARRANGEMENT = "vmpath: rearrangement "
 
 Answer = TypeVar("Answer")
 Keep = Callable[[tuple[str, ...]], None]
@@ -19,7 +20,7 @@ Keep = Callable[[tuple[str, ...]], None]
 
 def reason_of(identity: str) -> str:
     """What a host that a rearrangement disabled says about it."""
-    return f"vmpath: rearrangement {identity}"
+    return f"{OF_REARRANGEMENT}{identity}"
 
 
 class HostSwitch:

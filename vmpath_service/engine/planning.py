@@ -8,11 +8,11 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from oslo_log import log as logging
@@ -27,7 +27,7 @@ from vmpath_service.model.costs.base import Cost
 from vmpath_service.model.costs.plain import MemoryCost
 from vmpath_service.model.errors import PlanningFailed, VmpathError
 from vmpath_service.model.options import OptionValue
-from vmpath_service.model.plan import Limits, Plan
+from vmpath_service.model.plan import HostStep, Limits, Plan
 from vmpath_service.model.records import Request
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.base import Decision, Scope
@@ -50,7 +50,7 @@ class Job:
     """All that planning needs; it is sent to another process.
 
     ``snapshot`` are the bytes of a snapshot file; ``policy`` the name to be written into the plan; ``seconds`` what
-    planning may take.
+    planning may take; ``wake`` are hosts that are disabled and are enabled before the first migration.
     """
 
     snapshot: bytes
@@ -64,6 +64,7 @@ class Job:
     strategy: str = "layered"
     seconds: float = 600.0
     keys: Keys = field(default_factory=Keys)
+    wake: tuple[str, ...] = ()
 
 
 def job_for(
@@ -72,6 +73,7 @@ def job_for(
     driver: str,
     options: Mapping[str, OptionValue],
     snapshot: Snapshot,
+    wake: tuple[str, ...] = (),
 ) -> Job:
     """What planning needs for a request. ``options``: values for all that the driver declares."""
     limits = settings.executor.limits
@@ -92,6 +94,7 @@ def job_for(
         strategy=settings.strategy,
         seconds=settings.planning_timeout,
         keys=settings.keys,
+        wake=wake,
     )
 
 
@@ -124,15 +127,46 @@ def make_plan(job: Job) -> bytes:
     from vmpath_service.model.compiled import compile_cloud
     from vmpath_service.policies import registry as policies
     from vmpath_service.policies.deciding import along, decide
+    from vmpath_service.policies.scope import reach
 
     snapshot = files.decode_snapshot(job.snapshot, "the state of the cloud")
     cloud = compile_cloud(snapshot, job.constraints)
     policy = policies.make(job.driver, job.settings)
+    wake: tuple[str, ...] = ()
+    if job.wake:
+        inside = reach(cloud, job.scope, job.settings).inside
+        wake = tuple(name for name in job.wake if cloud.host_index[name] in inside)
+        cloud = compile_cloud(_switched(snapshot, wake, "enabled"), job.constraints)
     decision = decide(policy, cloud, job.scope)
     cloud, plan = find_way(job, cloud, decision, files.identity(job.snapshot))
     plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
     decision, plan = along(policy, cloud, job.scope, decision, plan)
-    return msgspec.json.encode(Planned(plain(decision), plan))
+    return msgspec.json.encode(Planned(plain(decision), waking(plan, wake)))
+
+
+def waking(plan: Plan, hosts: tuple[str, ...]) -> Plan:
+    """The plan with a step in front that enables each of these hosts, for which what goes there waits."""
+    if not hosts or plan.outcome != "found":
+        return plan
+    shift = len(hosts)
+    step_of = {host: number for number, host in enumerate(hosts, start=1)}
+    steps = tuple(HostStep(number, host, "enable") for host, number in step_of.items())
+    later = tuple(
+        msgspec.structs.replace(each, id=each.id + shift, after=tuple(earlier + shift for earlier in each.after))
+        for each in plan.host_steps
+    )
+    migrations = tuple(
+        msgspec.structs.replace(
+            each,
+            id=each.id + shift,
+            after=(
+                *((step_of[each.dest],) if each.dest in step_of else ()),
+                *(earlier + shift for earlier in each.after),
+            ),
+        )
+        for each in plan.migrations
+    )
+    return msgspec.structs.replace(plan, host_steps=(*steps, *later), migrations=migrations)
 
 
 def find_way(job: Job, cloud: CompiledCloud, decision: Decision, identity: str) -> tuple[CompiledCloud, Plan]:
@@ -143,15 +177,18 @@ def find_way(job: Job, cloud: CompiledCloud, decision: Decision, identity: str) 
     from vmpath_service.pathfinder import find_path
 
     if decision.disable:
-        snapshot = cloud.snapshot
-        hosts = tuple(
-            msgspec.structs.replace(host, status="disabled") if host.name in decision.disable else host
-            for host in snapshot.hosts
-        )
-        cloud = compile_cloud(msgspec.structs.replace(snapshot, hosts=hosts), job.constraints)
+        cloud = compile_cloud(_switched(cloud.snapshot, decision.disable, "disabled"), job.constraints)
     target = Placement(dict(decision.placement))
     plan = find_path(cloud, target, path_settings(job), snapshot_identity=identity, policy=job.policy)
     return cloud, plan
+
+
+def _switched(snapshot: Snapshot, names: Collection[str], status: Literal["enabled", "disabled"]) -> Snapshot:
+    """The snapshot with another status of these hosts."""
+    if not names:
+        return snapshot
+    hosts = (msgspec.structs.replace(each, status=status) if each.name in names else each for each in snapshot.hosts)
+    return msgspec.structs.replace(snapshot, hosts=tuple(hosts))
 
 
 def path_settings(job: Job) -> PathSettings:

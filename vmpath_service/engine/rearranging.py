@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,7 +18,7 @@ from vmpath_service.engine.executor.facts import Facts
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.settings import Settings
 from vmpath_service.engine.host_steps import HostSteps
-from vmpath_service.engine.hosts import HostSwitch, reason_of
+from vmpath_service.engine.hosts import OF_REARRANGEMENT, HostSwitch, reason_of
 from vmpath_service.engine.planners import PlannerBeside
 from vmpath_service.engine.planning import Job, Planned, facts_of, job_for, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
@@ -147,7 +148,8 @@ class Rearranging:
         driver, options = self._around.options(request)
         self._wait_for_planner(self._cancelled)
         try:
-            job = job_for(self._around.settings, request, driver, options, self._lately(self._read(), options))
+            snapshot = self._lately(self._read(), options)
+            job = job_for(self._around.settings, request, driver, options, snapshot, self._asleep(snapshot, options))
             planned = plan_apart(job, lambda: self._around.stopping() or self._cancelled())
         except (CloudError, PlanningFailed):
             if self._around.stopping():
@@ -178,6 +180,24 @@ class Rearranging:
         now = self._around.clock.time()
         moved = self._stored(lambda: self._store.moved_since(now - cool_down, but=self._identity))
         return dated(snapshot, moved, now)
+
+    def _asleep(self, snapshot: Snapshot, options: Mapping[str, OptionValue]) -> tuple[str, ...]:
+        """The hosts that the policies named by ``wake`` have freed and disabled, and that still are so."""
+        policies = options.get("wake")
+        if not isinstance(policies, tuple) or not policies:
+            return ()
+        found = []
+        for host in snapshot.hosts:
+            mark, _, identity = (host.disabled_reason or "").partition(OF_REARRANGEMENT)
+            if host.status != "disabled" or mark or not identity:
+                continue
+            try:
+                record = self._stored(partial(self._store.get, identity))
+            except NotFound:
+                continue
+            if record.request.policy in policies and host.name in (record.decision or {}).get("emptied", ()):
+                found.append(host.name)
+        return tuple(found)
 
     def _read(self) -> Snapshot:
         retrying = tenacity.Retrying(

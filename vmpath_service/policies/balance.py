@@ -85,6 +85,13 @@ class BalancePolicy(Policy):
             minimum=0,
             maximum=100,
         ),
+        Option(
+            "wake",
+            "list",
+            "Policies whose freed hosts, where these are disabled since (disable_freed), are enabled first and take "
+            "instances in again.",
+            (),
+        ),
     )
 
     def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:

@@ -8,19 +8,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from clouds import cloud
 from modelled import planners
 
 from vmpath_service.engine.executor.extending import FACTS
 from vmpath_service.engine.executor.facts import Facts
-from vmpath_service.engine.planning import Job, plan_apart
+from vmpath_service.engine.planning import Job, plan_apart, waking
 from vmpath_service.model import files
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.errors import InvalidFile, NotFound, PlanningFailed
-from vmpath_service.model.plan import Limits
+from vmpath_service.model.plan import Limits, Migration, Plan
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.pathfinder import check_plan
 from vmpath_service.policies.base import Scope
@@ -134,3 +136,32 @@ def is_running(process: int) -> bool:
 def test_what_breaks_is_told_in_a_sentence() -> None:
     with pytest.raises(PlanningFailed, match="planning broke: KeyError: 'empty it'"):
         plan_apart(job(), never, planners.breaks)
+
+
+def test_hosts_are_woken_before_anything_goes_there() -> None:
+    asleep = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 4), "y": ("a", 4)})
+    hosts = tuple(
+        msgspec.structs.replace(each, status="disabled", disabled_reason="vmpath: rearrangement r")
+        if each.name in "bc"
+        else each
+        for each in asleep.hosts
+    )
+    asleep = msgspec.structs.replace(asleep, hosts=hosts)
+    wanted = replace(job(asleep, hosts=()), driver="balance", wake=("b", "c"))
+    plan = plan_apart(wanted, never).plan
+    assert [(each.id, each.host, each.action) for each in plan.host_steps] == [(1, "b", "enable"), (2, "c", "enable")]
+    assert [(each.id, each.source, each.after) for each in plan.migrations] == [
+        (3, "a", (1 if plan.migrations[0].dest == "b" else 2,))
+    ]
+    # without them there is nowhere to go
+    assert not plan_apart(replace(wanted, wake=()), never).plan.migrations
+    # those outside of what was asked for sleep on
+    narrow = replace(wanted, scope=Scope(hosts=("a", "b")))
+    assert [each.host for each in plan_apart(narrow, never).plan.host_steps] == ["b"]
+
+
+def test_steps_of_a_plan_move_up_for_those_that_wake() -> None:
+    moves = (Migration(1, "x", "a", "b"), Migration(2, "y", "b", "c", after=(1,)))
+    woken = waking(Plan("found", {}, "sha256:0", migrations=moves), ("c",))
+    assert [(each.id, each.after) for each in woken.migrations] == [(2, ()), (3, (1, 2))]
+    assert waking(Plan("infeasible", {}, "sha256:0"), ("c",)).host_steps == ()
