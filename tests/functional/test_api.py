@@ -146,7 +146,9 @@ def test_figures_for_prometheus(service: Service) -> None:
     assert figures["vmpath_migration_seconds_sum", "done"] > 0
     assert figures["vmpath_rearrangements", "succeeded"] == 1
     assert figures["vmpath_events_total", "rearrangement.succeeded"] == 1
-    assert figures["vmpath_planning_seconds_count",] == 1
+    assert figures["vmpath_migration_seconds_bucket", "+Inf", "done"] == moved
+    assert figures["vmpath_planning_seconds_count",] == figures["vmpath_path_finding_seconds_count",] == 1
+    assert figures["vmpath_planning_seconds_sum",] > figures["vmpath_path_finding_seconds_sum",] > 0
     assert figures["vmpath_cloud_answers_total", "202", "POST", "compute"] == moved
     assert figures["vmpath_cloud_request_seconds_count", "GET", "placement"] > 0
     assert figures["vmpath_frozen",] == 0

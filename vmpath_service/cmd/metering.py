@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from vmpath_service.model.maintenances import Maintenance, MaintenanceState
@@ -17,7 +18,11 @@ from vmpath_service.store.documents import Documents
 _LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _PLANNING = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _MOST_SEEN = 10_000
+_MIGRATIONS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+_ASKED_FOR = "rearrangement.planning"
 _PLANNED = frozenset(("rearrangement.planned", "rearrangement.awaiting_approval", "rearrangement.running"))
+_NOT_PLANNED = frozenset(("rearrangement.failed", "rearrangement.cancelled"))
+_ENDED = frozenset(("migration.done", "migration.failed"))
 
 
 class Meter:
@@ -32,8 +37,21 @@ class Meter:
         )
         self._planning = Histogram(
             "vmpath_planning_seconds",
+            "From the request of a rearrangement to its plan: waiting, reading the cloud, policy and path finder.",
+            buckets=_PLANNING,
+            registry=self._registry,
+        )
+        self._finding = Histogram(
+            "vmpath_path_finding_seconds",
             "How long the path finder took for a plan.",
             buckets=_PLANNING,
+            registry=self._registry,
+        )
+        self._moving = Histogram(
+            "vmpath_migration_seconds",
+            "From the intention to the end of a migration, by what became of it.",
+            ("outcome",),
+            buckets=_MIGRATIONS,
             registry=self._registry,
         )
         self._requests = Histogram(
@@ -49,7 +67,8 @@ class Meter:
             ("service", "method", "status"),
             registry=self._registry,
         )
-        self._seen: set[str] = set()
+        self._lock = threading.Lock()
+        self._begun: dict[str, float] = {}
 
     def watch(self, tallies: Callable[[], Sequence[Tally]]) -> None:
         """Show from now on how it stands with these queues of notifications."""
@@ -60,18 +79,36 @@ class Meter:
         return generate_latest(self._registry)
 
     def happened(self, event: Event) -> None:
-        """Count an event; of a plan, take its time."""
+        """Count an event; of a plan and of a migration that has ended, take the time."""
         self._events.labels(event.kind).inc()
         identity = event.subject
-        if event.kind not in _PLANNED or identity is None or identity in self._seen:
+        if identity is None:
             return
-        # approved or resumed later, it is the same plan
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        self._seen.add(identity)
+        if event.kind == _ASKED_FOR:
+            with self._lock:
+                if len(self._begun) >= _MOST_SEEN:
+                    self._begun.clear()
+                self._begun[identity] = event.at
+        elif event.kind in _PLANNED:
+            self._planned(identity, event.at)
+        elif event.kind in _NOT_PLANNED:
+            with self._lock:
+                self._begun.pop(identity, None)
+        elif event.kind in _ENDED and event.step is not None:
+            migration = self._store.migration(identity, event.step)
+            if migration.intended_at is not None and migration.ended_at is not None:
+                outcome = event.kind.partition(".")[2]
+                self._moving.labels(outcome).observe(migration.ended_at - migration.intended_at)
+
+    def _planned(self, identity: str, at: float) -> None:
+        with self._lock:
+            begun = self._begun.pop(identity, None)
+        if begun is None:
+            return  # approved or resumed later, it is the same plan
+        self._planning.observe(at - begun)
         summary = self._store.get(identity).summary
         if summary is not None:
-            self._planning.observe(float(summary["seconds"]))
+            self._finding.observe(float(summary["seconds"]))
 
     def asked(self, service: str, method: str, status: int | None, seconds: float) -> None:
         """Take the time of a request to the cloud."""
@@ -124,16 +161,9 @@ class _Records(Collector):
             going.add_metric([state.value], tallies.rearrangements.get(state.value, 0))
         yield going
         moved = GaugeMetricFamily("vmpath_migrations", "Migrations by state.", labels=["state"])
-        took = SummaryMetricFamily(
-            "vmpath_migration_seconds", "From the intention to the end of a migration.", labels=["state"]
-        )
         for each in MigrationState:
-            count, seconds = tallies.migrations.get(each.value, (0, 0.0))
-            moved.add_metric([each.value], count)
-            if each in (MigrationState.DONE, MigrationState.FAILED):
-                took.add_metric([each.value], count_value=count, sum_value=seconds)
+            moved.add_metric([each.value], tallies.migrations.get(each.value, 0))
         yield moved
-        yield took
         kept = GaugeMetricFamily("vmpath_maintenances", "Maintenances by state.", labels=["state"])
         found = [record.state for record in self._maintenances.list()]
         for stage in MaintenanceState:

@@ -55,10 +55,10 @@ _IN_JSON = frozenset(("decision", "summary"))
 
 @dataclass(frozen=True, slots=True)
 class Tallies:
-    """By state: rearrangements, and migrations with the seconds that those took which have ended."""
+    """Rearrangements and migrations by state."""
 
     rearrangements: Mapping[str, int]
-    migrations: Mapping[str, tuple[int, float]]
+    migrations: Mapping[str, int]
 
 
 class SqlStore(Journal, Troubles, Events):
@@ -292,11 +292,10 @@ class SqlStore(Journal, Troubles, Events):
 
         def work(session: Session) -> Tallies:
             going = session.execute(select(RearrangementRow.state, func.count()).group_by(RearrangementRow.state))
-            took = func.coalesce(func.sum(MigrationRow.ended_at - MigrationRow.intended_at), 0.0)
-            moved = session.execute(select(MigrationRow.state, func.count(), took).group_by(MigrationRow.state))
+            moved = session.execute(select(MigrationRow.state, func.count()).group_by(MigrationRow.state))
             return Tallies(
                 rearrangements={state: int(count) for state, count in going},
-                migrations={state: (count, float(seconds or 0)) for state, count, seconds in moved},
+                migrations={state: int(count) for state, count in moved},
             )
 
         return self._database.read(work)
