@@ -35,7 +35,8 @@ OPTIONS = (
         "per_link",
         default=0,
         min=0,
-        help="How many migrations may go over a shared link of the network at a time; 0: any number.",
+        help="How many migrations may go over a shared link of the network at a time, as declared by link of an "
+        "aggregate; 0: any number.",
     ),
     cfg.IntOpt(
         "warm_up",

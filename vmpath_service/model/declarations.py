@@ -36,6 +36,7 @@ class Declaration:
     (max_concurrent_live_migrations; 0: any number; None: unknown, and Nova's default is 1).
 
     ``storage``: where the disks are that are no volumes. ``cell``: a migration never leaves it; None: unknown.
+    ``link``: the shared link of the network that all traffic between these hosts and others goes over.
     ``power_off_allowed``: whether vmpath may power these hosts off; unknown counts as no.
     """
 
@@ -45,6 +46,7 @@ class Declaration:
     max_concurrent: int | None = None
     storage: StorageKind = "unknown"
     cell: str | None = None
+    link: str | None = None
     power_off_allowed: Answer = "unknown"
 
     def known(self) -> dict[str, Any]:
@@ -114,6 +116,12 @@ OPTIONS: tuple[Option, ...] = (
         ("shared", "local", "volume", *_UNKNOWN),
     ),
     Option("cell", "string", "Name of the cell that these hosts are in: nothing migrates to another one."),
+    Option(
+        "link",
+        "string",
+        "Name of the shared link of the network that all traffic between these hosts and others goes over, such as the"
+        " uplink of a rack: [executor] per_link limits how many migrations do at a time.",
+    ),
     Option(
         "power_off_allowed",
         "string",

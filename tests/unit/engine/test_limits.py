@@ -10,6 +10,7 @@ from modelled.cloud import Fate
 from modelled.walking import World, plan_of, settings
 
 from vmpath_service.engine.executor.settings import Limits, Settings
+from vmpath_service.model.declarations import Declaration
 from vmpath_service.model.records import UNRESOLVED, FailureKind, MigrationState
 from vmpath_service.model.windows import parse_windows
 
@@ -77,6 +78,18 @@ def test_a_zone_has_a_limit() -> None:
     world.cloud.hosts["b"].zone = "z"
     world.keep_facts()
     assert most_at_once(world, verifying=False) == 2
+
+
+def test_a_link_has_a_limit_for_what_goes_over_it() -> None:
+    plan = plan_of(*((name, "a", "b" if name < "x" else "c") for name in NAMES))
+    executor = settings(limits=Limits(None, None, None, per_link=2))
+    world = World({"a": 20, "b": 20, "c": 20}, dict.fromkeys(NAMES, ("a", 1)), plan, executor)
+    for host in "ac":
+        world.cloud.hosts[host].declared = Declaration(link="rack-1")
+    world.keep_facts()
+    # from a to c they stay within the rack: those start all at once
+    assert most_at_once(world, "uvw", verifying=False) == 2
+    assert {name for name, _ in world.cloud.requests[:5]} >= set("xyz")
 
 
 def test_the_first_few_go_one_by_one() -> None:

@@ -22,7 +22,7 @@ from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.options import read_options
 from vmpath_service.model.snapshot import Host
 
-FULL = Declaration("yes", "abort", 800.0, 2, "shared", "one", "no")
+FULL = Declaration("yes", "abort", 800.0, 2, "shared", "one", "rack-1", "no")
 
 
 def read(**texts: str) -> Declaration:
@@ -38,6 +38,7 @@ def test_options_become_a_declaration() -> None:
         "max_concurrent_live_migrations": "2",
         "storage": "shared",
         "cell": "one",
+        "link": "rack-1",
         "power_off_allowed": "no",
     }
     assert texts.keys() == {option.name for option in OPTIONS}

@@ -12,7 +12,7 @@ from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.declarations import UNDECLARED, Declaration, declaration_of
 from vmpath_service.model.decoding import learn
 from vmpath_service.model.extras import undecided, wish
-from vmpath_service.model.snapshot import Instance
+from vmpath_service.model.snapshot import Host, Instance
 
 Mode = Literal["pre-copy", "post-copy", "auto"]
 MODES: tuple[Mode, ...] = ("pre-copy", "post-copy", "auto")
@@ -48,7 +48,7 @@ class InstanceFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """``links``: the shared links of the network that it hangs on."""
+    """``links``: the shared links of the network that it hangs on, by the snapshot and as declared."""
 
     zone: str | None = None
     links: tuple[str, ...] = ()
@@ -103,12 +103,18 @@ def gather(cloud: CompiledCloud, moved: Collection[str], hosts: Collection[str],
     return Facts(
         instances,
         {
-            host.name: HostFacts(host.availability_zone, host.links, declaration_of(host))
+            host.name: _host(host)
             for host in snapshot.hosts
             if host.name in hosts
         },
         {uuid: found for uuid, found in sorted(groups.items()) if wanted.intersection(found)},
     )
+
+
+def _host(host: Host) -> HostFacts:
+    declared = declaration_of(host)
+    links = host.links if declared.link is None else (*host.links, declared.link)
+    return HostFacts(host.availability_zone, links, declared)
 
 
 def _instance(cloud: CompiledCloud, position: int, groups: Sequence[str], keys: Keys) -> InstanceFacts:
