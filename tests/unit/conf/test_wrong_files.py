@@ -117,6 +117,10 @@ WRONG = {
         "[DEFAULT]\nenabled_policies = drain, drain\n",
         "at [DEFAULT] enabled_policies: found 'drain' twice",
     ),
+    "two policies of one name": (
+        "[policy:a]\ndriver = drain\n[policy:a]\ndriver = balance\n",
+        "at [policy:a]: found twice in this file; two policies need two names",
+    ),
     "policy without a name": ("[policy:]\n", "at [policy:]: there is no such section"),
     "policy with a strange name": (
         "[policy:a b]\ndriver = drain\n",
@@ -184,6 +188,16 @@ def test_the_file_that_is_named_is_the_one_that_is_wrong(tmp_path: Path) -> None
     with pytest.raises(InvalidFile) as error:
         load([str(good), str(bad)])
     assert error.value.file == str(bad)
+
+
+def test_two_files_with_policies_of_one_name(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.ini", tmp_path / "two.ini"
+    one.write_text("[policy:a]\ndriver = drain\n")
+    two.write_text("[policy:a]\ndriver = balance\n")
+    with pytest.raises(InvalidFile) as error:
+        load([str(one), str(two)])
+    assert error.value.file == str(two)
+    assert f"{one} says already that the driver of this policy is 'drain'" in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["missing.conf", "."])

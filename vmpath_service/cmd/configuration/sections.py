@@ -28,6 +28,8 @@ def read_policies(written: Written, values: Values) -> Mapping[str, PolicySectio
     Raises InvalidInput.
     """
     sections = named(written, "policy")
+    for name, section in sections.items():
+        _refuse_two(written, name, section)
     enabled: Sequence[str] | None = values.get("DEFAULT", "enabled_policies")
     if enabled is None:
         enabled = list(dict.fromkeys((*policies.OWN, *sections)))
@@ -101,6 +103,21 @@ def named(written: Written, kind: str, names: re.Pattern[str] = _NAME) -> dict[s
         lines = tuple(assignment for assignment in written.assignments if assignment.section == section)
         found.setdefault(name, Section(file, lines))
     return found
+
+
+def _refuse_two(written: Written, name: str, section: Section) -> None:
+    """Another file may add options to a policy, but not be another policy of the same name; raises InvalidFile."""
+    heading = f"policy:{name}"
+    for file in written.files:
+        if written.headings.count((file, heading)) > 1:
+            raise InvalidFile(file, f"[{heading}]", "found twice in this file; two policies need two names")
+    drivers = [line for line in section.assignments if line.option == _DRIVER]
+    if len(drivers) > 1:
+        first = drivers[0]
+        raise drivers[-1].wrong(
+            f"{first.file} says already that the driver of this policy is {first.text.strip()!r}; two policies need two "
+            "names"
+        )
 
 
 def _policy(name: str, section: Section | None) -> PolicySection:
