@@ -115,8 +115,8 @@ def _refuse_two(written: Written, name: str, section: Section) -> None:
     if len(drivers) > 1:
         first = drivers[0]
         raise drivers[-1].wrong(
-            f"{first.file} says already that the driver of this policy is {first.text.strip()!r}; two policies need two "
-            "names"
+            f"{first.file} says already that the driver of this policy is {first.text.strip()!r}; two policies need "
+            "two names"
         )
 
 
