@@ -116,7 +116,7 @@ class NovaLab:
         run_script("start-compute", host.removeprefix("compute"))
 
 
-def run_script(*words: str, timeout: float = 300) -> str:
+def run_script(*words: str, timeout: float = 900) -> str:
     """The standard output of one lab command; AssertionError with its errors if it fails."""
     outcome = subprocess.run(
         [SCRIPT, *words], capture_output=True, text=True, timeout=timeout, check=False

@@ -49,7 +49,7 @@ class ServerLifeContract:
         cloud.becomes(lambda: cloud.held(server.id), {})
         assert cloud.compute.delete(f"/servers/{server.id}").status_code == 404
         assert cloud.compute.get(f"/os-migrations?instance_uuid={server.id}").json()["migrations"] == []
-        gone = cloud.compute.get("/servers/detail?all_tenants=1&deleted=true&limit=100").json()["servers"]
+        gone = cloud.compute.get("/servers?all_tenants=1&deleted=true&limit=100").json()["servers"]
         assert server.id in {each["id"] for each in gone}
 
     def test_where_it_may_not_be_it_boots_into_error(self, cloud: CloudUnderTest) -> None:

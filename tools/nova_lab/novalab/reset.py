@@ -17,6 +17,7 @@ from novalab.settings import NOTIFICATION_TOPIC, LabError
 IN_PROGRESS = ("queued", "accepted", "preparing", "running", "pre-migrating", "post-migrating")
 WORKERS = 8
 PATIENCE = 120.0
+ASK_AGAIN = 40.0
 
 
 def reset(plane: ControlPlane) -> None:
@@ -102,13 +103,16 @@ def _delete_servers(cloud: identity.Cloud) -> None:
     def delete(server: str) -> None:
         _expect(cloud.compute.delete(f"/servers/{server}", raise_exc=False), 204, 404, 409)
 
-    deadline = time.monotonic() + PATIENCE
+    # patience is with a machine that is busy: it ends when nothing has gone for so long
+    deadline, fewest = time.monotonic() + PATIENCE, float("inf")
     asked_at = -1e9
     while servers := _servers(cloud):
+        if len(servers) < fewest:
+            deadline, fewest = time.monotonic() + PATIENCE, len(servers)
         if time.monotonic() > deadline:
             names = ", ".join(f"{name} ({server})" for server, name in servers.items())
             raise LabError(f"servers that could not be deleted: {names}")
-        if time.monotonic() - asked_at > 20:
+        if time.monotonic() - asked_at > ASK_AGAIN:
             # the first time, and again for those whose deletion got lost
             _each(delete, servers)
             asked_at = time.monotonic()
