@@ -184,14 +184,21 @@ def _filled(problem: Problem, moves: Sequence[Move], ceiling: Ceiling) -> list[M
         spent += size(problem, move.guest)
     waiting = [guest for guest in problem.movers if room.where[guest] != problem.goal[guest]]
     waiting.sort(key=lambda guest: (-size(problem, guest), guest))
+    freed = set(range(len(problem.receives)))
     for _ in range(PASSES):
         still = []
+        before, freed = freed, set()
         for guest in waiting:
-            dest, memory = problem.goal[guest], size(problem, guest)
+            dest = problem.goal[guest]
+            if dest not in before and dest not in freed and not problem.cloud.vetoes:
+                still.append(guest)  # nobody has left that host since it was asked
+                continue
+            memory = size(problem, guest)
             if not ceiling.admits(len(result) + 1, spent + memory) or not may_go(problem, room, guest, dest):
                 still.append(guest)
                 continue
             result.append(Move(guest, room.where[guest], dest))
+            freed.add(room.where[guest])
             room.move(guest, dest)
             spent += memory
         if len(still) == len(waiting):

@@ -47,6 +47,8 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
         from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 
         found = cheapest_walk(problem, budget) or found
+    if found is None and budget.ended():
+        return given_up(problem, rehearsal, settings)
     if found is None and frugal:
         rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
         if not rehearsal.pending:
