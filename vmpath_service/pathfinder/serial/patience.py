@@ -18,8 +18,8 @@ Steps = list[tuple[int, int, int]]
 """Instance, from, to."""
 
 # How many moves are gone through for one stop, and how many may wait at once.
-FOLLOWED = 3000
-WAITING = 150
+FOLLOWED = 9000
+WAITING = 450
 # How many of them are as much work as a step of the budget.
 CHEAPER = 8
 
