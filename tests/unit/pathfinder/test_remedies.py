@@ -1,5 +1,7 @@
 """What an explanation says would help does help."""
 
+import msgspec
+
 from tests.clouds import cloud, target
 from tests.unit.pathfinder.test_find_path import find
 
@@ -44,3 +46,41 @@ def test_nothing_is_said_where_nothing_helps():
     instances = {"x": ("a", 8), "y": ("b", 8), "v": ("c", 9), "w": ("c", 1)}
     plan = find(cloud(hosts, instances, immovable=["x", "y", "v", "w"]), target(x="b", y="a"))
     assert "would help" not in plan.explanation
+
+
+def many(count, *, apart=None, immovable=(), **more):
+    """So many hosts with an instance on each that is to go to the next one, and some more hosts and instances."""
+    hosts = {f"h{number}": 10 for number in range(count)}
+    instances = {f"i{number}": (f"h{number}", 4) for number in range(count)}
+    way = {f"i{number}": f"h{(number + 1) % count}" for number in range(count)}
+    return cloud({**hosts, **HOSTS}, {**instances, **more}, immovable=immovable, apart=apart), way
+
+
+def test_in_a_big_cloud_room_where_the_biggest_are_to_go():
+    snapshot, way = many(45, x=("a", 8), y=("b", 8), z=("c", 3), apart={"g": ["x", "y"]}, immovable=["z"])
+    zones = {host.name: "az2" if host.name in HOSTS else "az1" for host in snapshot.hosts}
+    pinned = {"x": "az2", "y": "az2"}
+    snapshot = msgspec.structs.replace(
+        snapshot,
+        hosts=tuple(msgspec.structs.replace(host, availability_zone=zones[host.name]) for host in snapshot.hosts),
+        instances=tuple(
+            msgspec.structs.replace(instance, pinned_availability_zone=pinned.get(instance.uuid))
+            for instance in snapshot.instances
+        ),
+    )
+    plan = find(snapshot, target(**way, **SWAP))
+    assert plan.outcome == "infeasible"
+    assert plan.explanation.endswith("shelve x, or to leave x, y where they are")
+    assert find(snapshot, target(**way)).outcome == "found"
+    assert find(snapshot, target(**{**way, **SWAP, "x": None}), departures=True).outcome == "found"
+
+
+def test_in_a_big_cloud_those_who_cannot_move_had_better_stay():
+    snapshot, way = many(45, immovable=["i5", "i7"])
+    plan = find(snapshot, target(**way))
+    assert plan.outcome == "infeasible"
+    assert plan.explanation.endswith("It would help to leave i5, i7 where they are")
+    assert (
+        find(snapshot, target(**{name: host for name, host in way.items() if name not in ("i5", "i7")})).outcome
+        == "found"
+    )
