@@ -51,13 +51,13 @@ def curves(lines: Sequence[tuple[str, Curve]], across: str, *, from_zero: bool =
         f'<text x="{_LEFT}" y="{_HEIGHT - 8}">0</text>',
         f'<text x="{right}" y="{_HEIGHT - 8}" text-anchor="end">{last:,.0f} {across}</text>',
     ]
-    for (name, points), colour in zip(shown, itertools.cycle(_COLOURS)):
+    for number, ((name, points), colour) in enumerate(zip(shown, itertools.cycle(_COLOURS))):
         places = " ".join(at(x, y) for x, y in points)
         drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{places}"/>')
         if len(shown) > 1:
-            drawn.append(
-                f'<text x="{_LEFT + 10}" y="{_TOP + 10 + 14 * len(drawn[6:-1])}" style="fill:{colour}">{name}</text>'
-            )
+            # curves that only rise leave the lower right free
+            y = floor - 8 - 14 * (len(shown) - 1 - number)
+            drawn.append(f'<text x="{right - 6}" y="{y}" text-anchor="end" style="fill:{colour}">{name}</text>')
     return "".join((*drawn, "</svg>"))
 
 
