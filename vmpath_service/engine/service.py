@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model import event_kinds
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, PlanningFailed, StoreError
+from vmpath_service.model.hints import hint
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.records import ENDED, Event, Freeze, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
@@ -290,11 +290,7 @@ class Engine:
     def _section(self, name: str) -> PolicySection:
         section = self._policies.get(name)
         if section is None:
-            close = difflib.get_close_matches(name, self._policies, 1)
-            hint = (
-                f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(self._policies)) or 'none'}"
-            )
-            raise InvalidInput(f"there is no policy {name!r}; {hint}")
+            raise InvalidInput(f"there is no policy {name!r}{hint(name, self._policies, None)}")
         return section
 
     def _options(self, request: Request) -> tuple[str, dict[str, OptionValue]]:
