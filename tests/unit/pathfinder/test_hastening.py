@@ -7,7 +7,10 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder import PathSettings, check_plan, find_path
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.portfolio import soonest
+from vmpath_service.pathfinder.hastening.remainder import walked_on
+from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import legal
 from vmpath_service.pathfinder.problem import Move, pose
 from vmpath_service.pathfinder.schedule import timetable
@@ -62,3 +65,15 @@ def test_a_timetable_does_not_start_later_than_planned():
     made = timetable(problem, moves, [[], [], [0]], [3.0, 9.0, 20.0])
     assert list(made.starts) == [0.0, 4.0, 4.0]
     assert made.makespan == 10.0
+
+
+def test_a_course_that_is_stuck_is_walked_on():
+    # without stepping aside, two full hosts cannot exchange their instances
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 10), "y": ("b", 10)})
+    problem = pose(compile_cloud(snapshot), target(x="b", y="a"), Limits(per_host=1, migration_mbps=MBPS))
+    course = Course(problem, Style(aside=False))
+    assert not course.run(Budget(1000))
+    assert course.stuck
+    assert walked_on(course, Budget(1000))
+    assert legal(problem, course.moves)
+    assert course.ends[-1] == 30.0

@@ -126,6 +126,19 @@ class Course:
                 return False
         return not self.pending
 
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing is under way although not everybody is where it is to end."""
+        return bool(self.pending) and not self._events
+
+    def append(self, move: Move) -> None:
+        """A migration after all others, once its destination is up; room is the caller's affair."""
+        start = max(self.now, self.problem.boots.get(move.dest, 0.0))
+        self.now = start + self.traffic.seconds(move.guest, self.traffic.path(move.source, move.dest)[0])
+        self.moves.append(move)
+        self.starts.append(start)
+        self.ends.append(self.now)
+
     def next_stop(self, guest: int) -> int:
         """Where the instance goes next."""
         stops = self.stops.get(guest)

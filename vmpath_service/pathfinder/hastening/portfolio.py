@@ -10,6 +10,7 @@ from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.justification import Layout
+from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Problem
@@ -66,7 +67,7 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
                 break
             share = budget.share(steps)
         course = Course(problem, style)
-        if course.run(share, HOPELESS * shortest):
+        if course.run(share, HOPELESS * shortest) or (best is None and walked_on(course, share)):
             shortest = min(shortest, course.now)
             layout = Layout(problem, course.moves, course.starts, course.ends)
             if steps:
