@@ -12,6 +12,7 @@ from vmpath_service.model.errors import (
     CloudError,
     Conflict,
     HookFailed,
+    InvalidInput,
     NotFound,
     PlanningFailed,
     VmpathError,
@@ -99,23 +100,25 @@ class Maintaining(Attending):
             short = str(error)
         self._change(checked=now, warning=short, outlook=outlook)
         if short is not None:
-            self._tell("short", f"it does not fit as things are: {short}")
+            known = "it does not fit as things are" if outlook else "whether it fits cannot be found out"
+            self._tell("short", f"{known}: {short}")
         if record.request.dry_run:
             said = f"dry run: {outlook.in_words()}; nothing was moved" if outlook and not short else None
             self._end(self._record(), MaintenanceState.DONE, said or short)
 
     def _begin_round(self, record: Maintenance) -> None:
+        try:
+            self._choose_round(record)
+        except (CloudError, PlanningFailed) as error:
+            # what is not known is no reason to give up: nothing is held meanwhile
+            if not self._record().cancel_requested:
+                self._put_off(record, str(error))
+        except InvalidInput as error:
+            self._fail(record, f"it cannot go on: {error}")
+
+    def _choose_round(self, record: Maintenance) -> None:
         with self._around.turn:
-            try:
-                outlook = self._look(record)
-            except (CloudError, PlanningFailed) as error:
-                # what is not known is no reason to give up: nothing is held meanwhile
-                if not self._record().cancel_requested:
-                    self._put_off(record, str(error))
-                return
-            except VmpathError as error:
-                self._fail(record, f"it cannot go on: {error}")
-                return
+            outlook = self._look(record)
             if not outlook.rounds or (outlook.short is not None and not record.request.rolling):
                 self._fail(record, f"it does not fit: {outlook.short}")
                 return
