@@ -117,6 +117,9 @@ class PolicyContract:
         held.update(host for host in cloud.also_at.values())
         for name in decision.emptied:
             assert cloud.host_index[name] not in held, f"{policy.name} calls {name} emptied, but it is not"
+        for name, reason in decision.in_use.items():
+            assert cloud.host_index[name] in held, f"{policy.name} calls {name} in use, but it is empty"
+            assert reason, f"{policy.name} does not say why {name} stays in use"
         for name in decision.disable:
             assert name in cloud.host_index, f"{policy.name} disables {name}, which is not there"
             assert name not in decision.placement.values(), f"{policy.name} disables {name} and moves instances there"

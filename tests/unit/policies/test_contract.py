@@ -83,6 +83,8 @@ def test_it_refuses_what_the_scope_leaves_out():
     ("changes", "sentence"),
     [
         ({"emptied": ("b",)}, "calls b emptied, but it is not"),
+        ({"in_use": {"a": "for fun"}}, "calls a in use, but it is empty"),
+        ({"in_use": {"b": ""}}, "does not say why b stays in use"),
         ({"disable": ("b",)}, "disables b and moves instances there"),
         ({"after": Score(2.0, "instances on a", {})}, "wrong score after"),
     ],
