@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import pytest
@@ -114,3 +115,15 @@ def test_the_time_is_that_of_the_migrations_and_of_the_work() -> None:
     # 1000 MiB at 8000 Mbit/s: a second each
     assert 303 <= found.least_seconds <= found.seconds <= 310
     assert "3 rounds (at least 3)" in found.in_words()
+
+
+def test_what_was_foretold_stands_as_long_as_it_fits() -> None:
+    snapshot = cloud(dict.fromkeys("abcd", 10), {name: (name, 4) for name in "abcd"})
+    told = (("b", "c"), ("a",), ("d",))
+    wanted = look(snapshot, "abcd")
+    assert [each.hosts for each in outlook(dataclasses.replace(wanted, foretold=told), snapshot).rounds] == list(told)
+    full = cloud(dict.fromkeys("abcd", 10), {"a": ("a", 4), "b": ("b", 9), "c": ("c", 9), "d": ("d", 1)})
+    found = outlook(dataclasses.replace(look(full, "abcd"), foretold=told), full)
+    assert found.rounds[0].hosts != told[0]
+    others = dataclasses.replace(look(snapshot, "ab"), foretold=told)
+    assert {name for each in outlook(others, snapshot).rounds for name in each.hosts} == {"a", "b"}

@@ -43,7 +43,10 @@ class RoundPlanner:
         snapshot = self._closed(self._read(), record.id)
         wanted = Request(policy=request.policy, options=request.options, dry_run=True)
         terms = Terms(request.rolling, request.max_hosts, request.leftovers, request.duration_s)
-        look = Look(self._engine.job(wanted, snapshot), record.hosts_left(), terms)
+        left = record.hosts_left()
+        before = record.outlook.rounds if record.outlook is not None and request.rolling else ()
+        foretold = tuple(each.hosts for each in before if not set(each.hosts).isdisjoint(left))
+        look = Look(self._engine.job(wanted, snapshot), left, terms, foretold)
         return msgspec.json.decode(self._engine.beside(look, look_ahead, cancelled), type=Outlook)
 
     def drain_options(self, request: MaintenanceRequest, left: Sequence[str]) -> dict[str, Any]:

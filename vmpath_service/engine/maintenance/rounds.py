@@ -52,11 +52,13 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What ``look_ahead`` needs; it is sent to another process. ``job``: how hosts are emptied, with the present;
-    ``left``: the hosts that still wait."""
+    ``left``: the hosts that still wait; ``foretold``: their rounds as they were told before, which stand as long as
+    they fit."""
 
     job: Job
     left: tuple[str, ...]
     terms: Terms
+    foretold: tuple[tuple[str, ...], ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -113,7 +115,9 @@ def outlook(look: Look, snapshot: Snapshot) -> Outlook:
     """All rounds to come, with what they take and the bounds of that."""
     fewest = bounds(look, snapshot, ()).rounds
     best: tuple[list[Step], str | None] | None = None
-    for way in _ways(look, snapshot):
+    if (followed := _followed(look, snapshot)) is not None:
+        best = followed, None
+    for way in _ways(look, snapshot) if best is None else ():
         steps, short = _rolled(look, snapshot, way)
         if best is None or _rank(steps) < _rank(best[0]):
             best = steps, short
@@ -224,6 +228,25 @@ def drain_options(options: Mapping[str, object], left: Sequence[str]) -> dict[st
     """What a policy that knows how is told besides: which hosts are still to be emptied. ``options``: those that the
     policy has."""
     return {AVOID: list(left)} if AVOID in options and left else {}
+
+
+def _followed(look: Look, snapshot: Snapshot) -> list[Step] | None:
+    """The rounds as they were foretold; None where they do not fit any more, or are not about these hosts."""
+    left = set(look.left)
+    if not look.foretold or sorted(left) != sorted(name for hosts in look.foretold for name in hosts):
+        return None
+    steps: list[Step] = []
+    for hosts in look.foretold:
+        cloud = compile_cloud(snapshot, look.job.constraints)
+        if not left <= cloud.host_index.keys():
+            return None
+        attempt = _attempt(look, cloud, hosts, tuple(left))
+        if attempt.short is not None:
+            return None
+        steps.append(_step(hosts, snapshot, attempt))
+        snapshot = after(steps[-1])
+        left -= set(hosts)
+    return steps
 
 
 def _ways(look: Look, snapshot: Snapshot) -> Iterator[Way]:
