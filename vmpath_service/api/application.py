@@ -98,6 +98,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
         "/v1/hosts/{name}/quarantine": hosts.Quarantine(engine),
         "/v1/instances": instances.Instances(engine),
         "/v1/instances/{identity}": instances.Instance(engine),
+        "/v1/instances/{identity}/migrations": instances.Migrations(store),
         "/v1/policies": policies.Policies(engine),
         "/v1/policies/{name}": policies.Policy(engine),
         "/v1/rearrangements": rearrangements.Rearrangements(engine, store),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import falcon
 
-from vmpath_service.api import bodies, paging
-from vmpath_service.api.ports import Commands
+from vmpath_service.api import bodies, paging, views
+from vmpath_service.api.ports import Commands, Reading
 from vmpath_service.model.errors import NotFound
 from vmpath_service.model.hints import hint
 
@@ -38,3 +38,16 @@ class Instance:
             known = [str(each.get("name") or each["uuid"]) for each in instances]
             raise NotFound(f"there is no instance {identity!r}{hint(identity, known)}")
         response.media = found[0]
+
+
+class Migrations:
+    """``/v1/instances/{identity}/migrations``: what was asked of Nova for it so far."""
+
+    def __init__(self, store: Reading) -> None:
+        self._store = store
+
+    def on_get(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
+        bodies.only(request, "limit")
+        found = self._store.migrations_of(identity, paging.limit(request))
+        shown = [views.migration(each) for each in found]
+        response.media = {"migrations": shown, "links": paging.links(request, None)}

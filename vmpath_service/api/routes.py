@@ -126,6 +126,14 @@ ROUTES: Mapping[str, Mapping[Method, Operation]] = {
     "/v1/instances/{identity}": {
         "GET": Operation("instances:get", "One instance, by UUID or name.", answers.Instance, missing=True, cloud=True)
     },
+    "/v1/instances/{identity}/migrations": {
+        "GET": Operation(
+            "rearrangements:get",
+            "What vmpath asked of Nova for an instance (its UUID) so far, the latest first; none of an unknown one.",
+            answers.Migrations,
+            query=(_LIMIT,),
+        )
+    },
     "/v1/policies": {"GET": Operation("policies:get", "The configured policies.", answers.Policies)},
     "/v1/policies/{name}": {"GET": Operation("policies:get", "One policy.", answers.Policy, missing=True)},
     "/v1/rearrangements": {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from vmpath_service.cli.abridged import lines
 from vmpath_service.cli.command import Lister, ShowOne
 
 
@@ -35,7 +36,7 @@ class List(Lister):
 
 
 class Show(ShowOne):
-    """Show an instance."""
+    """Show an instance, with its migrations by vmpath so far."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -43,10 +44,19 @@ class Show(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        instance = self.client().get("instances", parsed_args.instance)
+        client = self.client()
+        instance = client.get("instances", parsed_args.instance)
+        migrations = client.get("instances", instance["uuid"], "migrations")["migrations"]
         if parsed_args.formatter in ("json", "yaml"):
-            return self.dict2columns(instance)
-        return self.dict2columns({name: _text(value) for name, value in instance.items()})
+            return self.dict2columns({**instance, "migrations": migrations})
+        shown = {name: _text(value) for name, value in instance.items()}
+        told = lines([_migration_in_words(each) for each in migrations], "-f json shows all")
+        return self.dict2columns({**shown, "migrations": "\n".join(told)})
+
+
+def _migration_in_words(migration: Mapping[str, Any]) -> str:
+    why = f": {migration['reason']}" if migration["reason"] else ""
+    return f"{migration['intended_at']} {migration['source']} to {migration['dest']} {migration['state']}{why}"
 
 
 def _text(value: Any) -> Any:

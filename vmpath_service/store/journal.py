@@ -58,6 +58,12 @@ class Journal(Part):
 
         return self._database.read(work)
 
+    def migrations_of(self, instance: str, limit: int) -> Sequence[Migration]:
+        """What was asked of Nova for an instance, in whatever rearrangement, the latest first."""
+        query = SELECT_MIGRATIONS.where(MigrationRow.instance == instance, MigrationRow.attempt > 0)
+        query = query.order_by(MigrationRow.intended_at.desc(), MigrationRow.step.desc()).limit(limit)
+        return self._database.read(lambda session: [records.to_migration(each) for each in session.execute(query)])
+
     def unresolved(self, but: str | None = None) -> Sequence[Migration]:
         """Migrations of any rearrangement, but this one, that may still move their instance."""
         query = SELECT_MIGRATIONS.where(IS_UNRESOLVED).order_by(MigrationRow.rearrangement, MigrationRow.step)

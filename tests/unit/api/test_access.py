@@ -23,6 +23,7 @@ NEEDED = {
     ("GET", "/v1/hosts/{name}"): LOOK,
     ("GET", "/v1/instances"): LOOK,
     ("GET", "/v1/instances/{identity}"): LOOK,
+    ("GET", "/v1/instances/{identity}/migrations"): LOOK,
     ("GET", "/v1/rearrangements"): LOOK,
     ("POST", "/v1/rearrangements"): ASK,
     ("GET", "/v1/rearrangements/{identity}"): LOOK,

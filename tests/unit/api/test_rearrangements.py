@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 import falcon.testing
+import msgspec
 import pytest
 
 from tests.unit.api.conftest import NotingEngine
 from tests.unit.api.test_requests import refusal
 from vmpath_service.model.plan import Migration as PlannedMigration
 from vmpath_service.model.plan import Plan
-from vmpath_service.model.records import Migration, RearrangementState
+from vmpath_service.model.records import Migration, MigrationState, RearrangementState, Request
 
 Client = falcon.testing.TestClient
 HERE = "http://127.0.0.1:9817/v1/rearrangements"
@@ -205,3 +206,26 @@ def test_plan_migrations_and_events(client: Client, engine: NotingEngine, made: 
     assert [event["message"] for event in events] == ["3 migrations", "by a person"]
     later = client.simulate_get(f"{path}/events", query_string=f"after={first.sequence}").json["events"]
     assert [event["message"] for event in later] == ["by a person"]
+
+
+def test_what_was_asked_of_nova_for_an_instance(client: Client, engine: NotingEngine) -> None:
+    """In whatever rearrangement, the latest first; what is only planned is not among it."""
+    store = engine.store
+    for number, moment in enumerate((100.0, 200.0, 300.0)):
+        identity = store.create(Request("consolidate")).id
+        epoch = store.claim(identity, "here")
+        steps = (PlannedMigration(id=1, instance="i1", source="a", dest=f"b{number}"),)
+        waits = Migration(rearrangement=identity, step=1, instance="i1", source="a", dest=f"b{number}")
+        plan = Plan(outcome="found", target={}, snapshot="sha256:0", migrations=steps)
+        store.save_plan(identity, epoch, plan, [waits])
+        store.change(identity, epoch, state=RearrangementState.RUNNING)
+        if number < 2:
+            asked = {"state": MigrationState.REQUESTED, "attempt": 1, "baseline": 0, "was": "ACTIVE"}
+            intended = msgspec.structs.replace(waits, intended_at=moment, **asked)
+            store.intend(epoch, intended)
+            store.record(epoch, msgspec.structs.replace(intended, state=MigrationState.DONE, ended_at=moment + 9))
+    found = client.simulate_get("/v1/instances/i1/migrations").json["migrations"]
+    assert [(each["dest"], each["state"]) for each in found] == [("b1", "done"), ("b0", "done")]
+    latest = client.simulate_get("/v1/instances/i1/migrations", query_string="limit=1").json["migrations"]
+    assert [each["dest"] for each in latest] == ["b1"]
+    assert client.simulate_get("/v1/instances/nobody/migrations").json["migrations"] == []

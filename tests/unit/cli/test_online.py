@@ -94,6 +94,7 @@ def test_hosts_and_instances(vmpath: Run, engine: NotingEngine) -> None:
     assert (lost.status, lost.err) == (2, "vmpath: there is no host 'compute-9'; did you mean 'compute-007'?\n")
     assert len(answer(vmpath("instance", "list", "--host", "compute-001", "-f", "json"))) == 5
     assert vmpath("instance", "show", "web-1", "-f", "value", "-c", "uuid").out == "i-1\n"
+    assert answer(vmpath("instance", "show", "web-1", "-f", "json"))["migrations"] == []
 
 
 def test_create_sends_options_as_the_policy_declares_them(vmpath: Run, engine: NotingEngine) -> None:
@@ -208,7 +209,7 @@ def test_watch_in_a_pipe_is_a_line_per_change(
     shown = vmpath("rearrangement", "watch", identity)
     assert shown.status == status
     lines = [line.split(" ", 1)[1] for line in shown.out.splitlines() if line.startswith("20")]
-    assert lines == ["two migrations to go", "running: 0 of 2 done", "nothing is left to do", counts]
+    assert lines == ["two migrations to go", "running: 0 of 2 done, about 3 s left", "nothing is left to do", counts]
     assert f"| state       | {state.value}" in shown.out
     ending = f"vmpath: rearrangement {identity} failed\n" if status else ""
     assert shown.err == ending
