@@ -30,8 +30,8 @@ Keys = NDArray[np.int64]
 
 # All placements have to be numbered by integers of the machine.
 MOST = 2**62
-# Entries that the tables of one kind may have.
-ENTRIES = 400_000
+# Entries that all tables may have.
+ENTRIES = 300_000
 NOBODY = np.zeros(0, dtype=np.intp)
 # Bits of a word that is computed with.
 BITS = 62
@@ -195,16 +195,20 @@ class VectorSearch:
                     *cloud.counters_of.get(guest, ()),
                 )
                 groups.setdefault(key, []).append(guest)
+        places = [self._places(guests) for guests in groups.values()]
+        counts = [
+            math.comb(len(some) + len(at) - 1, len(some)) for some, at in zip(groups.values(), places, strict=True)
+        ]
+        entries = sum(counts) * len(problem.receives) ** 2
+        self.applicable = not cloud.vetoes and entries <= ENTRIES and math.prod(counts) <= MOST
+        """Whether placements have numbers, and tables that are not too big."""
+        if not self.applicable:
+            return
         self.kinds: list[_Kind] = []
         radix = 1
-        self.applicable = not cloud.vetoes
-        for guests in groups.values():
-            kind = self._kind(guests, radix) if self.applicable else None
-            if kind is None:
-                self.applicable = False
-                return
-            self.kinds.append(kind)
-            radix *= len(kind)
+        for guests, at in zip(groups.values(), places, strict=True):
+            self.kinds.append(self._kind(guests, at, radix))
+            radix *= len(self.kinds[-1])
         self.start = self._key([[room.where[guest] for guest in kind.guests] for kind in self.kinds])
         self.goal = self._key([kind.goals for kind in self.kinds])
         self._words = self._packed()
@@ -308,20 +312,28 @@ class VectorSearch:
                 layer = seen.new(united(straight))
         return Result("exhausted")
 
-    def _kind(self, guests: list[int], radix: int) -> _Kind | None:
-        """The kind that these instances are; None where members, or all so far, can be spread in too many ways."""
+    def _places(self, guests: Sequence[int]) -> list[int]:
+        """The hosts where instances of one kind may be."""
+        problem, cloud = self._problem, self._problem.cloud
+        open_to = {
+            host for host, receives in enumerate(problem.receives) if receives and cloud.admits(guests[0], host)
+        }
+        return sorted(open_to.union(*((problem.goal[guest], self._room.where[guest]) for guest in guests)))
+
+    def _kind(self, guests: Sequence[int], places: Sequence[int], radix: int) -> _Kind:
+        """The kind that these instances are."""
         problem, cloud, room = self._problem, self._problem.cloud, self._room
         example = guests[0]
-        hosts = range(len(problem.receives))
-        open_to = [host for host in hosts if problem.receives[host] and cloud.admits(example, host)]
-        places = sorted({*open_to, *(end for guest in guests for end in (problem.goal[guest], room.where[guest]))})
-        count = math.comb(len(guests) + len(places) - 1, len(guests))
-        if count * len(hosts) ** 2 > ENTRIES or radix * count > MOST:
-            return None
         spreads = tuple(combinations_with_replacement(places, len(guests)))
         number = {spread: position for position, spread in enumerate(spreads)}
         ways = frozenset(
-            (source, dest) for source in places for dest in open_to if dest != source and cloud.may_pass(source, dest)
+            (source, dest)
+            for source in places
+            for dest in places
+            if dest != source
+            and problem.receives[dest]
+            and cloud.admits(example, dest)
+            and cloud.may_pass(source, dest)
         )
         members = tuple(sorted(guests, key=lambda guest: (room.where[guest], guest)))
         counters = cloud.counters_of.get(example, ())
