@@ -90,7 +90,7 @@ class SharingPolicy(Policy):
             before=start,
             after=after,
             emptied=tuple(hosts[host].name for host in within.inside if before[host] and not counts[host] and moved),
-            in_use=self._in_the_way(cloud, sorted(kept)),
+            in_use=self._in_the_way(cloud, sorted(kept), real, where),
             notes=(
                 f"{len(kept)} hosts in use; {others} if memory were packed as if nothing were shared",
                 f"{saved} MiB of {plain} MiB ({share}) are estimated to be shared",
@@ -98,13 +98,20 @@ class SharingPolicy(Policy):
             reasons={uuid: aware.reasons[uuid] for uuid in placement},
         )
 
-    def _in_the_way(self, cloud: CompiledCloud, in_use: Sequence[int]) -> dict[str, str]:
-        """Per host in use what keeps it so."""
+    def _in_the_way(
+        self, cloud: CompiledCloud, in_use: Sequence[int], real: SharedMemory, where: Sequence[int]
+    ) -> dict[str, str]:
+        """Per host in use what keeps it so, and how much memory is estimated to be shared there."""
         stuck = fixed(cloud, in_use)
+        strange = "something counts as used there that no listed instance explains"
         full = "not all of its instances find room elsewhere, as Placement counts and by the real memory estimated"
+        plain = dict.fromkeys(in_use, 0)
+        for each, host in zip(cloud.snapshot.instances, where, strict=True):
+            if host in plain:
+                plain[host] += each.memory_mb()
         return {
-            cloud.snapshot.hosts[host].name: stuck.get(host)
-            or ("something counts as used there that no listed instance explains" if any(cloud.taken[host]) else full)
+            cloud.snapshot.hosts[host].name: f"{stuck.get(host) or (strange if any(cloud.taken[host]) else full)} "
+            f"(of {plain[host]} MiB there {max(0, plain[host] - real.used[host])} are shared)"
             for host in in_use
         }
 

@@ -54,6 +54,7 @@ def test_relatives_share_a_host_that_strangers_do_not_fit_on():
         "2 hosts in use; 3 if memory were packed as if nothing were shared",
         "48 MiB of 200 MiB (24%) are estimated to be shared",
     )
+    assert alike.in_use["a"].endswith("(of 120 MiB there 48 are shared)")
     strangers = share(fleet({"x1": LINUX, "z": WINDOWS}), shares={"os": 0.4, "version": 0.2})
     assert strangers.placement == {}
 
