@@ -125,13 +125,20 @@ class Check(ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         from vmpath_service.model import files
+        from vmpath_service.model.plan import PARTS, part_made_from
         from vmpath_service.pathfinder import check_plan
 
         data = files.read_bytes(parsed_args.snapshot)
         snapshot = files.decode_snapshot(data, parsed_args.snapshot)
-        plan = files.load_plan(parsed_args.plan)
+        whole = files.load_plan(parsed_args.plan)
+        plan = part_made_from(whole, files.identity(data))
         if plan.snapshot != files.identity(data):
             self.tell(f"note: the plan was made from another snapshot than {parsed_args.snapshot} ({plan.snapshot})")
+        if later := whole.extra.get(PARTS):
+            self.tell(
+                f"note: the plan was made longer under way, {len(later)} times, each time from a snapshot of its own;"
+                f" {len(plan.migrations)} of its {len(whole.migrations)} migrations are checked"
+            )
         problems = check_plan(snapshot, plan, chosen_constraints(parsed_args)).problems
         self.status = 1 if problems else 0
         hint = "-f json shows all"

@@ -101,3 +101,43 @@ class Plan(_Value, frozen=True):
     migrations: tuple[Migration, ...] = ()
     summary: Summary = Summary()
     extra: dict[str, Any] = {}
+
+
+PARTS = "parts"
+"""What ``Plan.extra`` says of a plan that was made longer under way: ``from`` which step on it was made from which
+``snapshot``, with its ``summary``; what is before the first of them was made from the plan's own."""
+
+
+def part_made_from(plan: Plan, snapshot: str) -> Plan:
+    """Of a plan that was made longer under way, the steps that were made from this snapshot, as a plan to where they
+    lead; the plan itself if it was not, or if none were."""
+    later = plan.extra.get(PARTS, ())
+    begin, made_from = [0, *(each["from"] for each in later)], [plan.snapshot, *(each["snapshot"] for each in later)]
+    if not later or snapshot not in made_from:
+        return plan
+    number = made_from.index(snapshot)
+    end = begin[number + 1] if number + 1 < len(begin) else float("inf")
+
+    def within(step: int) -> bool:
+        return begin[number] <= step < end
+
+    migrations = tuple(
+        msgspec.structs.replace(each, after=tuple(filter(within, each.after)))
+        for each in plan.migrations
+        if within(each.id)
+    )
+    host_steps = tuple(
+        msgspec.structs.replace(each, after=tuple(filter(within, each.after)))
+        for each in plan.host_steps
+        if within(each.id)
+    )
+    return msgspec.structs.replace(
+        plan,
+        snapshot=snapshot,
+        summary=msgspec.convert(later[number - 1]["summary"], Summary) if number else plan.summary,
+        target={each.instance: each.dest for each in migrations},
+        migrations=migrations,
+        host_steps=host_steps,
+        arrivals=plan.arrivals if number == 0 else (),
+        departures=plan.departures if number == 0 else (),
+    )

@@ -7,7 +7,11 @@ from modelled.cloud import Fate, HostState, ModelCloud
 from modelled.walking import POLL, World, plan_of, settings
 
 from vmpath_service.engine.executor.settings import Limits, Quarantine
+from vmpath_service.model import files
+from vmpath_service.model.plan import part_made_from
 from vmpath_service.model.records import FailureKind, MigrationState
+from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.pathfinder import check_plan
 from vmpath_service.policies.base import Scope
 
 FAILS = [Fate("failed midway")] * 9
@@ -148,6 +152,22 @@ def test_a_new_plan_is_made_when_a_destination_dies() -> None:
     assert world.states() == ["replaced", "replaced", "done", "done"]
     assert "rearrangement.replanned" in world.kinds()
     assert world.cloud.violations == []
+
+
+def test_each_part_of_a_longer_plan_holds_for_the_snapshot_it_was_made_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = drained()
+    read, seen = world.cloud.read, list[Snapshot]()
+    monkeypatch.setattr(world.cloud, "read", lambda: seen.append(read()) or seen[-1])
+    assert world.run().outcome == "succeeded"
+    (then,) = seen
+    plan = world.store.plan(world.identity)
+    part = part_made_from(plan, files.identity(files.encode(then)))
+    assert [each.id for each in part.migrations] == [3, 4]
+    assert check_plan(then, part).problems == ()
+    assert check_plan(then, plan).problems != ()
+    first = part_made_from(plan, plan.snapshot)
+    assert [each.id for each in first.migrations] == [1, 2]
+    assert part_made_from(plan, "sha256:of another") == plan
 
 
 def test_an_instance_moved_by_others_leads_to_a_new_plan() -> None:

@@ -76,6 +76,7 @@ def extend(
         FACTS: Facts.of(plan.extra.get(FACTS, {})).updated(rest.facts).plain(),
         GIVEN_UP: list(rest.given_up),
         ANSWERED: sorted({*plan.extra.get(ANSWERED, ()), *answered}),
+        plans.PARTS: [*plan.extra.get(plans.PARTS, ()), _part(shift + 1, rest.plan)],
     }
     if back:
         extra[BACK] = shift + 1
@@ -107,6 +108,10 @@ def resumed(fresh: State, before: State) -> State:
     for task in asked.values():
         fresh = fresh.with_host_task(task)
     return replace(fresh.with_tasks(kept), cancelled=before.cancelled, halted=before.halted, retreat=before.retreat)
+
+
+def _part(first: int, plan: plans.Plan) -> dict[str, Any]:
+    return {"from": first, "snapshot": plan.snapshot, "summary": msgspec.to_builtins(plan.summary)}
 
 
 def _shifted(after: Sequence[int], shift: int) -> tuple[int, ...]:
