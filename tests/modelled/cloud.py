@@ -202,6 +202,8 @@ class ModelCloud:
             if self.frozen():
                 self.violations.append(f"{instance} was to move while everything is frozen")
             server = self.servers.get(instance)
+            if server and server.host == dest and (instance, dest) in self.requests[:-1]:
+                self.violations.append(f"{instance} was asked to move to {dest} again, where it had been brought")
             if server and departure_obstacle(server.post_copy, server.host, self.hosts[server.host].declared):
                 self.violations.append(f"{instance} forbids post-copy, and Nova might switch it on {server.host}")
             if any(name == instance for name, _ in self.on_the_way):
