@@ -119,7 +119,7 @@ def part_made_from(plan: Plan, snapshot: str) -> Plan:
     end = begin[number + 1] if number + 1 < len(begin) else float("inf")
 
     def within(step: int) -> bool:
-        return begin[number] <= step < end
+        return bool(begin[number] <= step < end)
 
     migrations = tuple(
         msgspec.structs.replace(each, after=tuple(filter(within, each.after)))
