@@ -22,6 +22,7 @@ LOOKS_IN_ALL = 5_000_000
 # How many places are looked for until the hosts are sorted anew: at least, as a share of the number of hosts, and more
 # where sorting takes long.
 USES = 50
+FEWEST = 10
 SHARE = 20
 SORTED = 50_000
 # After what share of the longest migration a host is looked at again where nothing has changed on it, and a place is
@@ -140,12 +141,16 @@ class Relief:
         if not self.able:
             return False
         course = self._course
+        # time does not pass while nothing moves: nothing of what was looked for in vain is taken for granted
         self._uses = 0
+        self._nowhere.clear()
+        looks, self._looks = self._looks, len(course.owed)
         before = len(course.moves)
         for host in hosts:
             for guest in sorted(course.incoming[host], key=lambda guest: (course.seconds[guest], guest)):
                 if guest not in course.claims and self.make_room_for(guest, settled=True):
                     break
+        self._looks = looks
         return len(course.moves) > before
 
     def _emptied(self, host: int) -> int:
@@ -219,7 +224,8 @@ class Relief:
         self._uses -= 1
         free, need, mask = room.free, room.need[guest], room.mask[guest]
         claimed, idle_in = course.claimed, course.traffic.idle_in
-        for host in self._by_spare[: self._looks]:
+        looks = max(self._looks, LOOKS_IN_ALL // (1 + 100 * len(course.pending)))
+        for host in self._by_spare[:looks]:
             if (free[host] - need) & mask != mask or idle_in(host) <= len(claimed[host]) or host == source:
                 continue
             if not room.fits(guest, host) or not cloud.admits(guest, host):
@@ -237,7 +243,9 @@ class Relief:
         self._by_spare = [host for host in range(len(receives)) if receives[host] and host not in down]
         self._by_spare.sort(key=lambda host: (-self._spare(host), host))
         hosts = len(receives)
-        self._uses = max(USES, hosts // SHARE, hosts * hosts // SORTED)
+        uses = max(USES, hosts // SHARE, hosts * hosts // SORTED)
+        # towards the end few places are looked for, and time passes between
+        self._uses = max(FEWEST, uses * len(self._course.pending) // max(1, len(self._course.problem.movers)))
 
     def _spare(self, host: int) -> float:
         """What the host has to spare after all have come, over what a host has on average."""
