@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine import views
 from vmpath_service.engine.executor.beginning import BACK
 from vmpath_service.engine.keeping import Keeper
+from vmpath_service.engine.perseverance import persevere
 from vmpath_service.engine.planning import Job, Work, apart, job_for
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
@@ -356,28 +356,12 @@ class Engine:
 
     def _attend(self, identity: str) -> None:
         """Carry a rearrangement on; after an error, again from what the database has, until it works or we stop."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, Exception) and not isinstance(error, Fenced)
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=60),
-            stop=lambda _: self._stop.is_set(),
-            sleep=self._clock.wait,
-            before_sleep=lambda attempt: self._in_trouble(identity, attempt),
-            reraise=True,
-        )
-        try:
-            retrying(Rearranging(identity, self._around).carry_on)
-        except Fenced as error:
-            LOG.warning("Rearrangement %s: left to another engine: %s", identity, error)
-        except Exception:
-            LOG.exception("Rearrangement %s: left as it is", identity)
 
-    def _in_trouble(self, identity: str, attempt: tenacity.RetryCallState) -> None:
-        error = attempt.outcome.exception() if attempt.outcome else None
-        LOG.error("Rearrangement %s: taken up again after an error", identity, exc_info=error)
-        if attempt.attempt_number == 1:
+        def in_trouble(error: BaseException | None) -> None:
             self._tell("rearrangement.trouble", f"it is taken up again after an error: {error}", identity, None)
+
+        work = Rearranging(identity, self._around).carry_on
+        persevere(f"Rearrangement {identity}", work, self._clock, self._stop.is_set, in_trouble)
 
     def _tell(self, kind: str, message: str, rearrangement: str | None, step: int | None) -> None:
         LOG.log(

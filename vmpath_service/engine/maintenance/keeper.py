@@ -7,16 +7,15 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import msgspec
-import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine.maintenance.attending import Surroundings
 from vmpath_service.engine.maintenance.maintaining import Maintaining
-from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound
+from vmpath_service.engine.perseverance import persevere
+from vmpath_service.model.errors import Conflict, InvalidInput, NotFound
 from vmpath_service.model.maintenances import (
     GOING,
     Maintenance,
@@ -189,23 +188,17 @@ class MaintenanceKeeper:
 
     def _attend(self, identity: str) -> None:
         """Carry it on; after an error, again from what the database has, until it works or we stop."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, Exception) and not isinstance(error, Fenced)
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=60),
-            stop=lambda _: self._around.stopping(),
-            sleep=self._around.clock.wait,
-            before_sleep=partial(self._in_trouble, identity),
-            reraise=True,
-        )
-        try:
-            retrying(Maintaining(identity, self._around).carry_on)
+
+        def in_trouble(error: BaseException | None) -> None:
+            self._around.tell("maintenance.trouble", f"it is taken up again after an error: {error}", identity)
+
+        maintaining = Maintaining(identity, self._around)
+
+        def work() -> None:
+            maintaining.carry_on()
             self._follow_series(identity)
-        except Fenced as error:
-            LOG.warning("Maintenance %s: left to another engine: %s", identity, error)
-        except Exception:
-            LOG.exception("Maintenance %s: left as it is", identity)
+
+        persevere(f"Maintenance {identity}", work, self._around.clock, self._around.stopping, in_trouble)
 
     def _follow_series(self, identity: str) -> None:
         try:
@@ -214,12 +207,6 @@ class MaintenanceKeeper:
             return
         if record.ended() and record.successor is not None:
             self._start(record.successor)
-
-    def _in_trouble(self, identity: str, attempt: tenacity.RetryCallState) -> None:
-        error = attempt.outcome.exception() if attempt.outcome else None
-        LOG.error("Maintenance %s: taken up again after an error: %s", identity, error)
-        if attempt.attempt_number == 1:
-            self._around.tell("maintenance.trouble", f"it is taken up again after an error: {error}", identity)
 
 
 def _expect(record: Maintenance, known: int | None) -> None:
