@@ -223,7 +223,7 @@ def notification_settings(values: Values) -> NotificationSettings:
 def sending_settings(values: Values) -> SendingSettings:
     """Raises InvalidInput for an unknown driver, and where a broker is missing or cannot be one."""
     group = sending.GROUP
-    drivers = tuple(dict.fromkeys(values.get(group, "driver")))
+    drivers = tuple(dict.fromkeys(filter(None, values.get(group, "driver"))))
     for name in drivers:
         if name not in DRIVERS:
             raise values.error(group, "driver", f"there is no driver {name!r}{hint(name, DRIVERS)}")
