@@ -392,6 +392,29 @@ def test_all_hosts_in_the_rounds_that_were_foretold(stage: Stage) -> None:
     assert before.keys() == stage.cloud.servers.keys()
 
 
+def test_what_follows_waits_until_placement_knows_that_a_host_is_enabled(stage: Stage) -> None:
+    enabled_at: dict[str, float] = {}
+    read, enable = stage.cloud.read, stage.cloud.enable_host
+
+    def enable_host(name: str) -> None:
+        enable(name)
+        enabled_at[name] = stage.clock.now
+
+    def lagging() -> Snapshot:
+        snapshot = read()
+        late = {name for name, at in enabled_at.items() if stage.clock.now < at + 90}
+        hosts = tuple(
+            msgspec.structs.replace(each, status="disabled") if each.name in late else each for each in snapshot.hosts
+        )
+        return msgspec.structs.replace(snapshot, hosts=hosts)
+
+    stage.cloud.enable_host, stage.cloud.read = enable_host, lagging  # type: ignore[method-assign]
+    stage.around.rounds._read = lagging  # type: ignore[attr-defined]
+    done = stage.live(stage.make(*(f"h{at}" for at in range(6)), rolling=True, action="hook", hook="work"))
+    assert done.state is MaintenanceState.DONE
+    assert len(done.rounds) == 2
+
+
 def test_a_cancel_in_the_middle_of_a_round_puts_service_states_back(stage: Stage) -> None:
     identity = stage.make(*(f"h{at}" for at in range(6)), rolling=True)
     stage.clock.at(3 * HOUR, lambda: stage.keeper.cancel(identity))

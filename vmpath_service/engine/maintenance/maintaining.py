@@ -38,6 +38,8 @@ DRAINS = 3
 """How often the hosts of a round are drained at most: instances may have landed while the first one went on."""
 AGAIN = 15.0
 """Seconds until it is tried again to find out which hosts a round may have, where the cloud does not tell."""
+TAKEN_UP = 120.0
+"""Seconds that Placement is given to learn that a host is enabled again."""
 _LATE = 60.0
 RESTORING = "target"
 """The policy that brings instances back to where they were."""
@@ -314,11 +316,31 @@ class Maintaining(Attending):
             self._fail(self._record(), f"{', '.join(left)} could not be enabled again", keep=left)
             return
         theirs = [host for host in hosts if switch.reason_now(host) is not None]
+        self._until_they_receive([host for host in ours if host not in theirs])
         rounds = (*record.rounds[:-1], Round(tuple(hosts), done=True))
         self._change(rounds=rounds, phase_since=self._around.clock.time())
         self._tell("returned", f"{', '.join(hosts)}: up and back in service")
         if theirs:
             self._tell("not_ours", f"{', '.join(theirs)}: somebody else disabled them, and they stay so")
+
+    def _until_they_receive(self, hosts: Sequence[str]) -> None:
+        """Placement learns later than Nova that a host is enabled: before that nothing is scheduled there, and what
+        follows would be decided without it."""
+        clock = self._around.clock
+        deadline = clock.time() + TAKEN_UP
+        while True:
+            try:
+                receiving = {host.name for host in self._read().hosts if host.receives()}
+            except CloudError as error:
+                LOG.warning("Maintenance %s: the hosts cannot be looked at: %s", self._identity, error)
+                receiving = set()
+            late = [host for host in hosts if host not in receiving]
+            if not late or self._record().cancel_requested:
+                return
+            if clock.time() > deadline:
+                LOG.warning("Maintenance %s: enabled, yet Placement does not say so: %s", self._identity, late)
+                return
+            self._wait()
 
     def _afterwards(self, record: Maintenance) -> None:
         request = record.request
