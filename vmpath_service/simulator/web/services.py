@@ -107,8 +107,8 @@ class Services:
             raise Refused(
                 400,
                 f"Unable to force up host {host.name} as `done` evacuation migration records remain associated with"
-                " the host. Ensure the compute service has been restarted, allowing these records to move to `completed`"
-                " before retrying this request.",
+                " the host. Ensure the compute service has been restarted, allowing these records to move to"
+                " `completed` before retrying this request.",
             )
         if status is not None:
             host.disabled = status == "disabled"
