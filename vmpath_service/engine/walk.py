@@ -168,7 +168,7 @@ class Walk:
         self._planner = planner
         self._act = act
         self._finish: Finish | None = None
-        self._something_ended = False
+        self._look_again = False
         self._out_of_reach = False
         self._decided_at = 0.0
         self._frozen = False
@@ -201,7 +201,7 @@ class Walk:
                     looking(self._look, senders)
                     if self._finish is not None:
                         return self._finish
-                    if not self._something_ended:
+                    if not self._look_again:
                         self._clock.wait(SOONEST * self._poll_seconds)
                         alarm.wait((1 - SOONEST) * self._poll_seconds)
             except _Stopped:
@@ -233,13 +233,14 @@ class Walk:
             self._clock.wait(self._slowdown.left())
             if self._stopping():
                 raise _Stopped
-        self._something_ended = False
+        self._look_again = False
         self._take_plan()
         with self._turn() if machine.may_start_something(self._state) else contextlib.nullcontext():
             tick = self._read()
             self._decided_at = self._clock.monotonic()
             self._apply_together([tick])
         asked, self._to_ask = self._to_ask, []
+        self._look_again |= len(asked) >= machine.MOST_AT_ONCE
         if asked:
             self._apply_together(list(senders.map(self._ask, asked)))
         acts, self._to_act = self._to_act, []
@@ -362,7 +363,7 @@ class Walk:
 
     def _record(self, migration: Migration) -> None:
         self._stored(lambda: self._store.record(self._epoch, migration))
-        self._something_ended |= migration.state in SETTLED
+        self._look_again |= migration.state in SETTLED
 
     def _done(self, action: HostAction) -> HostAction:
         """Carry out a host step and write down what became of it."""

@@ -36,6 +36,10 @@ MOST_WAITING = 50
 MOST_AHEAD = 50
 """How many are looked at in one tick for which there is no place yet."""
 
+MOST_AT_ONCE = 16
+"""How many are started in one tick; the rest follow in the next, at once. What is started together ends together, and
+all places would be free while the requests for the next ones are made."""
+
 Advanced = tuple[State, tuple[Instruction, ...]]
 
 
@@ -324,13 +328,17 @@ def _start(state: State, tick: Tick) -> Advanced:
     learned = turned_down(state)
     changed: dict[int, Task] = {}
     instructions: list[Instruction] = []
+    begun = 0
     for task in sorted((state.tasks[number] for number in tick.wanted.candidates), key=urgency):
+        if begun == MOST_AT_ONCE:
+            break
         if task.record.state is not MigrationState.PENDING or not load.admits(task.step):
             continue
         more: tuple[Instruction, ...] = ()
         match verdict(task, tick, state, room, load, learned):
             case Start(was):
                 task, more = _intend(task, tick, was)
+                begun += 1
                 load.add(task.step)
                 room.take(task)
             case Wait(reason, limited):
