@@ -214,6 +214,7 @@ class Maintenance(TypedDict):
     kept: list[str]
     drains: int
     hook_begun: bool
+    hook_lost: bool
     overdue: bool
     completed: list[str]
     warning: str | None

@@ -227,7 +227,7 @@ class Delete(_Named):
 
 def _waits_for_nobody(record: Mapping[str, Any]) -> bool:
     """Whether to go on watching."""
-    waits = record["state"] == "ready" and (record["request"]["action"] == "none" or record["hook_begun"])
+    waits = record["state"] == "ready" and (record["request"]["action"] == "none" or record["hook_lost"])
     done = set(record["completed"]) >= {name for each in record["rounds"] for name in each["hosts"]}
     return record["state"] not in ENDED and not (waits and not done) and not record["pause_requested"]
 

@@ -152,6 +152,11 @@ _MAINTENANCE: Mapping[str, EventKind] = {
         "Hosts are empty and disabled.", "The work is done: by its hook, or by people who then complete it."
     ),
     "hook": EventKind("The hook that does the work has begun.", "Its end is waited for."),
+    "hook_lost": EventKind(
+        "vmpath ended while the hook was running.",
+        "Somebody looks at the hosts, and completes or cancels it.",
+        "error",
+    ),
     "hook_done": EventKind("The hook has done the work.", "The hosts come back into service."),
     "completed": EventKind("Somebody says that the work is done.", "The hosts come back into service."),
     "overdue": EventKind("The work takes longer than expected.", "It is waited for.", "warning"),

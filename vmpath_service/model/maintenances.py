@@ -121,9 +121,10 @@ class Maintenance(msgspec.Struct, frozen=True):
     enabled again. ``kept``: hosts that it leaves disabled on purpose, since something went wrong on them. ``checked``:
     when it was last found out whether it fits; ``warning``: what was short then; ``outlook``: what it is going to
     take as of then. ``drains``: how often the hosts of this round were drained. ``hook_begun``: the hook of this round
-    was begun; ``overdue``: that it takes longer than expected has been told; ``late``: that it begins late.
-    ``completed``: hosts of which somebody said that the work on them is done. ``former``: where the instances were,
-    for those that are to be brought back. ``successor``: the next one of the series.
+    was begun; ``hook_lost``: vmpath ended meanwhile, and nobody knows how far it came. ``overdue``: that it takes
+    longer than expected has been told; ``late``: that it begins late. ``completed``: hosts of which somebody said that
+    the work on them is done. ``former``: where the instances were, for those that are to be brought back.
+    ``successor``: the next one of the series.
     """
 
     id: str
@@ -143,6 +144,7 @@ class Maintenance(msgspec.Struct, frozen=True):
     kept: tuple[str, ...] = ()
     drains: int = 0
     hook_begun: bool = False
+    hook_lost: bool = False
     overdue: bool = False
     former: dict[str, str] = {}
     completed: tuple[str, ...] = ()

@@ -181,8 +181,10 @@ class HostTrouble(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened; ``sequence`` grows without gaps that a reader could mistake for losses. ``subject``: the
-    id of the rearrangement or maintenance, or the name of the schedule, that it is about."""
+    """Something that happened; ``sequence`` grows without gaps that a reader could mistake for losses.
+
+    ``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about.
+    """
 
     sequence: int
     at: float

@@ -479,6 +479,22 @@ def test_one_that_is_repeated_schedules_the_next_one_when_it_has_ended(stage: St
     assert stage.live(third.id).successor is None
 
 
+def test_a_hook_that_was_running_in_a_crash_is_not_run_again(stage: Stage) -> None:
+    identity = stage.make("h0", action="hook", hook="work")
+
+    def crash(hosts: Sequence[str]) -> None:
+        raise KeyboardInterrupt
+
+    stage.hooks.work = crash
+    with pytest.raises(KeyboardInterrupt):
+        stage.live(identity)
+    assert not stage.records.get(identity).hook_lost
+    stage.clock.at(stage.clock.now + HOUR, lambda: stage.keeper.complete(identity))
+    done = stage.live(identity)
+    assert (done.state, done.hook_lost) == (MaintenanceState.DONE, True)
+    assert len(stage.hooks.begun) == stage.kinds().count("hook_lost") == 1
+
+
 def test_nothing_follows_a_maintenance_that_left_hosts_to_be_looked_at(stage: Stage) -> None:
     def fail(hosts: Sequence[str]) -> None:
         raise HookFailed("firmware refused")

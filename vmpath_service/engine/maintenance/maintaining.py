@@ -58,12 +58,25 @@ class Maintaining(Attending):
                 MaintenanceState.READY: self._work,
                 MaintenanceState.RETURNING: self._take_back,
             }
+            self._look_for_lost_hook(self._record())
             while not (record := self._record()).ended():
                 phases[record.state](record)
         except NotFound:
             LOG.info("Maintenance %s: deleted", self._identity)
         except Stopped:
             LOG.info("Maintenance %s: left as it is until the engine starts again", self._identity)
+
+    def _look_for_lost_hook(self, record: Maintenance) -> None:
+        """A hook that was running when the engine ended is not run again: nobody knows how far it came."""
+        done = set(record.hosts_now()) <= set(record.completed)
+        if record.state is MaintenanceState.READY and record.hook_begun and not record.hook_lost and not done:
+            self._change(hook_lost=True)
+            name = record.request.hook_name()
+            self._tell(
+                "hook_lost",
+                f"vmpath ended while hook {name} was running, and nobody knows how far it came: look, then vmpath "
+                f"maintenance complete {self._identity}, or cancel",
+            )
 
     # scheduled
 
@@ -140,6 +153,7 @@ class Maintaining(Attending):
                 drains=0,
                 rearrangement=None,
                 hook_begun=False,
+                hook_lost=False,
                 overdue=False,
                 warning=outlook.short,
                 outlook=outlook if first else record.outlook,
@@ -241,7 +255,6 @@ class Maintaining(Attending):
 
     def _run_hook(self, record: Maintenance) -> None:
         hosts, name = record.hosts_now(), str(record.request.hook_name())
-        # should the service end while it runs, it is not run again: nobody knows how far it came
         self._change(hook_begun=True)
         self._tell("hook", f"hook {name} begun for {', '.join(hosts)}")
         occasion = {
