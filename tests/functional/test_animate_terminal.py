@@ -28,7 +28,9 @@ class Terminal:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.before = termios.tcgetattr(self.master)
-        program = "import sys; from vmpath_service.cmd.vmpath import main; sys.exit(main(sys.argv[1:]))"
+        # whoever runs the tests in the background may have it ignored
+        heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        program = f"{heed}; import sys; from vmpath_service.cmd.vmpath import main; sys.exit(main(sys.argv[1:]))"
         environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
         # its own controlling terminal, so that Ctrl-C reaches it as a signal
         self.process = subprocess.Popen(

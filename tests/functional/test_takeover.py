@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -41,20 +42,35 @@ def services(cloud: SimulatedCloud, tmp_path: Path) -> Iterator[tuple[Service, S
         yield made[0], made[1]
 
 
+def stopped(service: Service, database: Path) -> bool:
+    """Stop a service, unless it is writing: SQLite lets nobody else write then, for as long as it stands still."""
+    os.kill(service.process.pid, signal.SIGSTOP)
+    try:
+        with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        os.kill(service.process.pid, signal.SIGCONT)
+        return False
+    return True
+
+
 @pytest.mark.parametrize("stands_still", [False, True], ids=["dead", "standing still"])
 def test_another_engine_takes_over_and_nothing_is_asked_for_twice(
-    cloud: SimulatedCloud, services: tuple[Service, Service], stands_still: bool
+    cloud: SimulatedCloud, services: tuple[Service, Service], stands_still: bool, tmp_path: Path
 ) -> None:
     first, second = services
     identity = first.answer("rearrangement", "create", "consolidate", "--approve")["id"]
     wait_until(lambda: statuses(cloud)["completed"] >= 1, "a migration has ended")
     if stands_still:
-        os.kill(first.process.pid, signal.SIGSTOP)
+        wait_until(lambda: stopped(first, tmp_path / "shared.sqlite"), "it stands still without holding the database")
     else:
         first.kill()
-    wait_until(lambda: "does not show itself any more" in second.log.read_text(), "the other one has taken over")
-    if stands_still:
-        os.kill(first.process.pid, signal.SIGCONT)
+    try:
+        wait_until(lambda: "does not show itself any more" in second.log.read_text(), "the other one has taken over")
+    finally:
+        if stands_still:
+            os.kill(first.process.pid, signal.SIGCONT)
     done = second.answer("rearrangement", "watch", identity)
     assert done["state"] == "succeeded"
     assert started(cloud) == planned(done)
