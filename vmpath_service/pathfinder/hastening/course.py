@@ -271,10 +271,14 @@ class Course:
         candidates |= arriving
         if not budget.spend(1 + len(candidates)):
             return False
+        # who finds no room now finds none in this round: places are only taken
         order = [
             (self.rank(guest), guest)
             for guest in candidates
-            if guest not in self.flying and guest not in self.claims and guest in self.pending
+            if guest not in self.flying
+            and guest not in self.claims
+            and guest in self.pending
+            and self.room.fits(guest, self.next_stop(guest))
         ]
         order.sort()
         for _, guest in order:

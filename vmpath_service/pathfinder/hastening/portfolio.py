@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vmpath_service.pathfinder.answer import Answer, price
 from vmpath_service.pathfinder.bounds import lower_bounds
@@ -13,7 +13,7 @@ from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import order
-from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.trace import told
 
@@ -31,6 +31,8 @@ SHIFT = 2
 HOPELESS = 1.05
 # Where many move, time is bought only where the makespan is more than so many times the bound.
 BEARABLE = 4.0
+# Where more than so many move, a path for which time is one of two things is taken as it is laid out.
+JUSTIFIED = 50_000
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
 # What is no more than so many times the bound is good enough.
@@ -69,9 +71,10 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
         course = Course(problem, style)
         if course.run(share, HOPELESS * shortest) or (best is None and walked_on(course, share)):
             shortest = min(shortest, course.now)
+            if not steps:
+                return _as_laid_out(course.moves, course.starts, course.ends)
             layout = Layout(problem, course.moves, course.starts, course.ends)
-            if steps:
-                _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1)
+            _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1)
             if best is None or layout.makespan < best.makespan:
                 best = layout
             if best.makespan <= bound * CLOSE:
@@ -80,8 +83,12 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
             break
     if best is None:
         return None
-    positions = sorted(range(len(best.moves)), key=lambda each: (best.starts[each], each))
-    return Answer("found", [best.moves[each] for each in positions], ends=[best.ends[each] for each in positions])
+    return _as_laid_out(best.moves, best.starts, best.ends)
+
+
+def _as_laid_out(moves: Sequence[Move], starts: Sequence[float], ends: Sequence[float]) -> Answer:
+    positions = sorted(range(len(moves)), key=lambda each: (starts[each], each))
+    return Answer("found", [moves[each] for each in positions], ends=[ends[each] for each in positions])
 
 
 def _justify(layout: Layout, budget: Budget, rounds: int) -> None:
@@ -101,13 +108,17 @@ def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budge
     """
     if not plain.moves:
         return plain
-    if len(plain.moves) > MANY and _makespan(problem, plain) <= BEARABLE * lower_bounds(problem).makespan_s:
+    many = len(plain.moves) > MANY
+    lasts = _makespan(problem, plain)
+    if many and lasts <= BEARABLE * lower_bounds(problem).makespan_s:
         return plain
-    quick = soonest(problem, budget, BARGAIN_STEPS)
+    quick = soonest(problem, budget, BARGAIN_STEPS if len(plain.moves) <= JUSTIFIED else 0)
     if quick is None:
         return plain
     paid = price(problem, quick.moves) / price(problem, plain.moves) - 1
-    saved = 1 - _makespan(problem, quick) / _makespan(problem, plain)
+    # as it was laid out, it is no shorter than it will be scheduled, which takes long where there are many
+    laid_out = max(quick.ends) if many and quick.ends else _makespan(problem, quick)
+    saved = 1 - laid_out / lasts
     return quick if saved > max(0.0, exchange_rate * paid) else plain
 
 
