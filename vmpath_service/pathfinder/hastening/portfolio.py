@@ -36,7 +36,7 @@ JUSTIFIED = 50_000
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
 # What is no more than so many times the bound is good enough.
-CLOSE = 1.002
+CLOSE = 1.005
 # How much the load of links counts, by turns.
 LINKS = (3.0, 1.0, 10.0)
 STYLES = (
