@@ -170,7 +170,8 @@ def compile_cloud(snapshot: Snapshot, constraints: Sequence[Constraint] | None =
     for flight in snapshot.in_flight:
         guest = instance_index[flight.instance]
         source, dest = host_index[flight.source], host_index[flight.dest]
-        also_at[guest] = dest if home[guest] == source else source
+        if dest != source:  # a resize may stay on its host
+            also_at[guest] = dest if home[guest] == source else source
         pinned.setdefault(guest, f"it is being migrated from {flight.source} to {flight.dest}")
 
     counters = [counter for rule in compiled for counter in rule.counters]

@@ -101,5 +101,9 @@ class EngineUnreachable(VmpathError):
     """The engine did not answer in time: what it was asked to do may or may not have been done (HTTP 503)."""
 
 
+class Undelivered(VmpathError):
+    """A message was given up after the attempts that are allowed."""
+
+
 class HookFailed(VmpathError):
     """A program or an address of the operator's did not do what it was asked to do."""

@@ -143,6 +143,9 @@ _MAINTENANCE: Mapping[str, EventKind] = {
     ),
     "late": EventKind("It begins later than planned.", "Its hosts are disabled and emptied now.", "warning"),
     "outlook": EventKind("What it is going to take was worked out.", "At its start it is worked out again."),
+    "waiting": EventKind(
+        "Another maintenance is still at work on its hosts.", "It begins when that one is over.", "warning"
+    ),
     "put_off": EventKind(
         "Which hosts can be emptied now cannot be found out.", "It is tried again every few seconds.", "warning"
     ),
@@ -158,6 +161,7 @@ _MAINTENANCE: Mapping[str, EventKind] = {
         "error",
     ),
     "hook_done": EventKind("The hook has done the work.", "The hosts come back into service."),
+    "powered_off": EventKind("Hosts are powered off.", "The work is done by people, who then complete it."),
     "completed": EventKind("Somebody says that the work is done.", "The hosts come back into service."),
     "overdue": EventKind("The work takes longer than expected.", "It is waited for.", "warning"),
     "returning": EventKind("The hosts come back.", "When their compute services are up they are enabled."),

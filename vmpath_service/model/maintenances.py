@@ -6,6 +6,7 @@ Times are seconds since the epoch (UTC); the API writes them as ISO 8601.
 from __future__ import annotations
 
 import enum
+import math
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import msgspec
 Action = Literal["none", "hook", "reboot", "power-off"]
 Leftovers = Literal["refuse", "accept"]
 Afterwards = Literal["nothing", "restore", "policy"]
+POWER_OFF, POWER_ON = "power-off", "power-on"
 
 
 class MaintenanceState(enum.StrEnum):
@@ -44,7 +46,8 @@ class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     ``duration_s``: how long the work on the hosts of a round is expected to take; after that the operator is told that
     it takes longer. ``action``: what is done to hosts that are empty: ``none`` waits until somebody says that the work
     is done, ``hook`` runs the configured hook ``hook``, ``reboot`` the one called reboot unless ``hook`` names
-    another, ``power-off`` needs a power driver.
+    another; ``power-off`` runs the one called power-off, or ``hook``, then waits until somebody says that the work is
+    done, and runs the one called power-on, if there is one.
     ``rolling``: some hosts after the others, at most ``max_hosts`` at a time. ``leftovers``: whether a host on which
     instances had to stay counts as empty enough. ``policy`` and ``options``: how hosts are drained. ``afterwards``:
     what follows when all are back: nothing, the placement as it was before (``restore``), or a rearrangement with
@@ -70,7 +73,7 @@ class MaintenanceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
     def hook_name(self) -> str | None:
         """The hook that does the work, if one does."""
-        return self.hook or (self.action if self.action == "reboot" else None)
+        return self.hook or (self.action if self.action in ("reboot", POWER_OFF) else None)
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -106,9 +109,11 @@ class Outlook(msgspec.Struct, frozen=True):
 
     def in_words(self) -> str:
         """One sentence."""
+        rounds, moved = len(self.rounds), self.migrations
         return (
-            f"{len(self.rounds)} rounds (at least {self.fewest_rounds}), {self.migrations} migrations (at least "
-            f"{self.fewest_migrations}), {self.seconds:.0f} s (at least {self.least_seconds:.0f} s)"
+            f"{rounds} round{'' if rounds == 1 else 's'} (at least {self.fewest_rounds}), {moved} "
+            f"migration{'' if moved == 1 else 's'} (at least {self.fewest_migrations}), about {self.seconds:.0f} s "
+            f"(at least {self.least_seconds:.0f} s)"
         )
 
 
@@ -121,7 +126,8 @@ class Maintenance(msgspec.Struct, frozen=True):
     enabled again. ``kept``: hosts that it leaves disabled on purpose, since something went wrong on them. ``checked``:
     when it was last found out whether it fits; ``warning``: what was short then; ``outlook``: what it is going to
     take as of then. ``drains``: how often the hosts of this round were drained. ``hook_begun``: the hook of this round
-    was begun; ``hook_lost``: vmpath ended meanwhile, and nobody knows how far it came. ``overdue``: that it takes
+    was begun; ``hook_done``: hosts are powered off by it, and wait; ``hook_lost``: vmpath ended meanwhile, and nobody
+    knows how far it came. ``overdue``: that it takes
     longer than expected has been told; ``late``: that it begins late. ``completed``: hosts of which somebody said that
     the work on them is done. ``former``: where the instances were, for those that are to be brought back.
     ``successor``: the next one of the series.
@@ -144,6 +150,7 @@ class Maintenance(msgspec.Struct, frozen=True):
     kept: tuple[str, ...] = ()
     drains: int = 0
     hook_begun: bool = False
+    hook_done: bool = False
     hook_lost: bool = False
     overdue: bool = False
     former: dict[str, str] = {}
@@ -167,6 +174,21 @@ class Maintenance(msgspec.Struct, frozen=True):
     def ended(self) -> bool:
         return self.state in MAINTENANCE_ENDED
 
+    def over_at(self) -> float:
+        """When it is expected to be over, as far as can be foretold; infinite where nobody said how long the work
+        takes."""
+        wanted = self.request
+        if wanted.duration_s is None:
+            return math.inf
+        if self.outlook is not None and self.outlook.short is None:
+            return self.start + self.outlook.seconds
+        rounds = math.ceil(len(wanted.hosts) / (wanted.max_hosts or 1)) if wanted.rolling else 1
+        return self.start + wanted.duration_s * rounds
+
+    def overlaps(self, other: Maintenance) -> bool:
+        """Whether both may be at work at the same time, by what is expected of them."""
+        return self.start < other.over_at() and other.start < self.over_at()
+
 
 def scheduled(identity: str, request: MaintenanceRequest, start: float, now: float) -> Maintenance:
     """A new one."""
@@ -182,7 +204,7 @@ def scheduled(identity: str, request: MaintenanceRequest, start: float, now: flo
 
 
 def scheduled_in_words(record: Maintenance) -> str:
-    when = datetime.fromtimestamp(record.start, UTC).isoformat(timespec="seconds")
+    when = datetime.fromtimestamp(record.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"maintenance of {', '.join(record.request.hosts)} scheduled for {when}"
 
 

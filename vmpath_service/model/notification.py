@@ -50,7 +50,8 @@ class AboutMigration(_Subject, frozen=True, tag="migration"):
 
 
 class AboutHost(_Subject, frozen=True, tag="host"):
-    """``name`` is null where only the message says it; ``step`` is null where no step of a plan did it."""
+    """``name`` is null in events from before vmpath wrote it down; ``step`` is null where no step of a plan did it,
+    ``rearrangement`` where a person did."""
 
     name: str | None
     rearrangement: str | None

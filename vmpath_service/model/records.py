@@ -83,7 +83,8 @@ class Demand(enum.StrEnum):
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What somebody asked for. ``options`` are typed values over the policy section's own."""
+    """What somebody asked for. ``options`` are typed values over the policy section's own. ``rehearse``: the plan is
+    replayed before anything else comes of it."""
 
     policy: str
     options: dict[str, Any] = {}
@@ -92,6 +93,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hosts: tuple[str, ...] = ()
     dry_run: bool = False
     approve: bool = False
+    rehearse: bool = False
 
 
 class Rearrangement(msgspec.Struct, frozen=True):
@@ -183,7 +185,8 @@ class HostTrouble(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True):
     """Something that happened; ``sequence`` grows without gaps that a reader could mistake for losses.
 
-    ``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about.
+    ``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about; ``host``:
+    the name of the one host that it is about.
     """
 
     sequence: int
@@ -192,6 +195,7 @@ class Event(msgspec.Struct, frozen=True):
     kind: str
     message: str
     step: int | None = None
+    host: str | None = None
 
 
 class Freeze(msgspec.Struct, frozen=True):

@@ -31,10 +31,15 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
         yield Problem("/hosts", "there is no host in the cloud, expected at least one")
     links = snapshot.network.links if snapshot.network else None
     hosts: set[str] = set()
+    uuids: set[str] = set()
     for position, host in enumerate(snapshot.hosts):
         if host.name in hosts:
             yield Problem(f"/hosts/{position}/name", f"host {host.name!r} stands twice")
         hosts.add(host.name)
+        if host.uuid is not None:
+            if host.uuid in uuids:
+                yield Problem(f"/hosts/{position}/uuid", f"the uuid {host.uuid!r} stands twice")
+            uuids.add(host.uuid)
         for resource_class, inventory in host.inventories.items():
             place = f"/hosts/{position}/inventories/{resource_class}"
             if inventory.total is None and inventory.capacity is None:

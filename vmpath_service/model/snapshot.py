@@ -12,11 +12,14 @@ import msgspec
 
 # Beyond 2**53 a double no longer holds every integer, and capacity is computed in doubles.
 LARGEST = 2**53
+# Slower than a kbit/s is a mistake, and makes times that mean nothing.
+SLOWEST_MBPS = 0.001
 
 Amount = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=LARGEST)]
 Quantity = Annotated[float, msgspec.Meta(ge=0, le=LARGEST)]
 Ratio = Annotated[float, msgspec.Meta(gt=0, le=LARGEST)]
+Rate = Annotated[float, msgspec.Meta(ge=SLOWEST_MBPS, le=LARGEST)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 FORMAT: Literal["vmpath-snapshot/1"] = "vmpath-snapshot/1"
@@ -150,7 +153,7 @@ class ServerGroup(_Value, frozen=True):
 
 
 class Network(_Value, frozen=True):
-    links: dict[Name, Ratio] = {}
+    links: dict[Name, Rate] = {}
 
 
 class Snapshot(_Value, frozen=True, omit_defaults=False):  # its format must never be left out as a default

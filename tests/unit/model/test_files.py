@@ -159,6 +159,11 @@ def put(path, value):
         (put("hosts/0/inventories/VCPU/reserved", 33), "/reserved: found 33, expected at most the total 32"),
         (put("hosts/0/state", "asleep"), "/hosts/0/state: found \"asleep\": invalid enum value 'asleep'"),
         (put("hosts/1/name", "compute-001"), "/hosts/1/name: host 'compute-001' stands twice"),
+        (
+            lambda document: [host.update(uuid="u") for host in document["hosts"]],
+            "/hosts/1/uuid: the uuid 'u' stands twice",
+        ),
+        (put("network/links/rack-7", 1e-300), "/network/links/rack-7: found 1e-300: expected float >= 0.001"),
         (put("hosts/0/links/0", "nic"), "/hosts/0/links/0: there is no link 'nic' in /network/links"),
         (put("hosts", []), "/hosts: there is no host in the cloud"),
         (put("instances/1/uuid", "i1"), "/instances/1/uuid: instance 'i1' stands twice"),
