@@ -23,9 +23,9 @@ from typing import Literal
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.kinds import interchangeable, room_without
 from vmpath_service.pathfinder.permutations import Permutation, PermutationGroup
 from vmpath_service.pathfinder.problem import Problem
-from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.trace import told
 
 Reach = Literal["reachable", "unreachable", "unknown"]
@@ -105,19 +105,12 @@ class Arrangements:
 
     def __init__(self, problem: Problem, fixed: Container[int], without: Iterable[int] = ()) -> None:
         self._problem = problem
-        self._room = room = Room(problem.cloud, problem.departures)
+        self._room = room_without(problem, without)
         cloud = problem.cloud
-        for guest in without:
-            room.release(guest, room.where[guest])
-            room.where[guest] = NOWHERE
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for guest, host in enumerate(room.where):
-            if host != NOWHERE and problem.mobile[guest] and guest not in fixed:
-                groups.setdefault((cloud.class_of[guest], *cloud.counters_of.get(guest, ())), []).append(guest)
         self.guests: list[int] = []
         self._kinds: list[tuple[int, int, int]] = []
         """Per kind: an example, and the positions of its members among ``guests``, from and to."""
-        for members in groups.values():
+        for members in interchangeable(problem, self._room, fixed, by_goal=False):
             begin = len(self.guests)
             self.guests += members
             self._kinds.append((members[0], begin, len(self.guests)))

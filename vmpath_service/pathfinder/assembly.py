@@ -8,7 +8,6 @@ from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Arrival, HostStep, Migration, Plan, Summary
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.arrivals import placed
-from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.duration import forecast
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
@@ -88,7 +87,7 @@ def assemble(
             waves=max(lockstep, default=0),
             makespan_s=max([_time(timing.makespan), *(step.end_s for step in steps)]),
             seconds=round(time.perf_counter() - began, 3),
-            bounds=lower_bounds(problem),
+            bounds=problem.bounds,
         ),
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vmpath_service.pathfinder import admission
 from vmpath_service.pathfinder.budget import Budget
@@ -22,25 +23,31 @@ REPORT = 1000
 SHOWN = 20
 
 
-def _tell(trace: Trace, rehearsal: Rehearsal, woken: list[int]) -> None:
+def _short_names(problem: Problem) -> list[str]:
+    """What a trace calls each instance: its name alone where no other has it."""
+    instances = problem.cloud.snapshot.instances
+    bearers = collections.Counter(each.name for each in instances)
+    return [each.name if each.name and bearers[each.name] == 1 else each.label() for each in instances]
+
+
+def _tell(trace: Trace, rehearsal: Rehearsal, woken: list[int], names: Sequence[str]) -> None:
     """Who is stuck, and who steps aside for whom."""
     hosts = rehearsal.problem.cloud.snapshot.hosts
-    instances = rehearsal.problem.cloud.snapshot.instances
     room = rehearsal.room
     moved = f"after {len(rehearsal.moves)} moves, {len(rehearsal.pending)} are stuck"
     if not woken:
         trace.tell(f"{moved}, and nobody can step aside")
         for guest in sorted(rehearsal.pending)[:SHOWN]:
             ends = f"{hosts[room.where[guest]].name} to {hosts[rehearsal.next_stop(guest)].name}"
-            trace.tell(f"  {instances[guest].label()} waits to go from {ends}")
+            trace.tell(f"  {names[guest]} waits to go from {ends}")
         return
     with trace.inside(moved):
         for guest in woken[:SHOWN]:
             ends = f"from {hosts[room.where[guest]].name} to {hosts[rehearsal.next_stop(guest)].name}"
             if guest in rehearsal.stops:
-                trace.tell(f"{instances[guest].label()} steps aside {ends}")
+                trace.tell(f"{names[guest]} steps aside {ends}")
             else:
-                trace.tell(f"so that {instances[guest].label()} can go {ends}")
+                trace.tell(f"so that {names[guest]} can go {ends}")
 
 
 class _Enough(Exception):
@@ -82,12 +89,13 @@ def rehearse(
             rehearsal.detour(guest, stops[:-1])
         fresh.append(guest)
     breaker = Breaker(problem, rehearsal)
+    names = _short_names(problem) if budget.trace is not None else []
     try:
         rehearsal.run(fresh)
         while rehearsal.pending and budget.spend():
             woken = breaker.break_deadlock(budget)
             if budget.trace is not None:
-                _tell(budget.trace, rehearsal, woken)
+                _tell(budget.trace, rehearsal, woken, names)
             if not woken:
                 break
             rehearsal.run(woken)

@@ -10,7 +10,6 @@ from vmpath_service.pathfinder.bottleneck import Load, busy
 from vmpath_service.pathfinder.leastwork import LeastWork
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
-from vmpath_service.pathfinder.traffic import Traffic
 
 # For so many sets of hosts to which instances are bound, the free room is looked at by itself.
 CONFINED = 32
@@ -22,7 +21,7 @@ def lower_bounds(problem: Problem) -> Bounds:
     """Bounds on the number of migrations, the memory moved (MiB) and the makespan (s)."""
     best, binding = 0.0, None
     least = LeastWork(problem)
-    room = Room(problem.cloud, problem.departures)
+    room = problem.room()
     for seconds, what in _makespans(problem, least, room):
         if seconds > best + 1e-9:
             best, binding = seconds, what
@@ -101,7 +100,7 @@ def _links(problem: Problem, least: LeastWork) -> Iterator[Found]:
     if network is None:
         return
     cloud, hosts = problem.cloud, problem.cloud.snapshot.hosts
-    traffic = Traffic(cloud, problem.limits)
+    ways = problem.ways
     behind: dict[str, list[int]] = {}
     for number, host in enumerate(hosts):
         for link in host.links:
@@ -111,15 +110,15 @@ def _links(problem: Problem, least: LeastWork) -> Iterator[Found]:
     rates: dict[int, float] = {}
     for guest in problem.movers:
         home, goal = cloud.home[guest], problem.goal[guest]
-        for end in traffic.path(home, goal)[1]:
-            name, limit = traffic.link(end)
+        for end in ways.path(home, goal)[1]:
+            name, limit = ways.link(end)
             inside = behind[name]
             if end not in rates:
                 rates[end] = min(limit, fastest, max(least.fastest[host] for host in inside))
             boot = 0.0 if end & 1 else min(problem.boots.get(host, 0.0) for host in inside)
             jobs.setdefault(end, []).append((boot, least.sent(guest, rates[end])))
     for end, work in sorted(jobs.items()):
-        name, limit = traffic.link(end)
+        name, limit = ways.link(end)
         sent = 0.0
         for release, amount in sorted(work, reverse=True):
             sent += amount

@@ -43,6 +43,10 @@ class Budget:
         going = self._whole.spend(steps) if self._whole is not None else not self.ended(steps)
         return going and self.left > 0
 
+    def spend_whole(self, steps: int) -> bool:
+        """Take this many steps if there are so many, else none: for work that is done as a whole or not at all."""
+        return steps < self.left and self.spend(steps)
+
     def ended(self, steps: int = 1) -> bool:
         """Whether time is up or somebody said to stop, however many steps are left: a look now and then.
 

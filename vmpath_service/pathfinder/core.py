@@ -27,7 +27,10 @@ SMALL = 20_000
 # How many other orders are rehearsed, and how many steps of the budget each may take, per instance and host.
 ORDERS = 20
 PATIENCE = 50
+# The same, up to which a way is made shorter by looking around it.
+SHORTENED = 5_000
 # Steps of the budget for each kind of search.
+PACKING = 200_000
 GLANCING = 40_000
 CLASSES = 700_000
 PART = 100_000
@@ -37,7 +40,10 @@ PROVING = 300_000
 SOLVING = 1_000_000
 POLISHING_QUICKLY = 40_000
 POLISHING = 500_000
+SHORTENING = 30_000
 WIDENING = 100_000
+# Steps of the budget for each way to seek: whether the misplaced count by size, and whether by the room they lack.
+SEEKING = {(True, True): 15_000, (False, True): 30_000, (False, False): 55_000}
 EXHAUSTED = "no sequence of migrations exists (all that could lead to the target was searched)"
 # How much nearer to the goal counts against a cheaper way, when any way will do.
 HASTE = 5
@@ -54,7 +60,7 @@ def small(problem: Problem) -> bool:
 @told("some are stuck: look for proofs, then for ways among ever more hosts")
 def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budget: Budget) -> Answer | None:
     """An answer for a problem on which ``rehearsal`` got stuck: a path, a proof that there is none, or None."""
-    fixed = never_moving(problem)
+    fixed = never_moving(problem, budget.share(PACKING) if small(problem) else None)
     reasons = proofs(problem, fixed)
     if reasons:
         return Answer("infeasible", [], explanation.proved(problem, reasons))
@@ -73,7 +79,7 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
     found_out = reach(problem, fixed, budget.share(ARRANGING))
     if found_out == "unreachable":
         return exhausted(problem, rehearsal)
-    found = reorder(problem, settings, budget) or part(problem, rehearsal, budget)
+    found = reorder(problem, settings, budget) or seek(problem, fixed, budget) or part(problem, rehearsal, budget)
     if found:
         return cheaper(problem, found, budget, fixed)
     return exhaust(problem, rehearsal, fixed, budget, found_out)
@@ -119,6 +125,20 @@ def reorder(problem: Problem, settings: PathSettings, budget: Budget) -> Answer 
     return None
 
 
+def seek(problem: Problem, fixed: Container[int], budget: Budget) -> Answer | None:
+    """Go for what was not seen yet: a way that takes many turns, where there are too many placements to see all."""
+    from vmpath_service.pathfinder.novelty import NoveltySearch
+
+    search = NoveltySearch(problem, fixed)
+    if not search.applicable:
+        return None
+    for (by_size, by_room), steps in SEEKING.items():
+        result = search.find(budget.share(steps), by_size=by_size, by_room=by_room)
+        if result.verdict == "found":
+            return Answer("found", result.moves)
+    return None
+
+
 @told("search among the hosts of those who are stuck and some others")
 def part(problem: Problem, rehearsal: Rehearsal, budget: Budget) -> Answer | None:
     """Search among the hosts of the stuck instances and ever more others, from where the rehearsal ended."""
@@ -152,13 +172,18 @@ def _share(problem: Problem, room: Room, host: int) -> float:
 
 @told("search all placements for the cheapest way")
 def cheaper(problem: Problem, found: Answer, budget: Budget, fixed: Container[int] = ()) -> Answer:
-    """The cheapest path of a small cloud, if the budget lets it be found."""
+    """The cheapest path of a small cloud if the budget lets it be found, else a cheaper one near this one."""
     result = whole(problem, fixed).forward(budget.share(POLISHING_QUICKLY))
     if result.verdict == "given up":
         result = cheapest(problem, fixed, budget.share(POLISHING), price(problem, found.moves))
     if result.verdict == "found" and price(problem, result.moves) < price(problem, found.moves):
         return Answer("found", result.moves)
-    return found
+    if result.verdict != "given up" or len(problem.receives) * sum(problem.mobile) > SHORTENED:
+        return found
+    from vmpath_service.pathfinder.shortening import shortened
+
+    moves = shortened(problem, fixed, found.moves, budget.share(SHORTENING))
+    return found if moves is found.moves else Answer("found", moves)
 
 
 def cheapest(problem: Problem, fixed: Container[int], budget: Budget, below: int | None = None) -> Result:

@@ -13,6 +13,7 @@ from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
+from vmpath_service.model.snapshot import SLOWEST_MBPS
 from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.arrivals import placed
@@ -84,8 +85,10 @@ def find_path(
 
 def check_limits(settings: PathSettings) -> None:
     """Raise InvalidInput for limits that admit nothing."""
+    rate = settings.limits.migration_mbps
+    if not rate >= SLOWEST_MBPS:
+        raise InvalidInput(f"the rate of migrations must be at least {SLOWEST_MBPS} Mbit/s, found {rate:g}")
     given = (
-        ("rate of migrations", settings.limits.migration_mbps, "Mbit/s"),
         ("time limit", settings.time_limit, "seconds"),
         ("number of migrations", settings.max_migrations, ""),
         ("memory moved", settings.max_memory_mb, "MiB"),

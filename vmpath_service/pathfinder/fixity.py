@@ -7,6 +7,8 @@ Three things do not grow along any path, and each new one who can never move may
 * the free amount of a resource class on all hosts that take something in, added up: a move takes at its destination
   what it gives at its source. Who asks for more than all of it together never moves;
 * what a host has beside those who can never leave it. Who would have to go beyond it never arrives.
+
+Where none of these finds any more, ``packing`` looks whether all can be put on the hosts with one of them twice.
 """
 
 from __future__ import annotations
@@ -14,12 +16,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vmpath_service.model.compiled import NOWHERE
+from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
 
+UNPACKED = "however all instances are put on the hosts, there is no room for it on two hosts at once"
 
-def never_moving(problem: Problem) -> dict[int, str]:
-    """Placed instances that no sequence of migrations moves, though not pinned, each with the proof in words."""
+
+def never_moving(problem: Problem, budget: Budget | None = None) -> dict[int, str]:
+    """Placed instances that no sequence of migrations moves, though not pinned, each with the proof in words.
+
+    ``budget``: what proofs by packing may take; without it, there are none.
+    """
     room = Room(problem.cloud, problem.departures)
     open_hosts = [host for host, receives in enumerate(problem.receives) if receives]
     found: dict[int, str] = {}
@@ -28,6 +36,8 @@ def never_moving(problem: Problem) -> dict[int, str]:
     while grew:
         fresh = {**_crowded(problem, room, open_hosts, found)}
         fresh.update(_too_big(problem, room, open_hosts, bare, {**found, **fresh}))
+        if not fresh and budget is not None:
+            fresh = _not_packed(problem, found, budget)
         grew = bool(fresh)
         for guest, reason in fresh.items():
             found[guest] = reason
@@ -92,6 +102,15 @@ def _too_big(
             ):
                 found[guest] = "no other host that admits it has room for it beside those who can never leave"
     return found
+
+
+def _not_packed(problem: Problem, known: Mapping[int, str], budget: Budget) -> dict[int, str]:
+    """Instances that no arrangement has room for twice."""
+    # numpy takes long to be imported, and few problems come here
+    from vmpath_service.pathfinder.packing import Packing
+
+    packing = Packing(problem, known)
+    return dict.fromkeys(packing.never_moving(budget), UNPACKED) if packing.applicable else {}
 
 
 def proofs(problem: Problem, fixed: Mapping[int, str]) -> list[str]:

@@ -12,7 +12,6 @@ import heapq
 from collections.abc import Callable, Sequence
 
 from vmpath_service.pathfinder.problem import Move, Problem
-from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.traffic import Traffic
 from vmpath_service.pathfinder.vetoes import refused
 
@@ -25,8 +24,8 @@ class Rehearsal:
 
     def __init__(self, problem: Problem, rank: Sequence[float], report: Callable[[int], None] | None = None) -> None:
         self.problem = problem
-        self.room = Room(problem.cloud, problem.departures)
-        self.traffic = Traffic(problem.cloud, problem.limits)
+        self.room = problem.room()
+        self.traffic = Traffic(problem.ways)
         self.moves: list[Move] = []
         self.ends: list[float] = []
         """Per move: when it has ended, in seconds."""
@@ -47,6 +46,7 @@ class Rehearsal:
         self._booted: dict[int, float] = dict(problem.boots)
         self._vetoed: list[int] = []
         self._hosts = len(problem.cloud.snapshot.hosts)
+        self._first_link = problem.ways.first_link
 
     def next_stop(self, guest: int) -> int:
         """Where the instance goes next."""
@@ -102,10 +102,20 @@ class Rehearsal:
             # the amounts differ, so whoever waits for room is asked
             del self._waiting[key]
             heap.sort()
-            for _, guest in heap:
-                if waits_for.get(guest) == key:
-                    del waits_for[guest]
-                    self._try(guest)
+            up, claims = key not in self._booted, self.claims
+            free, need, mask = self.room.free, self.room.need, self.room.mask
+            still = []
+            for entry in heap:
+                guest = entry[1]
+                if waits_for.get(guest) != key:
+                    continue
+                if up and guest not in claims and (free[key] - need[guest]) & mask[guest] != mask[guest]:
+                    still.append(entry)  # most find no more room than before
+                    continue
+                del waits_for[guest]
+                self._try(guest)
+            if still:
+                self._waiting[key] = still + self._waiting.get(key, [])
             return
         vain = 0
         while heap:
@@ -121,7 +131,7 @@ class Rehearsal:
             again = self._try(guest)
             if again == key:
                 vain += 1
-                if key < self.traffic.first_link:
+                if key < self._first_link:
                     break  # a slot is a slot; on links, the rates differ
         if not heap and self._waiting.get(key) is heap:
             del self._waiting[key]
@@ -157,8 +167,7 @@ class Rehearsal:
         if dest == self.final[guest] and guest not in self.stops:
             self.pending.discard(guest)
         self.traffic.start(guest, source, dest)
-        rate, _ = self.traffic.path(source, dest)
-        end = self.now + self.traffic.seconds(guest, rate)
+        end = self.now + self.problem.ways.lasts(guest, source, dest)
         heapq.heappush(self._flying, (end, guest, source))
         self.moves.append(Move(guest, source, dest))
         self.ends.append(end)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from vmpath_service.pathfinder.duration import SHORTEST_S, forecast
 from vmpath_service.pathfinder.problem import Problem
-from vmpath_service.pathfinder.traffic import Traffic
 
 
 class LeastWork:
@@ -32,12 +31,16 @@ class LeastWork:
             for number, host in enumerate(hosts):
                 own = [network.links[link] for link in host.links if users[link] == 1]
                 self.fastest[number] = min([most, *own])
-        self._traffic = Traffic(cloud, problem.limits)
-        self._sent: dict[tuple[int, float], float] = {}
+        self._ways = problem.ways
+        self._sent: dict[float, dict[int, float]] = {}
 
     def sent(self, guest: int, mbps: float) -> float:
         """Mbit that a migration of the instance sends at least, at any rate up to this one."""
-        known = self._sent.get((guest, mbps))
+        at_rate = self._sent.get(mbps)
+        if at_rate is None:
+            at_rate = self._sent[mbps] = {}
+        kind = self._ways.kinds[guest]
+        known = at_rate.get(kind)
         if known is not None:
             return known
         instance = self._problem.cloud.snapshot.instances[guest]
@@ -50,7 +53,7 @@ class LeastWork:
             rounds = 1 if predicted.seconds <= SHORTEST_S else 2
             if rounds == 1 or predicted.dirty_mb_s > 0.0:
                 sent = min(sent, 8 * (rounds * used + disk))
-        self._sent[guest, mbps] = sent
+        at_rate[kind] = sent
         return sent
 
     def seconds(self, guest: int, host: int) -> float:
@@ -61,5 +64,5 @@ class LeastWork:
     def whole(self, guest: int) -> float:
         """How long the instance is under way at least on its way to where it is to end, detours included."""
         home, goal = self._problem.cloud.home[guest], self._problem.goal[guest]
-        rate, _ = self._traffic.path(home, goal)
-        return min(self._traffic.seconds(guest, rate), self.seconds(guest, home) + self.seconds(guest, goal))
+        direct = self._ways.lasts(guest, home, goal)
+        return min(direct, self.seconds(guest, home) + self.seconds(guest, goal))

@@ -59,7 +59,7 @@ def order(problem: Problem, moves: Sequence[Move], ends: Sequence[float] | None 
             after[position].add(latest[move.guest])
             previous[position] = latest[move.guest]
         latest[move.guest] = position
-    room = Room(problem.cloud, problem.departures)
+    room = problem.room()
     for host in sorted(hosts):
         if hosts[host].arrivals:
             _order_host(room, moves, host, hosts[host], when, after, previous)
@@ -114,6 +114,8 @@ def _choose(
     room: Room, moves: Sequence[Move], left: Sequence[int], free: int, mask: int, over: dict[int, int], own: set[int]
 ) -> list[int]:
     """Few of the departures ``left`` that make up for what is missing, early ones first."""
+    if not (over or own):
+        return _choose_by_room(room.need, moves, left, free, mask)
     need, counters_of = room.need, room.counters_of
     over = dict(over)
     chosen: list[int] = []
@@ -148,9 +150,28 @@ def _choose(
     return chosen
 
 
+def _choose_by_room(
+    need: Sequence[int], moves: Sequence[Move], left: Sequence[int], free: int, mask: int
+) -> list[int]:
+    """The same where nothing but room is missing and all departures count."""
+    chosen: list[int] = []
+    for departure in left:
+        if free & mask == mask:
+            break
+        free += need[moves[departure].guest]
+        chosen.append(departure)
+    assert free & mask == mask, "the sequence is not legal"
+    for place in range(len(chosen) - 2, -1, -1):
+        without = free - need[moves[chosen[place]].guest]
+        if without & mask == mask:
+            free = without
+            del chosen[place]
+    return chosen
+
+
 def legal(problem: Problem, moves: Sequence[Move]) -> bool:
     """Whether the moves, one by one, are legal at their starts and bring everything where it is to be."""
-    room = Room(problem.cloud, problem.departures)
+    room = problem.room()
     for move in moves:
         if room.where[move.guest] != move.source or not room.fits(move.guest, move.dest):
             return False

@@ -33,7 +33,7 @@ def ranks(problem: Problem, settings: PathSettings) -> list[float]:
     load: dict[int, float] = {}
     if settings.objective != "cost":
         moves = [Move(guest, cloud.home[guest], problem.goal[guest]) for guest in problem.movers]
-        _, seconds = lengths(problem, moves)
+        seconds = lengths(problem, moves)
         work: dict[int, float] = {}
         for move, took in zip(moves, seconds, strict=True):
             for end in (2 * move.source, 2 * move.dest + 1):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from vmpath_service.model.plan import Objective
 from vmpath_service.pathfinder.problem import Move, Problem
-from vmpath_service.pathfinder.traffic import Traffic
+from vmpath_service.pathfinder.ways import Share
 
 VAIN = 16
 
@@ -23,11 +23,18 @@ class Schedule:
     makespan: float
 
 
-def lengths(problem: Problem, moves: Sequence[Move]) -> tuple[list[float], list[float]]:
-    """Per move: the rate in Mbit/s, and the seconds it takes at that rate."""
-    traffic = Traffic(problem.cloud, problem.limits)
-    rates = [traffic.path(move.source, move.dest)[0] for move in moves]
-    return rates, [traffic.seconds(move.guest, rate) for move, rate in zip(moves, rates, strict=True)]
+def rates(problem: Problem, moves: Sequence[Move]) -> list[float]:
+    """Per move: the rate in Mbit/s."""
+    if not problem.ways.linked:
+        return [problem.limits.migration_mbps] * len(moves)
+    path = problem.ways.path
+    return [path(move.source, move.dest)[0] for move in moves]
+
+
+def lengths(problem: Problem, moves: Sequence[Move]) -> list[float]:
+    """Per move: the seconds it takes."""
+    seconds = problem.ways.seconds
+    return [seconds(move.guest, rate) for move, rate in zip(moves, rates(problem, moves), strict=True)]
 
 
 def direct_seconds(problem: Problem) -> list[float]:
@@ -35,12 +42,11 @@ def direct_seconds(problem: Problem) -> list[float]:
 
     For one that does not move, what it would take at the full rate.
     """
-    traffic = Traffic(problem.cloud, problem.limits)
-    misplaced = set(problem.movers)
-    result = []
-    for guest, home in enumerate(problem.cloud.home):
-        rate = traffic.path(home, problem.goal[guest])[0] if guest in misplaced else problem.limits.migration_mbps
-        result.append(traffic.seconds(guest, rate))
+    ways, full = problem.ways, problem.limits.migration_mbps
+    result = [ways.seconds(guest, full) for guest in range(len(problem.goal))]
+    if ways.linked:
+        for guest in problem.movers:
+            result[guest] = ways.lasts(guest, problem.cloud.home[guest], problem.goal[guest])
     return result
 
 
@@ -48,9 +54,30 @@ def tails(seconds: Sequence[float], after: Sequence[Sequence[int]]) -> list[floa
     """Per move: the length of the longest chain that begins with it, in seconds."""
     tail = list(seconds)
     for position in range(len(tail) - 1, -1, -1):
+        behind = tail[position]
         for earlier in after[position]:
-            tail[earlier] = max(tail[earlier], seconds[earlier] + tail[position])
+            if seconds[earlier] + behind > tail[earlier]:
+                tail[earlier] = seconds[earlier] + behind
     return tail
+
+
+class _Jobs:
+    """Moves with what each takes, what it waits for and who waits for it: the same for every schedule of them."""
+
+    def __init__(self, problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]]) -> None:
+        ways = problem.ways
+        self.ways, self.moves, self.after = ways, moves, after
+        self.rates = rates(problem, moves)
+        seconds = ways.seconds
+        self.seconds = [seconds(move.guest, rate) for move, rate in zip(moves, self.rates, strict=True)]
+        shares = ways.shares
+        self.shares: list[tuple[Share, ...]] = [shares(move.guest, move.source, move.dest) for move in moves]
+        boots = problem.boots
+        self.boots = [boots.get(move.dest, 0.0) for move in moves] if boots else [0.0] * len(moves)
+        self.followers: list[list[int]] = [[] for _ in moves]
+        for position, earlier in enumerate(after):
+            for each in earlier:
+                self.followers[each].append(position)
 
 
 def schedule(
@@ -60,42 +87,44 @@ def schedule(
 
     Among those that could start, the one with the greatest ``urgency`` goes first (a list schedule).
     """
-    traffic = Traffic(problem.cloud, problem.limits)
-    rates, seconds = lengths(problem, moves)
-    starts, ends = [0.0] * len(moves), [0.0] * len(moves)
-    followers: list[list[int]] = [[] for _ in moves]
-    missing = [0] * len(moves)
+    return _list_schedule(_Jobs(problem, moves, after), urgency)
+
+
+def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
+    seconds, shares, followers = jobs.seconds, jobs.shares, jobs.followers
+    first_link = jobs.ways.first_link
+    count = len(seconds)
+    starts, ends = [0.0] * count, [0.0] * count
+    missing = [len(earlier) for earlier in jobs.after]
     rank = [-each for each in urgency]
+    used: list[float] = [0] * jobs.ways.keys
     waiting: dict[int, list[tuple[float, int]]] = {}
     # (time, move): negative numbers stand for moves whose destination has come up
     events: list[tuple[float, int]] = []
-    ready: list[int] = []
-
-    def wait(position: int, key: int) -> None:
-        heapq.heappush(waiting.setdefault(key, []), (rank[position], position))
+    push, pop = heapq.heappush, heapq.heappop
 
     def attempt(position: int, now: float) -> int | None:
-        move = moves[position]
-        key = traffic.blocker(move.guest, move.source, move.dest)
-        if key is not None:
-            wait(position, key)
-            return key
-        traffic.start(move.guest, move.source, move.dest)
+        mine = shares[position]
+        for key, amount, limit in mine:
+            if used[key] + amount > limit:
+                heap = waiting.get(key)
+                if heap is None:
+                    waiting[key] = [(rank[position], position)]
+                else:
+                    push(heap, (rank[position], position))
+                return key
+        for key, amount, _ in mine:
+            used[key] += amount
         starts[position] = now
-        ends[position] = now + seconds[position]
-        heapq.heappush(events, (ends[position], position))
+        ends[position] = end = now + seconds[position]
+        push(events, (end, position))
         return None
 
-    for position, earlier in enumerate(after):
-        missing[position] = len(earlier)
-        for each in earlier:
-            followers[each].append(position)
-        boot = problem.boots.get(moves[position].dest)
+    for position, boot in enumerate(jobs.boots):
         if boot:
             missing[position] += 1
-            heapq.heappush(events, (boot, -1 - position))
-        if not missing[position]:
-            ready.append(position)
+            push(events, (boot, -1 - position))
+    ready = [position for position in range(count) if not missing[position]]
     for position in sorted(ready, key=lambda p: (rank[p], p)):
         attempt(position, 0.0)
     while events:
@@ -103,41 +132,42 @@ def schedule(
         freed: dict[int, None] = {}
         ready = []
         while events and events[0][0] == now:
-            _, position = heapq.heappop(events)
+            _, position = pop(events)
             if position < 0:
                 position = -1 - position
                 missing[position] -= 1
                 if not missing[position]:
                     ready.append(position)
                 continue
-            move = moves[position]
-            freed.update(dict.fromkeys(traffic.finish(move.guest, move.source, move.dest)))
+            for key, amount, _ in shares[position]:
+                used[key] -= amount
+                freed[key] = None
             for follower in followers[position]:
                 missing[follower] -= 1
                 if not missing[follower]:
                     ready.append(follower)
         # those that have become ready compete with those that wait for what they need
         for position in ready:
-            move = moves[position]
-            key = traffic.blocker(move.guest, move.source, move.dest)
-            if key is None:
-                for each in traffic.wanted(move.guest, move.source, move.dest):
-                    if each in freed:
-                        key = each
-                        break
-            if key is None:
+            found = None
+            for key, amount, limit in shares[position]:
+                if used[key] + amount > limit:
+                    found = key
+                    break
+                if found is None and key in freed:
+                    found = key
+            if found is None:
                 attempt(position, now)
             else:
-                wait(position, key)
+                push(waiting.setdefault(found, []), (rank[position], position))
         for key in freed:
             heap, vain = waiting.get(key), 0
             while heap and vain < VAIN:
-                _, position = heapq.heappop(heap)
+                _, position = pop(heap)
                 if attempt(position, now) == key:
                     vain += 1
-                    if key < traffic.first_link:
+                    if key < first_link:
                         break
-    return Schedule(starts, ends, rates, max(ends, default=0.0))
+    return Schedule(starts, ends, jobs.rates, max(ends, default=0.0))
 
 
 def timetable(
@@ -150,31 +180,44 @@ def timetable(
     it end no later than planned, and only those of them hold it up that then held it up too. A list schedule,
     where others may overtake, has no such guarantee.
     """
-    traffic = Traffic(problem.cloud, problem.limits)
-    rates, seconds = lengths(problem, moves)
-    starts, ends = [0.0] * len(moves), [0.0] * len(moves)
+    return _timetable(_Jobs(problem, moves, after), planned)
+
+
+def _timetable(jobs: _Jobs, planned: Sequence[float]) -> Schedule:
+    seconds, after = jobs.seconds, jobs.after
+    starts, ends = [0.0] * len(seconds), [0.0] * len(seconds)
     held: dict[int, list[tuple[float, float]]] = {}
     used: dict[int, float] = {}
-    for position in sorted(range(len(moves)), key=lambda position: (planned[position], position)):
-        move = moves[position]
-        start = max([problem.boots.get(move.dest, 0.0), *(ends[earlier] for earlier in after[position])])
-        shares = traffic.shares(move.guest, move.source, move.dest)
+    push, pop = heapq.heappush, heapq.heappop
+    # a stable sort: equal starts in the order of the sequence
+    for position in sorted(range(len(seconds)), key=planned.__getitem__):
+        start = jobs.boots[position]
+        for earlier in after[position]:
+            if ends[earlier] > start:
+                start = ends[earlier]
+        shares = jobs.shares[position]
         for key, amount, limit in shares:
             heap = held.get(key)
             while heap and used[key] + amount > limit:
-                end, other = heapq.heappop(heap)
-                start = max(start, end)
+                end, other = pop(heap)
+                if end > start:
+                    start = end
                 used[key] -= other
                 spare = limit - used[key] - amount
                 if spare > 0.0:
                     # nobody else may have this earlier than it becomes free
-                    heapq.heappush(heap, (end, min(spare, other)))
-                    used[key] += min(spare, other)
+                    spare = min(spare, other)
+                    push(heap, (end, spare))
+                    used[key] += spare
         starts[position], ends[position] = start, start + seconds[position]
         for key, amount, _ in shares:
-            heapq.heappush(held.setdefault(key, []), (ends[position], amount))
-            used[key] = used.get(key, 0.0) + amount
-    return Schedule(starts, ends, rates, max(ends, default=0.0))
+            heap = held.get(key)
+            if heap is None:
+                held[key], used[key] = [(ends[position], amount)], amount
+            else:
+                push(heap, (ends[position], amount))
+                used[key] += amount
+    return Schedule(starts, ends, jobs.rates, max(ends, default=0.0))
 
 
 def best_schedule(
@@ -187,26 +230,26 @@ def best_schedule(
     """The best of several: list schedules by the chains that hang on a move and by the load of its hosts, and the
     timetable in the order of the starts by which the moves end as ``expected``, if they have been laid out in time.
     """
-    _, seconds = lengths(problem, moves)
+    jobs = _Jobs(problem, moves, after)
+    seconds = jobs.seconds
     chains = tails(seconds, after)
-    first = schedule(problem, moves, after, chains)
+    first = _list_schedule(jobs, chains)
     if objective == "cost":
         return first
     if expected is not None:
         planned = [end - took for end, took in zip(expected, seconds, strict=True)]
-        kept = timetable(problem, moves, after, planned)
+        kept = _timetable(jobs, planned)
         if kept.makespan <= first.makespan:
             first = kept
-    load: dict[int, float] = {}
+    outward, inward = [0.0] * len(problem.receives), [0.0] * len(problem.receives)
     for move, took in zip(moves, seconds, strict=True):
-        for end in (2 * move.source, 2 * move.dest + 1):
-            load[end] = load.get(end, 0.0) + took
+        outward[move.source] += took
+        inward[move.dest] += took
     slots = problem.limits.per_host or 1
     urgency = [
-        chain + max(load[2 * move.source], load[2 * move.dest + 1]) / slots
-        for chain, move in zip(chains, moves, strict=True)
+        chain + max(outward[move.source], inward[move.dest]) / slots for chain, move in zip(chains, moves, strict=True)
     ]
-    second = schedule(problem, moves, after, urgency)
+    second = _list_schedule(jobs, urgency)
     return second if second.makespan < first.makespan else first
 
 
@@ -215,30 +258,30 @@ def waves(problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]
 
     Whatever the partial order lets start, it lets start at once, so room needs no second look.
     """
-    limits = problem.limits
-    groups_of: dict[int, list[int]] = {}
-    if limits.per_group is not None:
-        for number, group in enumerate(problem.cloud.snapshot.server_groups):
-            for member in group.members:
-                groups_of.setdefault(problem.cloud.instance_index[member], []).append(number)
-    taken: dict[tuple[str, int, int], int] = {}
-    first_free: dict[tuple[str, int], int] = {}
+    ways = problem.ways
+    # links limit rates, not waves: keys below this are slots, the total and groups
+    limited = ways.first_link
+    taken: dict[int, int] = {}
+    first_free = [1] * limited
     result: list[int] = []
     for move, earlier in zip(moves, after, strict=True):
-        wave = 1 + max((result[each] for each in earlier), default=0)
-        needs: list[tuple[str, int, int]] = []
-        if limits.per_host is not None:
-            needs += [("out", move.source, limits.per_host), ("in", move.dest, limits.per_host)]
-        if limits.in_total is not None:
-            needs.append(("all", 0, limits.in_total))
-        needs += [("group", group, limits.per_group or 0) for group in groups_of.get(move.guest, ())]
-        wave = max([wave, *(first_free.get((kind, which), 1) for kind, which, _ in needs)])
-        while any(taken.get((kind, which, wave), 0) >= most for kind, which, most in needs):
+        needs = ways.shares(move.guest, move.source, move.dest)
+        if ways.linked:
+            needs = tuple(share for share in needs if share[0] < limited)
+        wave = 1
+        for each in earlier:
+            if result[each] >= wave:
+                wave = result[each] + 1
+        for key, _, _ in needs:
+            if first_free[key] > wave:
+                wave = first_free[key]
+        while any(taken.get(limited * wave + key, 0) >= most for key, _, most in needs):
             wave += 1
-        for kind, which, most in needs:
-            taken[kind, which, wave] = count = taken.get((kind, which, wave), 0) + 1
+        for key, _, most in needs:
+            place = limited * wave + key
+            taken[place] = count = taken.get(place, 0) + 1
             # full waves at the front are not looked at again
-            if count >= most and first_free.get((kind, which), 1) == wave:
-                first_free[kind, which] = wave + 1
+            if count >= most and first_free[key] == wave:
+                first_free[key] = wave + 1
         result.append(wave)
     return result

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from vmpath_service.pathfinder.arrangements import Arrangements, Reach
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.numbered import Numbered
 from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.seen import Keys, among, single
 from vmpath_service.pathfinder.trace import told
-from vmpath_service.pathfinder.vector_search import Keys, VectorSearch, among, single
 
 Placements = NDArray[np.uint8]
 """Per state and instance its host."""
@@ -27,14 +28,14 @@ class VectorArrangements(Arrangements):
     def __init__(self, problem: Problem, fixed: Container[int], without: Iterable[int] = ()) -> None:
         left_out = list(without)
         super().__init__(problem, fixed, left_out)
-        self._search = VectorSearch(problem, fixed, left_out, classes=True)
+        self._numbered = Numbered(problem, fixed, left_out, classes=True)
         chance = np.random.default_rng(1)
         shape = (len(self.guests), len(problem.receives))
         self._asked = 0
         self._marks: NDArray[np.int64] = chance.integers(-(2**62), 2**62, shape, dtype=np.int64)
 
     def applicable(self) -> bool:
-        return self._search.applicable and super().applicable()
+        return self._numbered.applicable and super().applicable()
 
     @told("decide by arrangements, many at once, whether the target can be reached")
     def reach(self, budget: Budget) -> Reach:
@@ -43,20 +44,20 @@ class VectorArrangements(Arrangements):
         A layer has states that are so many moves from the start. A move leads to the layer before, to the same or to
         the next one; those to the layer before were seen from there.
         """
-        room, search = self._room, self._search
+        room, numbered = self._room, self._numbered
         goal = bytes(self._problem.goal[guest] for guest in self.guests)
         before = np.zeros(0, dtype=np.int64)
-        layer = single(search.start)
+        layer = single(numbered.start)
         placements: Placements = np.array([[room.where[guest] for guest in self.guests]], dtype=np.uint8)
         noted: bytes | None = None
         while len(layer):
-            at = np.flatnonzero(layer == search.goal)
+            at = np.flatnonzero(layer == numbered.goal)
             if len(at):
                 noted = placements[at[0]].tobytes()
             self._exchange_all(placements)
             if noted is not None and (self._all_alike_exchange() or self._grew_to(goal, noted)):
                 return "reachable"
-            if not budget.spend(STATE * (1 + len(layer))):
+            if not budget.spend_whole(STATE * (1 + len(layer))):
                 return "unknown"
             keys, reached = self._neighbours(layer, placements, before)
             inside = among(keys, layer)
@@ -81,7 +82,7 @@ class VectorArrangements(Arrangements):
         """The states one move away, not in the layer before, sorted, some several times, with their placements."""
         keys: list[Keys] = [np.zeros(0, dtype=np.int64)]
         reached: list[Placements] = [np.zeros((0, len(self.guests)), dtype=np.uint8)]
-        for found in self._search.after(layer):
+        for found in self._numbered.after(layer):
             new = ~among(found.keys, before)
             rows = placements[found.rows[new]]
             _, begin, end = self._kinds[found.kind.position]

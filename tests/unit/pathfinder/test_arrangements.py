@@ -83,7 +83,7 @@ def test_the_end_of_the_budget_proves_nothing():
 )
 def test_not_for_moves_that_cannot_be_undone(more):
     snapshot = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 8), "y": ("b", 8)}, **more)
-    problem = pose(compile_cloud(snapshot), target(x="c"), Limits())
+    problem = pose(compile_cloud(snapshot), target(x="c", y="a"), Limits())
     assert not Arrangements(problem, ()).applicable()
 
 

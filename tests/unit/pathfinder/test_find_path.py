@@ -208,6 +208,11 @@ def test_a_strict_affinity_group_is_neither_split_nor_moved():
     assert "strict affinity server group g" in plan.explanation
 
 
+def test_what_is_resized_where_it_is_counts_there_once():
+    snapshot = cloud({"a": 10, "b": 10}, {"f": ("a", 5), "x": ("b", 4)}, in_flight={"f": ("a", "a")})
+    assert find(snapshot, target(x="a")).outcome == "found"
+
+
 def test_what_is_in_flight_counts_at_both_ends():
     flight = {"in_flight": {"f": ("a", "b")}}
     snapshot = cloud({"a": 10, "b": 10}, {"f": ("a", 6), "x": ("a", 4)}, **flight)
@@ -256,10 +261,32 @@ def test_an_insane_target_is_refused(wanted, error, words):
         find(snapshot, wanted)
 
 
+@pytest.mark.parametrize("objective", ["cost", "time", "balanced"])
+def test_who_could_not_come_back_does_not_step_aside(objective):
+    # x and y exchange; s would be the cheaper one to make room, but misses a trait on c, where it may stay
+    def asked(more):
+        return find(
+            cloud(
+                {"a": 10, "b": 10, "c": 6 + more, "d": 1},
+                {"x": ("a", 6), "y": ("b", 8), "s": ("c", 1)},
+                of_instance={"s": {"required_traits": ["T"]}},
+                of_host={name: {"traits": ["T"]} for name in "abd"},
+            ),
+            target(x="b", y="a"),
+            objective=objective,
+        )
+
+    assert asked(0).outcome == "infeasible"
+    plan = asked(1)
+    assert plan.outcome == "found"
+    assert {move.instance for move in plan.migrations} == {"x", "y"}
+
+
 def test_limits_that_admit_nothing_are_refused():
     snapshot = cloud({"a": 10, "b": 10}, {"x": ("a", 6)})
-    with pytest.raises(InvalidInput, match="rate"):
-        find(snapshot, target(x="b"), limits=Limits(migration_mbps=0))
+    for rate in (0, 1e-300):
+        with pytest.raises(InvalidInput, match=r"the rate of migrations must be at least 0\.001 Mbit/s"):
+            find(snapshot, target(x="b"), limits=Limits(migration_mbps=rate))
     with pytest.raises(InvalidInput, match="time limit"):
         find(snapshot, target(x="b"), time_limit=0)
 

@@ -12,10 +12,10 @@ from vmpath_service.pathfinder.ordering import legal
 from vmpath_service.pathfinder.problem import pose
 
 
-def fixed(snapshot):
+def fixed(snapshot, budget=None):
     problem = pose(compile_cloud(snapshot), target(), Limits())
     names = [instance.uuid for instance in snapshot.instances]
-    return {names[guest]: reason for guest, reason in never_moving(problem).items()}
+    return {names[guest]: reason for guest, reason in never_moving(problem, budget).items()}
 
 
 def test_members_that_fill_all_places_of_their_group_stay():
@@ -44,6 +44,28 @@ def test_who_stays_takes_room_from_others():
     instances = {"big": ("b", 9), "mid": ("a", 4), "small": ("a", 2)}
     assert set(fixed(cloud({"a": 8, "b": 12}, instances))) == {"big", "mid"}
     assert set(fixed(cloud({"a": 8, "b": 12, "c": 9}, instances))) == set()
+
+
+def test_who_has_no_room_on_two_hosts_however_the_others_are_put_stays():
+    # three of 4 do not fit on one host, and 7 leaves no room for one of them on its own two
+    instances = {"big": ("a", 7), "x": ("b", 4), "y": ("b", 4), "z": ("c", 4)}
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, instances)
+    assert fixed(snapshot) == {}
+    assert set(fixed(snapshot, Budget(1000))) == {"big"}
+    assert fixed(snapshot, Budget(1)) == {}
+    plan = find(snapshot, target(big="b", x="a", y="c"))
+    assert plan.outcome == "infeasible"
+    assert "there is no room for it on two hosts at once" in plan.explanation
+    roomy = cloud({"a": 10, "b": 10, "c": 12}, instances)
+    assert fixed(roomy, Budget(1000)) == {}
+    assert find(roomy, target(big="b", x="a", y="c")).outcome == "found"
+
+
+def test_room_is_judged_beside_what_is_too_much_already():
+    # a is over its capacity: what is on it may leave it, and come back only where there is room
+    over = cloud({"a": 5, "b": 10, "c": 8}, {"big": ("a", 7), "x": ("b", 4), "y": ("c", 4)})
+    assert fixed(over, Budget(1000)) == {}
+    assert find(over, target(big="b", x="c", y="a")).outcome == "found"
 
 
 def test_the_stuck_part_is_searched_from_where_the_rehearsal_ended():

@@ -1,18 +1,20 @@
 """Many placements at once: hand-made clouds without room to spare."""
 
-from tests.clouds import cloud
+from tests.clouds import cloud, target
+from tests.unit.pathfinder.test_find_path import find
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.packing import Packing
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.vector_search import VectorSearch
 
 PLENTY = 1_000_000
 
 
-def posed(snapshot, **target):
-    return pose(compile_cloud(snapshot), Placement(target), Limits())
+def posed(snapshot, **wanted):
+    return pose(compile_cloud(snapshot), Placement(wanted), Limits())
 
 
 def test_a_swap_without_room_is_impossible():
@@ -67,3 +69,23 @@ def test_what_has_more_placements_than_there_are_numbers_is_left_to_others():
     hosts = {f"h{number}": 100 for number in range(8)}
     snapshot = cloud(hosts, {name: (f"h{number % 8}", number + 1) for number, name in enumerate(names)})
     assert not VectorSearch(posed(snapshot, i0="h1")).applicable
+
+
+def test_amounts_that_no_word_holds_are_left_to_others():
+    huge = {"MEMORY_MB": {"total": 2**53, "allocation_ratio": float(2**40)}}
+    snapshot = cloud(
+        {"a": 10, "b": 10, "c": 1},
+        {"x": ("a", 10), "y": ("b", 7), "z": ("b", 3)},
+        of_host={"c": {"inventories": huge, "status": "disabled"}},
+    )
+    problem = posed(snapshot, x="b", y="a", z="a")
+    assert not VectorSearch(problem).applicable
+    assert not Packing(problem, ()).applicable
+    assert find(snapshot, target(x="b", y="a", z="a")).outcome == "infeasible"
+
+
+def test_what_is_not_done_is_not_counted():
+    budget = Budget(10)
+    assert not budget.spend_whole(10)
+    assert budget.spend_whole(9)
+    assert budget.left == 1

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder import admission
@@ -34,15 +34,18 @@ VAIN = 16
 # How much chance may change who goes first.
 CHANCE = 0.1
 
+Rank = tuple[bool, float, int]
+"""Who goes first, least first: whether its source has room enough, its merit, the instance."""
+
 
 class Course:
     """``moves`` in the order of their starts, with ``starts`` and ``ends`` in seconds."""
 
-    def __init__(self, problem: Problem, style: Style) -> None:
+    def __init__(self, problem: Problem, style: Style, late: Mapping[int, float] | None = None) -> None:
         self.problem, self.style = problem, style
-        self.room = Room(problem.cloud, problem.departures)
+        self.room = problem.room()
         self.where = self.room.where
-        self.traffic = Traffic(problem.cloud, problem.limits)
+        self.traffic = Traffic(problem.ways)
         self.moves: list[Move] = []
         self.starts: list[float] = []
         self.ends: list[float] = []
@@ -52,6 +55,8 @@ class Course:
         self.flying: set[int] = set()
         self.stops: dict[int, list[int]] = {}
         """Instances that go by a detour: the stops still before them, the next one last."""
+        self.heading: list[int] = list(problem.goal)
+        """Per instance: where it goes next."""
         self.claims: dict[int, int] = {}
         """Instances for which a place is kept: the host where they count already."""
         hosts = len(problem.receives)
@@ -72,7 +77,8 @@ class Course:
         self.longest = max((self.seconds[guest] for guest in problem.movers), default=0.0) or 1.0
         self.big = style.big * self.longest
         self._events: list[tuple[float, int, int]] = []
-        self._waiting: dict[int, list[tuple[tuple[bool, float], int]]] = {}
+        self._waiting: dict[int, list[Rank]] = {}
+        self._waits_for: dict[int, int] = {}
         for guest, host in enumerate(self.where):
             if host != NOWHERE:
                 self.residents[host].add(guest)
@@ -83,6 +89,7 @@ class Course:
             self.pending.add(guest)
             if len(stops) > 1:
                 self.stops[guest] = stops[:-1][::-1]
+                self.heading[guest] = stops[0]
             self.incoming[stops[0]].add(guest)
             self.outgoing[self.where[guest]].add(guest)
             self.owed[problem.goal[guest]] += self.room.need[guest]
@@ -92,12 +99,15 @@ class Course:
             chance.uniform(-CHANCE, CHANCE) * bool(style.seed) - style.weight * took / self.longest
             for took in self.seconds
         ]
+        self._late = late or {}
+        for guest, merit in self._late.items():
+            self._favour[guest] -= merit
         self.foresight = Foresight(self) if style.ahead and problem.limits.per_host is not None else None
-        self._left: dict[int, float] = {}
-        if problem.cloud.snapshot.network is not None:
-            for guest in self.pending:
-                self._load(guest, self.where[guest], 1)
-        self._heaviest = max(self._left.values(), default=0.0) or 1.0
+        self._left: list[float] = [0.0] * problem.ways.link_ends
+        for guest in sorted(self.pending) if problem.ways.linked else ():
+            self._load(guest, self.where[guest], 1)
+        self._shut: dict[int, tuple[int, bool]] = {}
+        self._heaviest = max(self._left, default=0.0) or 1.0
         self._relief = Relief(self)
 
     def run(self, budget: Budget, most: float = float("inf")) -> bool:
@@ -134,15 +144,10 @@ class Course:
     def append(self, move: Move) -> None:
         """A migration after all others, once its destination is up; room is the caller's affair."""
         start = max(self.now, self.problem.boots.get(move.dest, 0.0))
-        self.now = start + self.traffic.seconds(move.guest, self.traffic.path(move.source, move.dest)[0])
+        self.now = start + self.problem.ways.lasts(move.guest, move.source, move.dest)
         self.moves.append(move)
         self.starts.append(start)
         self.ends.append(self.now)
-
-    def next_stop(self, guest: int) -> int:
-        """Where the instance goes next."""
-        stops = self.stops.get(guest)
-        return stops[-1] if stops else self.problem.goal[guest]
 
     def claim(self, guest: int, host: int) -> None:
         """Keep a place for an instance."""
@@ -155,29 +160,29 @@ class Course:
     def turn_aside(self, guest: int, host: int) -> None:
         """Send an instance by this host before it goes where it is to end (or back)."""
         if guest in self.pending:
-            self.incoming[self.next_stop(guest)].discard(guest)
+            self.incoming[self.heading[guest]].discard(guest)
         else:
             self.pending.add(guest)
             self.outgoing[self.where[guest]].add(guest)
             self.owed[self.problem.goal[guest]] += self.room.need[guest]
         self.stops[guest] = [host]
+        self.heading[guest] = host
         self.incoming[host].add(guest)
 
     def try_to_start(self, guest: int) -> bool:
         """Start the instance's next migration if everything admits it."""
         if guest in self.flying or guest not in self.pending:
             return False
-        source, dest = self.where[guest], self.next_stop(guest)
+        source, dest = self.where[guest], self.heading[guest]
         claimed = guest in self.claims
         if dest in self.down:
             return False
         if not (self.room.holds_well(guest, dest) if claimed else self.room.fits(guest, dest)):
             return False
-        key = self.traffic.blocker(guest, source, dest)
-        if key is not None:
-            if key >= self.traffic.first_shared:
-                heapq.heappush(self._waiting.setdefault(key, []), (self.rank(guest), guest))
+        if self._hindered(guest):
             return False
+        if self._waits_for:
+            self._waits_for.pop(guest, None)
         goal = self.problem.goal[guest]
         if claimed:
             del self.claims[guest]
@@ -195,6 +200,7 @@ class Course:
         stops = self.stops.get(guest)
         if stops:
             stops.pop()
+            self.heading[guest] = stops[-1] if stops else goal
             if not stops:
                 del self.stops[guest]
         if dest == goal and not stops:
@@ -204,32 +210,67 @@ class Course:
             self.foresight.count(guest, source, dest)
         if self._left:
             self._load(guest, source, -1)
-        end = self.now + self.traffic.seconds(guest, self.traffic.path(source, dest)[0])
+        end = self.now + self.problem.ways.lasts(guest, source, dest)
         heapq.heappush(self._events, (end, guest, source))
         self.moves.append(Move(guest, source, dest))
         self.starts.append(self.now)
         self.ends.append(end)
         return True
 
-    def rank(self, guest: int) -> tuple[bool, float]:
+    def _ranks(self, guests: Sequence[int]) -> list[Rank]:
         """Who goes first: least first."""
-        source = self.where[guest]
-        merit = self._fullness[source] + self._favour[guest]
+        where, fullness, favour = self.where, self._fullness, self._favour
         if self.foresight is not None:
-            return False, merit - self.foresight.urgency(guest)
-        if self._left:
-            ends = self.traffic.path(source, self.next_stop(guest))[1]
-            merit -= self.style.links * max(self._left.get(end, 0.0) for end in ends) / self._heaviest
-        guards = self.room.guards
-        short = (self.room.free[source] - self.owed[source]) & guards != guards
-        return not short, merit
+            urgencies = self.foresight.urgencies(guests)
+            return [
+                (False, fullness[where[guest]] + favour[guest] - urgency, guest)
+                for guest, urgency in zip(guests, urgencies, strict=True)
+            ]
+        free, owed, guards = self.room.free, self.owed, self.room.guards
+        left, path, heading = self._left, self.problem.ways.path, self.heading
+        weight, own = self.style.links, self.problem.ways.own
+        opening = (self.style.opening + self.style.weight) / self.longest
+        ranks = []
+        for guest in guests:
+            source = where[guest]
+            merit = fullness[source] + favour[guest]
+            if left:
+                ends = path(source, heading[guest])[1]
+                most = max([left[end] for end in ends], default=0)
+                entry = own[source]
+                if entry is not None and self.style.opening and self._closed(source):
+                    # the first to leave opens the host: the shorter it takes, the sooner the others come
+                    most = max(most, left[entry])
+                    merit += opening * self.seconds[guest]
+                merit -= weight * most / self._heaviest
+            ranks.append(((free[source] - owed[source]) & guards == guards, merit, guest))
+        return ranks
+
+    def _closed(self, host: int) -> bool:
+        """Whether somebody waits to come to the host, and none of them has room there now."""
+        free = self.room.free[host]
+        known = self._shut.get(host)
+        if known is None or known[0] != free:
+            waiting, fits = self.incoming[host], self.room.fits
+            known = (free, bool(waiting) and not any(fits(guest, host) for guest in waiting))
+            self._shut[host] = known
+        return known[1]
+
+    def _hindered(self, guest: int) -> bool:
+        """Whether something limited keeps the instance from starting; if it is not a host's own, it waits for that."""
+        key = self.traffic.blocker(guest, self.where[guest], self.heading[guest])
+        if key is None:
+            return False
+        if self.problem.ways.waited_for[key] and self._waits_for.get(guest) != key:
+            self._waits_for[guest] = key
+            heapq.heappush(self._waiting.setdefault(key, []), self._ranks((guest,))[0])
+        return True
 
     def _load(self, guest: int, source: int, sign: int) -> None:
         """Count the seconds for which the links on the way to where the instance is to end are busy with it."""
-        rate, ends = self.traffic.path(source, self.problem.goal[guest])
-        for end in ends:
-            seconds = sign * self.seconds[guest] * rate / self.traffic.link(end)[1]
-            self._left[end] = self._left.get(end, 0.0) + seconds
+        sent = sign * self.seconds[guest]
+        for end, share in self.problem.ways.loads(source, self.problem.goal[guest]):
+            self._left[end] += sent * share
 
     def _land(self, guest: int, source: int, freed: dict[int, None]) -> None:
         dest = self.where[guest]
@@ -240,7 +281,7 @@ class Course:
         self.residents[dest].add(guest)
         if guest in self.pending:
             self.outgoing[dest].add(guest)
-            self.incoming[self.next_stop(guest)].add(guest)
+            self.incoming[self.heading[guest]].add(guest)
 
     def _go_on(self, touched: Iterable[int], freed: Iterable[int], budget: Budget) -> bool:
         """Start what can start on or from the hosts where something has changed, and relieve them."""
@@ -251,17 +292,22 @@ class Course:
         bound: set[int] = set()
         candidates: set[int] = set()
         for host in touched:
-            if traffic.idle_in(host) > 0:
+            if not traffic.no_entry[host]:
                 arriving |= self.incoming[host]
                 bound |= self.claimed[host]
-            if traffic.idle_out(host) > 0:
+            if not traffic.no_exit[host]:
                 candidates |= self.outgoing[host]
         if self.claims:
             bound.update(guest for guest in candidates if guest in self.claims)
         if self._relief.able:
             big = self.big
-            first = [guest for guest in arriving if self.seconds[guest] >= big and guest not in self.claims]
-            first.sort(key=lambda guest: (-self.seconds[guest], guest))
+            late = self._late
+            first = [
+                guest
+                for guest in arriving
+                if (self.seconds[guest] >= big or guest in late) and guest not in self.claims
+            ]
+            first.sort(key=lambda guest: (-late.get(guest, 0.0), -self.seconds[guest], guest))
             for guest in first:
                 if not self.try_to_start(guest) and guest not in self.flying and guest not in self.claims:
                     self._relief.make_room_for(guest)
@@ -271,35 +317,47 @@ class Course:
         candidates |= arriving
         if not budget.spend(1 + len(candidates)):
             return False
-        # who finds no room now finds none in this round: places are only taken
-        order = [
-            (self.rank(guest), guest)
-            for guest in candidates
-            if guest not in self.flying
-            and guest not in self.claims
-            and guest in self.pending
-            and self.room.fits(guest, self.next_stop(guest))
-        ]
-        order.sort()
-        for _, guest in order:
-            self.try_to_start(guest)
+        where, heading, no_exit, no_entry = self.where, self.heading, traffic.no_exit, traffic.no_entry
+        for _, _, guest in sorted(self._ranks(self._able(candidates))):
+            # most find that the slots have been taken by those who went before them
+            if not (no_exit[where[guest]] or no_entry[heading[guest]]):
+                self.try_to_start(guest)
         for key in freed:
-            if key >= traffic.first_shared:
+            if self.problem.ways.waited_for[key]:
                 self._offer(key)
         return not self._relief.able or budget.spend(self._relief.relieve(touched))
+
+    def _able(self, candidates: Iterable[int]) -> list[int]:
+        """Those of the candidates for whom there are slots and room now; the others get none in this round, in which
+        places are only taken."""
+        room, where, heading = self.room, self.where, self.heading
+        no_exit, no_entry = self.traffic.no_exit, self.traffic.no_entry
+        free, need, masks, counters_of = room.free, room.need, room.mask, room.counters_of
+        flying, claims, pending = self.flying, self.claims, self.pending
+        alike = self.problem.ways.alike
+        able = []
+        for guest in candidates:
+            dest, mask = heading[guest], masks[guest]
+            if (free[dest] - need[guest]) & mask != mask:
+                continue
+            if no_exit[where[guest]] or no_entry[dest]:
+                continue
+            if guest in flying or guest in claims or guest not in pending:
+                continue
+            if (alike or not self._hindered(guest)) and (guest not in counters_of or room.countable(guest, dest)):
+                able.append(guest)
+        return able
 
     def _offer(self, key: int) -> None:
         """Let some try who wait for something that is shared by many hosts."""
         heap = self._waiting.get(key)
-        again: list[tuple[tuple[bool, float], int]] = []
-        seen: set[int] = set()
+        again: list[Rank] = []
         while heap and len(again) < VAIN:
             entry = heapq.heappop(heap)
-            guest = entry[1]
-            if guest in seen or guest in self.flying or guest not in self.pending:
+            guest = entry[2]
+            if self._waits_for.get(guest) != key:
                 continue
-            seen.add(guest)
-            if not self.try_to_start(guest):
+            if not self.try_to_start(guest) and self._waits_for.get(guest) == key:
                 again.append(entry)
         for entry in again:
             heapq.heappush(self._waiting.setdefault(key, []), entry)

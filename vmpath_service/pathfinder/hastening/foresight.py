@@ -7,6 +7,9 @@ host where that one comes from, and so on. Chains run in circles on full clouds:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,15 +39,19 @@ class Foresight:
         self._started = 0
         self._enough = STARTED * len(course.pending)
 
-    def tail(self, guest: int) -> float:
-        """The seconds of the longest chain that begins when the instance starts."""
-        return self._course.seconds[guest] + self._behind[self._course.where[guest]]
+    def tails(self, guests: Iterable[int]) -> list[float]:
+        """Per instance: the seconds of the longest chain that begins when it starts."""
+        seconds, where, behind = self._course.seconds, self._course.where, self._behind
+        return [seconds[guest] + behind[where[guest]] for guest in guests]
 
-    def urgency(self, guest: int) -> float:
-        """How soon the instance has to go: by its chain, and by what the slots of its hosts have left to do."""
-        course = self._course
-        work = max(self._going[course.where[guest]], self._coming[course.problem.goal[guest]])
-        return max(work, self._slots * self.tail(guest)) / self._most
+    def urgencies(self, guests: Sequence[int]) -> list[float]:
+        """Per instance: how soon it has to go, by its chain, and by what the slots of its hosts have left to do."""
+        slots, most, going, coming = self._slots, self._most, self._going, self._coming
+        where, goal = self._course.where, self._course.problem.goal
+        return [
+            max(going[where[guest]], coming[goal[guest]], slots * tail) / most
+            for guest, tail in zip(guests, self.tails(guests), strict=True)
+        ]
 
     def count(self, guest: int, source: int, dest: int) -> None:
         """The instance has started."""
@@ -72,11 +79,16 @@ class Foresight:
         behind = [0.0] * len(course.owed)
         for host in short:
             behind[host] = self._coming[host] / self._slots
-        seconds, where = course.seconds, course.where
+        # what is looked up does not change meanwhile: it is laid out in rows first
+        waiting = [guest for host in short for guest in course.incoming[host]]
+        took = [course.seconds[guest] for guest in waiting]
+        sources = [course.where[guest] for guest in waiting]
+        ends = list(accumulate(len(course.incoming[host]) for host in short))
+        rows = list(zip(short, [0, *ends], ends, strict=False))
         for _ in range(DEPTH):
+            chains = list(map(add, took, map(behind.__getitem__, sources)))
             longer = [0.0] * len(behind)
-            for host in short:
-                longest = max([seconds[guest] + behind[where[guest]] for guest in course.incoming[host]])
-                longer[host] = max(behind[host], longest)
+            for host, first, last in rows:
+                longer[host] = max(behind[host], max(chains[first:last]))
             behind = longer
         self._behind = behind

@@ -23,8 +23,6 @@ from vmpath_service.pathfinder.hastening.steps import (
     room_until,
 )
 from vmpath_service.pathfinder.problem import Move, Problem
-from vmpath_service.pathfinder.room import Room
-from vmpath_service.pathfinder.traffic import Traffic
 
 # Migrations that are shifted by less than this, in seconds, stay.
 LEAST = 1e-6
@@ -38,9 +36,8 @@ class Layout:
     ) -> None:
         self.problem = problem
         self.moves, self.starts, self.ends = list(moves), list(starts), list(ends)
-        self._traffic = Traffic(problem.cloud, problem.limits)
-        self._room = Room(problem.cloud, problem.departures)
-        self._shares = [self._traffic.shares(move.guest, move.source, move.dest) for move in self.moves]
+        self._room = problem.room()
+        self._shares = [problem.ways.shares(move.guest, move.source, move.dest) for move in self.moves]
         self._previous: dict[int, int] = {}
         self._next: dict[int, int] = {}
         latest: dict[int, int] = {}
@@ -67,11 +64,12 @@ class Layout:
         for moment, begins, position in events:
             move = self.moves[position]
             host, sign = (move.dest, -1) if begins else (move.source, 1)
-            self._free_of(host).add(moment, INFINITY, sign * room.need[move.guest])
+            self._free_of(host).go_on(moment, sign * room.need[move.guest])
             for counter in room.counters_of.get(move.guest, ()):
-                self._count_of(counter, host).add(moment, INFINITY, -sign)
+                self._count_of(counter, host).go_on(moment, -sign)
             for key, amount, _ in self._shares[position]:
-                self._used_of(key).add(moment, INFINITY, amount if begins else -amount)
+                self._used_of(key).go_on(moment, amount if begins else -amount)
+        self._stale = False
 
     def _free_of(self, host: int) -> Steps[int]:
         found = self._free.get(host)
@@ -203,6 +201,8 @@ class Layout:
 
     def justify(self) -> None:
         """Push everything to the end, and then back to the beginning."""
+        if self._stale:
+            self._account()
         positions = range(len(self.moves))
         most = self.makespan
         for position in sorted(positions, key=lambda each: (-self.ends[each], each)):
@@ -210,4 +210,4 @@ class Layout:
         for position in sorted(positions, key=lambda each: (self.starts[each], each)):
             self.advance(position)
         # moments at which nothing changes any more have piled up
-        self._account()
+        self._stale = True

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from vmpath_service.pathfinder.answer import Answer, price
-from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.justification import Layout
+from vmpath_service.pathfinder.hastening.lessons import Lessons
 from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import order
@@ -17,16 +17,23 @@ from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.schedule import best_schedule
 from vmpath_service.pathfinder.trace import told
 
-# Steps of the budget for all layouts but the first, where time is all that counts and where it is one of two things;
-# and how many layouts there are at most.
+# Steps of the budget for all layouts but the first, where time is all that counts, with so many more for each instance
+# that moves where there is no network, and where time is one of two things; and how many layouts there are at most,
+# with a network and without.
 STEPS = 800_000
+MORE_STEPS = 160
 BARGAIN_STEPS = 40_000
-LAYOUTS = 24
+LINKED_LAYOUTS = 24
+LAYOUTS = 100
+# After so many, layouts follow what those before have taught, where there is no network.
+UNTAUGHT = 4
 # Steps for the first layout, for each instance that moves.
 FIRST = 400
 # Rounds of justification of one layout, where not too many move, and what a shift costs in steps.
 ROUNDS = 10
 SHIFT = 2
+# Where links are what limits, most layouts are alike: after so many in a row that are no shorter, there are no more.
+IN_VAIN = 5
 # A course this much longer than the shortest so far is given up: justification does not make up for that.
 HOPELESS = 1.05
 # Where many move, time is bought only where the makespan is more than so many times the bound.
@@ -35,10 +42,14 @@ BEARABLE = 4.0
 JUSTIFIED = 50_000
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
-# What is no more than so many times the bound is good enough.
+# How much sooner those go in the next layout who came too late in one.
+LATE = 0.3
+# What is no more than so many times the bound is good enough; where links are what limits, the second figure.
 CLOSE = 1.005
+CLOSE_LINKED = 1.01
 # How much the load of links counts, by turns.
 LINKS = (3.0, 1.0, 10.0)
+OPENING = (0.3, 0.0)
 STYLES = (
     Style(big=0.8, ahead=True),
     Style(big=0.8),
@@ -50,17 +61,23 @@ STYLES = (
 
 
 @told("lay paths out in time, and keep the shortest")
-def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | None:
+def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answer | None:
     """The path that is over soonest of those that were found, with when its moves end; None if none was found.
 
-    ``steps``: how many are spent on more than the first layout; with 0, that one is taken as it comes.
+    ``steps``: how many are spent on more than the first layout (None: as where time is all that counts); with 0, that
+    one is taken as it comes.
     Where a constraint vetoes single moves, room and limits do not tell when a move may start: none is looked for.
     """
     if problem.cloud.vetoes:
         return None
-    bound = lower_bounds(problem).makespan_s
-    best: Layout | None = None
+    bound = problem.bounds.makespan_s
+    linked = problem.ways.linked
+    if steps is None:
+        steps = STEPS if linked else STEPS + MORE_STEPS * len(problem.movers)
+    lessons = Lessons()
     shortest = float("inf")
+    enough = bound * (CLOSE_LINKED if linked else CLOSE)
+    all_late: dict[int, float] = {}
     # the first layout comes to its end at any size
     share = budget.apart(BARGAIN_STEPS + FIRST * len(problem.movers))
     for number, style in enumerate(_styles(problem)):
@@ -68,19 +85,26 @@ def soonest(problem: Problem, budget: Budget, steps: int = STEPS) -> Answer | No
             if not steps or len(problem.movers) > MANY:
                 break
             share = budget.share(steps)
-        course = Course(problem, style)
-        if course.run(share, HOPELESS * shortest) or (best is None and walked_on(course, share)):
+        late: Mapping[int, float] = all_late
+        if lessons.best is not None and not linked and number >= UNTAUGHT:
+            style, late = lessons.taught(enough)
+        course, layout = Course(problem, style, late), None
+        if course.run(share, HOPELESS * shortest) or (lessons.best is None and walked_on(course, share)):
             shortest = min(shortest, course.now)
             if not steps:
                 return _as_laid_out(course.moves, course.starts, course.ends)
             layout = Layout(problem, course.moves, course.starts, course.ends)
-            _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1)
-            if best is None or layout.makespan < best.makespan:
-                best = layout
-            if best.makespan <= bound * CLOSE:
-                break
-        if (number and share.left <= 0) or budget.ended(FIRST):
+            _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1, enough)
+            if linked:
+                for move, end in zip(layout.moves, layout.ends, strict=True):
+                    if end > enough:
+                        all_late[move.guest] = all_late.get(move.guest, 0.0) + LATE
+        lessons.learn(layout, style, late)
+        if lessons.best is not None and lessons.best.makespan <= enough:
             break
+        if (number and share.left <= 0) or budget.ended(FIRST) or (linked and lessons.in_vain >= IN_VAIN):
+            break
+    best = lessons.best
     if best is None:
         return None
     return _as_laid_out(best.moves, best.starts, best.ends)
@@ -91,10 +115,12 @@ def _as_laid_out(moves: Sequence[Move], starts: Sequence[float], ends: Sequence[
     return Answer("found", [moves[each] for each in positions], ends=[ends[each] for each in positions])
 
 
-def _justify(layout: Layout, budget: Budget, rounds: int) -> None:
+def _justify(layout: Layout, budget: Budget, rounds: int, enough: float) -> None:
     """Push everything to the end and back to the beginning, as often as that is worth it."""
     for _ in range(rounds):
         before = layout.makespan
+        if before <= enough or budget.ended(len(layout.moves)):
+            break
         layout.justify()
         if not budget.spend(2 * SHIFT * len(layout.moves)) or layout.makespan > before * (1 - WORTH):
             break
@@ -110,7 +136,7 @@ def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budge
         return plain
     many = len(plain.moves) > MANY
     lasts = _makespan(problem, plain)
-    if many and lasts <= BEARABLE * lower_bounds(problem).makespan_s:
+    if many and lasts <= BEARABLE * problem.bounds.makespan_s:
         return plain
     quick = soonest(problem, budget, BARGAIN_STEPS if len(plain.moves) <= JUSTIFIED else 0)
     if quick is None:
@@ -129,8 +155,9 @@ def _makespan(problem: Problem, answer: Answer) -> float:
 
 def _styles(problem: Problem) -> Iterator[Style]:
     if problem.cloud.snapshot.network is not None:
-        for seed in range(LAYOUTS):
-            yield Style(aside=False, links=LINKS[seed % len(LINKS)], seed=seed)
+        for seed in range(LINKED_LAYOUTS):
+            links, opening = LINKS[seed % len(LINKS)], OPENING[seed % len(OPENING)]
+            yield Style(aside=False, links=links, opening=opening, seed=seed)
         return
     yield from STYLES
     for seed in range(1, LAYOUTS - len(STYLES) + 1):

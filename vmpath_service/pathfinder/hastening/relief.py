@@ -21,10 +21,10 @@ LOOKS = 500
 LOOKS_IN_ALL = 5_000_000
 # How many places are looked for until the hosts are sorted anew: at least, as a share of the number of hosts, and more
 # where sorting takes long.
-USES = 50
+USES = 10
 FEWEST = 10
-SHARE = 20
-SORTED = 50_000
+SHARE = 100
+SORTED = 1_000_000
 # After what share of the longest migration a host is looked at again where nothing has changed on it, and a place is
 # looked for again for a class that had none.
 AGAIN = 0.07
@@ -48,6 +48,12 @@ class Relief:
         """Per class of instances: until when no place is looked for, since there was none."""
         self._looks = min(LOOKS, 1 + LOOKS_IN_ALL // max(1, len(course.problem.movers)))
         self._by_spare: list[int] = []
+        columns = zip(*(kind.demand for kind in cloud.classes), strict=True)
+        self._least = course.room.pack(tuple(map(min, columns)))
+        """The least of each dimension that anybody asks for, packed."""
+        self._asked = -1
+        for kind in cloud.classes:
+            self._asked &= course.room.mask[kind.example]
         self._uses = 0
         self._spares: dict[int, tuple[int, float]] = {}
         self._mean = [
@@ -62,8 +68,8 @@ class Relief:
         if foresight is None:
             hosts.sort(key=lambda host: (-len(course.incoming[host]), host))
         else:
-            tail = foresight.tail
-            hosts.sort(key=lambda host: (-max(map(tail, course.incoming[host])), host))
+            longest = {host: max(foresight.tails(course.incoming[host])) for host in hosts}
+            hosts.sort(key=lambda host: (-longest[host], host))
         work = 0
         for host in hosts:
             # nothing has changed since it was tried in vain
@@ -74,7 +80,8 @@ class Relief:
             if foresight is None:
                 waiting.sort(key=lambda guest: (-seconds[guest], guest))
             else:
-                waiting.sort(key=lambda guest: (-tail(guest), -seconds[guest], guest))
+                tails = dict(zip(waiting, foresight.tails(waiting), strict=True))
+                waiting.sort(key=lambda guest: (-tails[guest], -seconds[guest], guest))
             emptied = self._emptied(host)
             tries = course.style.claimants
             for guest in waiting:
@@ -96,7 +103,7 @@ class Relief:
         """Keep a place for an instance on its next host and send aside who is in its way; False if that is not
         possible now. ``settled``: whether instances that are to stay step aside too."""
         course = self._course
-        host = course.next_stop(guest)
+        host = course.heading[guest]
         if host in course.down or not self._has_slot(host):
             return False
         gone: list[int] = [*course.leaving[host], *(g for g in course.outgoing[host] if g in course.claims)]
@@ -128,7 +135,7 @@ class Relief:
         course.claim(guest, host)
         for other in chosen:
             place = places[other]
-            if place != course.next_stop(other):
+            if place != course.heading[other]:
                 self._stepped[other] = self._stepped.get(other, 0) + 1
                 course.turn_aside(other, place)
             course.claim(other, place)
@@ -237,22 +244,30 @@ class Relief:
         return None
 
     def _look_again(self) -> None:
-        """Sort the hosts by what they have to spare."""
+        """Sort the hosts that have room for anybody at all by what they have to spare."""
         course = self._course
         receives, down = course.problem.receives, course.down
-        self._by_spare = [host for host in range(len(receives)) if receives[host] and host not in down]
-        self._by_spare.sort(key=lambda host: (-self._spare(host), host))
+        free, asked, least = course.room.free, self._asked, self._least
+        self._by_spare = [
+            host
+            for host in range(len(receives))
+            if receives[host] and (free[host] - least) & asked == asked and host not in down
+        ]
+        known, owed = self._spares, course.owed
+        spares = {}
+        for host in self._by_spare:
+            packed = free[host] - owed[host]
+            seen = known.get(host)
+            spares[host] = seen[1] if seen is not None and seen[0] == packed else self._spare(host, packed)
+        # equals stay in the order of the hosts
+        self._by_spare.sort(key=spares.__getitem__, reverse=True)
         hosts = len(receives)
         uses = max(USES, hosts // SHARE, hosts * hosts // SORTED)
         # towards the end few places are looked for, and time passes between
         self._uses = max(FEWEST, uses * len(self._course.pending) // max(1, len(self._course.problem.movers)))
 
-    def _spare(self, host: int) -> float:
+    def _spare(self, host: int, packed: int) -> float:
         """What the host has to spare after all have come, over what a host has on average."""
-        packed = self._course.room.free[host] - self._course.owed[host]
-        known = self._spares.get(host)
-        if known is not None and known[0] == packed:
-            return known[1]
         spare = self._course.room.amounts(packed)
         score = min((amount / most for amount, most in zip(spare, self._mean, strict=True)), default=0.0)
         self._spares[host] = (packed, score)

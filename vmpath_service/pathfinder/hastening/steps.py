@@ -20,19 +20,25 @@ class Steps(Generic[Amount]):
 
     def add(self, begin: float, end: float, amount: Amount) -> None:
         """Add an amount from ``begin`` until ``end``."""
-        first = self._cut(begin)
-        last = len(self.times) if end == INFINITY else self._cut(end)
-        values = self.values
+        times, values = self.times, self.values
+        first = bisect_left(times, begin)
+        if first == len(times) or times[first] != begin:
+            times.insert(first, begin)
+            values.insert(first, values[first - 1])
+        last = bisect_left(times, end, first)
+        if last == len(times) or times[last] != end:
+            times.insert(last, end)
+            values.insert(last, values[last - 1])
         for number in range(first, last):
             values[number] += amount
 
-    def _cut(self, moment: float) -> int:
-        times = self.times
-        number = bisect_left(times, moment)
-        if number == len(times) or times[number] != moment:
-            times.insert(number, moment)
-            self.values.insert(number, self.values[number - 1])
-        return number
+    def go_on(self, moment: float, amount: Amount) -> None:
+        """Add an amount from the last moment on, or from a later one."""
+        if self.times[-1] == moment:
+            self.values[-1] += amount
+        else:
+            self.times.append(moment)
+            self.values.append(self.values[-1] + amount)
 
 
 def room_since(free: Steps[int], need: int, mask: int, until: float, lower: float) -> float:

@@ -13,6 +13,8 @@ class Style:
     ``claimants``: for how many of those who wait for a host, the biggest first, room is sought at one time.
     ``weight``: how much more it counts that a migration is long than that its source will be full.
     ``links``: how much more it counts that links on the way have much left to do.
+    ``opening``: how much more it counts that a migration is short where somebody has to leave a host before any of
+    those can come who wait for it, where there are links; 0 to leave that out.
     ``ahead``: whether those go first on whom the longest chain waits, where hosts have slots.
     ``seed``: of small random changes in who goes first; 0 for none.
     """
@@ -22,5 +24,6 @@ class Style:
     claimants: int = 1
     weight: float = 0.3
     links: float = 3.0
+    opening: float = 0.0
     ahead: bool = False
     seed: int = 0
