@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud, Vector
@@ -38,10 +39,11 @@ class ConsolidatePolicy(Policy):
     freed for each migration) and ``repack = no`` stop where another host costs too much.
 
     ``headroom`` is kept free on every host that receives. ``spare_hosts`` = k keeps at least k of the empty
-    hosts in service, the largest ones, and more where that is needed so that, if the k largest hosts in use
-    die, the others and the spare ones have as much free as was used, in every resource class. Amounts are
-    compared, class by class and in sum: server groups, zones, traits and the size of single instances are not;
-    headroom may then be used up. Spare hosts are not among the hosts reported as freed.
+    hosts in service, the largest ones, and more where that is needed so that any k hosts in use may die: the others
+    and the spare ones have as much free as was used, in every resource class, and what was on those that died finds
+    places there, as capacity, server groups, zones and traits have it. Where there are more than 20,000 sets of k
+    hosts, each host is let die with the k - 1 that are filled most. Headroom may be used up then. Spare hosts are not
+    among the hosts reported as freed.
 
     The score is the number of hosts in use.
     """
@@ -58,10 +60,18 @@ class ConsolidatePolicy(Policy):
             True,
         ),
         Option(
+            "exchanges",
+            "integer",
+            "How many exchanges of instances the search for fewer migrations makes in a repacking; not set: eighty "
+            "for each host that stays in use, at most 40,000.",
+            None,
+            minimum=0,
+        ),
+        Option(
             "neighbourhoods",
             "integer",
             "How many neighbourhoods of four hosts are improved after a repacking, where OR-Tools is installed; not "
-            "set: twice as many as hosts stay in use.",
+            "set: twice as many as hosts stay in use, at most 400.",
             None,
             minimum=0,
         ),
@@ -99,9 +109,11 @@ class ConsolidatePolicy(Policy):
         freed = freeing.best()
         where = _carry_out(cloud, within, freed, limits)
         bound = self._bound(cloud, within, limits, candidates, held(cloud, where))
+        how: str | None = None
         # a limit on migrations is better spent on hosts that are freed whole; vetoes are asked move by move
         if self.settings.get("repack") and most is None and not cloud.vetoes:
-            where = repacked(freeing, freed, where, bound, read.whole(self.settings, "neighbourhoods"))
+            exchanges, neighbourhoods = (read.whole(self.settings, name) for name in ("exchanges", "neighbourhoods"))
+            where, how = repacked(freeing, freed, where, bound, exchanges, neighbourhoods)
             where = _exhausted(cloud, within, limits, unlisted, where, save)
         after = held(cloud, where)
         spares = choose_spares(cloud, within, where, after, read.whole(self.settings, "spare_hosts") or 0)
@@ -127,7 +139,8 @@ class ConsolidatePolicy(Policy):
             ),
             notes=(
                 *self._notes(cloud, within, bound, after, unlisted, spares),
-                *_price(where, cloud, candidates, emptied),
+                *_price(freeing, where, emptied),
+                *([how] if how else []),
                 *(_in_the_way(cloud, within, limits, candidates, where, after) if len(stuck) > bound else ()),
             ),
             reasons=_reasons(cloud, where, after),
@@ -232,15 +245,19 @@ class ConsolidatePolicy(Policy):
         return notes
 
 
-def _price(
-    where: Sequence[int], cloud: CompiledCloud, candidates: Mapping[int, Sequence[int]], emptied: Sequence[int]
-) -> Iterator[str]:
+def _price(freeing: Freeing, where: Sequence[int], emptied: Sequence[int]) -> Iterator[str]:
     """How many migrations it takes, beside a number that no way to free as many hosts goes below."""
     if not emptied:
         return
-    moved = sum(host not in (home, NOWHERE) for home, host in zip(cloud.home, where, strict=True))
-    least = sum(sorted(len(guests) for guests in candidates.values())[: len(emptied)])
-    yield f"{moved} migrations; no way to free {len(emptied)} hosts takes less than {least}"
+    home = freeing.cloud.home
+    moved = [guest for guest, host in enumerate(where) if host not in (home[guest], NOWHERE)]
+    least = sum(sorted(len(guests) for guests in freeing.candidates.values())[: len(emptied)])
+    if len(moved) > least and freeing.save == "migrations":
+        # numpy takes a tenth of a second to import
+        from vmpath_service.policies.economy import least_cost
+
+        least = max(least, math.ceil(least_cost(freeing, len(emptied))))
+    yield f"{len(moved)} migrations; no way to free {len(emptied)} hosts takes less than {least}"
 
 
 def _exhausted(

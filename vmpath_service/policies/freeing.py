@@ -9,7 +9,7 @@ stay are tried one by one. Several orders of preference are followed, the best o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.model.compiled import CompiledCloud, Vector
@@ -205,6 +205,10 @@ class Freeing:
         freed = tuple(sorted(host for host in state.freed if host in self.occupied))
         newly = {host for host in state.where.values() if host not in self.occupied}
         return Freed(freed, state.where, len(self.occupied) - len(freed) + len(newly), self._memory(state.where))
+
+    def cost(self, guests: Collection[int]) -> int:
+        """What it costs to move these instances: how many they are, or their memory, as ``save`` has it."""
+        return len(guests) if self.save == "migrations" else self._memory(guests)
 
     def _memory(self, guests: Iterable[int]) -> int:
         return sum(self.cloud.snapshot.instances[guest].memory_mb() for guest in guests)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
 from vmpath_service.policies.board import Board, obstacle
+from vmpath_service.policies.exchanges import settled
 
 # Hosts of a neighbourhood, and how long one is worked on at most, in CP-SAT's deterministic seconds. One of six hosts
 # gains less than twice what one of four does, and takes six times as long.
@@ -38,23 +39,25 @@ def available() -> bool:
     return True
 
 
-def improve_by_neighbourhoods(board: Board, hosts: Sequence[int], number: int, save: str) -> None:
+def improve_by_neighbourhoods(board: Board, hosts: Sequence[int], number: int, save: str) -> bool:
     """Put instances back home by placing anew what is on a few hosts at a time; never one more away than before.
 
-    ``hosts``: those in use that may receive; no other host is touched. ``number``: how many neighbourhoods are
-    worked on at most. ``save``: ``migrations`` or ``memory``. Does nothing where OR-Tools is missing, or where it
-    matters on which way an instance comes (vetoes, migrations that are possible between some hosts only).
+    Whether OR-Tools was used for it. ``hosts``: those in use that may receive; no other host is touched. ``number``:
+    how many neighbourhoods are worked on at most. ``save``: ``migrations`` or ``memory``. Does nothing where OR-Tools
+    is missing, or where it matters on which way an instance comes (vetoes, migrations that are possible between some
+    hosts only).
     """
     cloud = board.cloud
-    if not available() or cloud.vetoes or not cloud.free_passage():
-        return
+    if not number or cloud.vetoes or not cloud.free_passage() or not available():
+        return False
     search = _Search(board, hosts, save)
     idle = 0
     for _ in range(number):
         chosen = search.choose()
         if not chosen or idle >= _PATIENCE:
-            return
+            break
         idle = 0 if search.solve(chosen) else idle + 1
+    return True
 
 
 class _Search:
@@ -171,15 +174,7 @@ class _Search:
     def _settle(self, guests: Sequence[int], places: dict[int, int]) -> None:
         """Put instances of one kind on these hosts, so many on each: at home, where they are, or anywhere."""
         board, home = self.board, self.board.cloud.home
-        ends: dict[int, int] = {}
-        for wish in (home, list(board.accounts.where)):
-            for guest in guests:
-                if guest not in ends and places.get(wish[guest]):
-                    ends[guest] = wish[guest]
-                    places[wish[guest]] -= 1
-        left = (host for host, count in places.items() for _ in range(count))
-        for guest in guests:
-            host = ends[guest] if guest in ends else next(left)
+        for guest, host in settled(guests, home, board.accounts.where, places).items():
             here = board.accounts.where[guest]
             if host == here:
                 continue

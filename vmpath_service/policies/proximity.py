@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import abc
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from vmpath_service.model.compiled import NOWHERE, CompiledCloud
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.options import Option
 from vmpath_service.model.snapshot import Host
 from vmpath_service.policies import settings as read
-from vmpath_service.policies.base import Decision, Policy, Scope, Score
+from vmpath_service.policies.base import Decision, Leftover, Policy, Scope, Score
 from vmpath_service.policies.board import Board, obstacle, ordered_placement
 from vmpath_service.policies.course import Course
+from vmpath_service.policies.emptying import leftover
 from vmpath_service.policies.eviction import best_destination
 from vmpath_service.policies.exhaustive import improve
 from vmpath_service.policies.scope import reach
+from vmpath_service.policies.shortage import why_nowhere
 
 _ROUNDS = 50
+# How many pairs of instance and host are looked at to say why instances stay.
+_EXPLAINED = 500_000
 
 Sets = Mapping[str, Sequence[int]]
 
@@ -99,6 +103,7 @@ class _Proximity(Policy, abc.ABC):
             placement=placement,
             before=self.score(cloud, cloud.home, scope),
             after=after,
+            leftovers=tuple(self._left(board, inside, at_place, limit)),
             notes=notes,
             reasons={uuid: self._why(pairs, cloud.instance_index[uuid]) for uuid in placement},
         )
@@ -157,6 +162,38 @@ class _Proximity(Policy, abc.ABC):
     ) -> bool:
         """Move all of a set to one place where no single migration helps; whether anything was moved."""
         return False
+
+    def _left(
+        self, board: Board, inside: Collection[int], at_place: Mapping[str, Sequence[int]], limit: int | None
+    ) -> Iterator[Leftover]:
+        """Who would be better off at another place and stays, each with the reason."""
+        cloud, where = board.cloud, board.accounts.where
+        pairs = _Pairs(cloud, self._sets(cloud), self._places(cloud), self._sign(), where)
+        reasons: dict[tuple[object, ...], str] = {}
+        work = _EXPLAINED
+        for guest in sorted(pairs.sets_of):
+            if where[guest] not in inside or guest in board.moved:
+                continue
+            now = pairs.cost(guest, pairs.places[where[guest]])
+            better = tuple(place for place in at_place if pairs.cost(guest, place) < now)
+            if not better:
+                continue
+            reason = obstacle(cloud, guest)
+            if reason is None and limit is not None and len(board.moved) >= limit:
+                reason = f"max_migrations = {limit} is used up"
+            if reason is None:
+                source = None if cloud.free_passage() else cloud.home[guest]
+                key = (cloud.class_of[guest], source, cloud.counters_of.get(guest), better)
+                if key not in reasons:
+                    board.destinations = tuple(host for place in better for host in at_place[place])
+                    work -= len(board.destinations)
+                    reasons[key] = (
+                        why_nowhere(board, guest)
+                        if work > 0
+                        else f"none of the {len(board.destinations)} hosts where it had better be takes it"
+                    )
+                reason = reasons[key]
+            yield leftover(cloud, guest, reason)
 
     def _places(self, cloud: CompiledCloud) -> list[str]:
         level, key = read.text(self.settings, "level"), read.text(self.settings, "rack_key") or ""

@@ -15,14 +15,19 @@ from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.policies.board import Board, obstacle
 from vmpath_service.policies.freeing import Freed, Freeing
 from vmpath_service.policies.homing import send_home
-from vmpath_service.policies.neighbourhoods import improve_by_neighbourhoods
+from vmpath_service.policies.neighbourhoods import available, improve_by_neighbourhoods
 from vmpath_service.policies.packing import Packer, Room
 
 # How full a host is preferred beside the proportions, one after the other.
 _FULLNESS = (-0.1, 0.001)
 _HALVINGS = 6
 # How many instances may be packed in all, each time counted.
-_EFFORT = 2_000_000
+_EFFORT = 400_000
+# How many exchanges the search for fewer migrations makes for each host in use, and in all.
+_EXCHANGES_PER_HOST = 80
+_EXCHANGES = 40_000
+# How many neighbourhoods are improved at most, unless it is said.
+_NEIGHBOURHOODS = 400
 # How many pairs of instance and host are looked at to send instances home.
 _HOMING = 5_000_000
 
@@ -151,19 +156,51 @@ class Repacking:
 
 
 def repacked(
-    freeing: Freeing, freed: Freed, where: Sequence[int], bound: int, neighbourhoods: int | None
-) -> list[int]:
-    """Where everything is with as many hosts freed as repacking can, or ``where`` if it can free no more.
+    freeing: Freeing, freed: Freed, where: Sequence[int], bound: int, exchanges: int | None, neighbourhoods: int | None
+) -> tuple[list[int], str | None]:
+    """Where everything is with as many hosts freed as repacking can, and how that was found; ``where`` and None if it
+    can free no more.
 
-    ``freed``: what has been found without it; ``bound``: how many hosts must stay in use; ``neighbourhoods``: how many
-    of them OR-Tools improves at most, where it is installed; None: twice as many as hosts
+    ``freed``: what has been found without it; ``bound``: how many hosts must stay in use; ``exchanges``: how many of
+    them the search for fewer migrations makes at most; None: eighty for each host in use, up to a limit;
+    ``neighbourhoods``: how many of them OR-Tools improves at most, where it is installed; None: twice as many as hosts
     stay in use.
     """
-    cloud = freeing.cloud
-    best: tuple[tuple[int, int], Board] | None = None
-    effort = Effort(_EFFORT)
+    # numpy takes a tenth of a second to import: only who repacks pays for it
+    from vmpath_service.policies.economy import economical
+
     if freed.in_use <= bound:
-        return list(where)
+        return list(where), None
+    steps = min(_EXCHANGES, _EXCHANGES_PER_HOST * bound) if exchanges is None else exchanges
+    found = [economical(freeing, bound, bound, steps)]
+    if found == [None]:
+        found = [constructed := _constructed(freeing, freed, bound)]
+        fewest = freed.in_use if constructed is None else _key(freeing, constructed)[0]
+        found.append(economical(freeing, fewest, bound + 1, steps))
+    boards = [board for board in found if board is not None]
+    if not boards:
+        return list(where), None
+    board = min(boards, key=lambda each: _key(freeing, each))
+    if _key(freeing, board) >= (freed.in_use, freeing.cost(freed.where)):
+        return list(where), None
+    kept = freeing.occupied.intersection(board.accounts.where)
+    hosts = [host for host in freeing.room.free if host in kept]
+    send_home(board, hosts, _HOMING)
+    number = min(_NEIGHBOURHOODS, 2 * len(kept)) if neighbourhoods is None else neighbourhoods
+    if improve_by_neighbourhoods(board, hosts, number, freeing.save):
+        how = "OR-Tools (CP-SAT) was used to keep their migrations few"
+    elif number and not available():
+        how = "OR-Tools, which may find targets with fewer migrations, is not installed"
+    else:
+        how = "OR-Tools was not used"
+    return board.accounts.where, f"instances of hosts that stay in use move, too; {how}"
+
+
+def _constructed(freeing: Freeing, freed: Freed, bound: int) -> Board | None:
+    """The best that packing anew, in the orders in which hosts were freed, leads to; None if it frees no more."""
+    cloud = freeing.cloud
+    best: Board | None = None
+    effort = Effort(_EFFORT)
     search = Repacking(cloud, freeing.room, freeing.weights, freeing.scale, freeing.occupied, effort)
     for order, use_empty in freeing.orders():
         if use_empty or effort.left <= 0:
@@ -176,15 +213,11 @@ def repacked(
             board.move(guest, host)
         kept = freeing.occupied.intersection(board.accounts.where)
         send_home(board, [host for host in freeing.room.free if host in kept], 0)
-        memory = sum(cloud.snapshot.instances[guest].memory_mb() for guest in board.moved)
-        key = (len(kept), len(board.moved) if freeing.save == "migrations" else memory)
-        if best is None or key < best[0]:
-            best = (key, board)
-    if best is None:
-        return list(where)
-    board = best[1]
-    kept = freeing.occupied.intersection(board.accounts.where)
-    hosts = [host for host in freeing.room.free if host in kept]
-    send_home(board, hosts, _HOMING)
-    improve_by_neighbourhoods(board, hosts, 2 * len(kept) if neighbourhoods is None else neighbourhoods, freeing.save)
-    return board.accounts.where
+        if best is None or _key(freeing, board) < _key(freeing, best):
+            best = board
+    return best
+
+
+def _key(freeing: Freeing, board: Board) -> tuple[int, int]:
+    """Hosts in use, and what the migrations cost."""
+    return len(freeing.occupied.intersection(board.accounts.where)), freeing.cost(board.moved)

@@ -15,6 +15,9 @@ from vmpath_service.policies.emptying import leftover
 from vmpath_service.policies.eviction import best_destination
 from vmpath_service.policies.scope import Reach, reach
 
+# Looked at unless others are named; one of them may be missing on all hosts.
+_CLASSES = ("MEMORY_MB", "VCPU")
+
 
 class ThresholdPolicy(Policy):
     """While a host is filled to more than ``threshold``, moves its hungriest instance that fits elsewhere; then the
@@ -32,7 +35,7 @@ class ThresholdPolicy(Policy):
     summary = "Relieves hosts that are too full, the hungriest instance first."
     options = (
         Option("threshold", "number", "How full a host may be, in points.", 75.0, minimum=1, maximum=100),
-        Option("classes", "list", "Resource classes that are looked at.", ("MEMORY_MB", "VCPU")),
+        Option("classes", "list", "Resource classes that are looked at.", _CLASSES),
     )
 
     def decide(self, cloud: CompiledCloud, scope: Scope) -> Decision:
@@ -111,6 +114,12 @@ class ThresholdPolicy(Policy):
         classes = read.names(self.settings, "classes")
         if not classes:
             raise InvalidInput("threshold: classes is empty; name at least one resource class, such as MEMORY_MB")
+        known = {name for host in cloud.snapshot.hosts for name in host.inventories}
+        for name in classes:
+            if name not in known and (name not in _CLASSES or not known.intersection(classes)):
+                raise InvalidInput(
+                    f"threshold: classes names {name!r}, which no host has; there are: {', '.join(sorted(known))}"
+                )
         # what no instance takes fills no host
         return [cloud.dimensions.index(name) for name in dict.fromkeys(classes) if name in cloud.dimensions]
 

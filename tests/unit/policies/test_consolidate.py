@@ -7,8 +7,9 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.constraints.base import CompiledConstraint, Constraint
 from vmpath_service.model.errors import InvalidInput
-from vmpath_service.policies import registry
+from vmpath_service.policies import neighbourhoods, registry, repacking
 from vmpath_service.policies.base import Scope
+from vmpath_service.policies.neighbourhoods import available
 
 
 def consolidate(snapshot, scope=None, **given):
@@ -94,6 +95,48 @@ def test_too_few_spare_hosts_are_said_to_be_so():
     decision = consolidate(even(2, (6, 6)), spare_hosts=1)
     assert decision.placement == {}
     assert "if the 1 largest hosts die, 12 MEMORY_MB find no room on the others and the spare hosts" in decision.notes
+
+
+def zoned(pins):
+    """Two hosts in use of one zone each, and an empty one of each zone; the empty one of zone one is the larger."""
+    zones = {"a": "one", "big": "one", "b": "two", "small": "two"}
+    return cloud(
+        {"a": 10, "big": 20, "b": 10, "small": 10},
+        {"x": ("a", 8), "y": ("b", 8)},
+        immovable=["x", "y"],
+        of_host={name: {"availability_zone": zone} for name, zone in zones.items()},
+        of_instance={uuid: {"pinned_availability_zone": zone} for uuid, zone in pins.items()},
+    )
+
+
+def test_a_spare_host_is_where_what_dies_may_go():
+    kept = "kept as spare hosts: "
+    assert f"{kept}big" in consolidate(zoned({}), spare_hosts=1).notes
+    decision = consolidate(zoned({"x": "one", "y": "two"}), spare_hosts=1)
+    assert f"{kept}big, small" in decision.notes
+
+
+def test_it_says_if_what_dies_has_nowhere_to_go():
+    snapshot = cloud(
+        {"a": 10, "b": 10, "c": 10},
+        {"x": ("a", 6), "y": ("b", 6)},
+        of_host={"a": {"traits": ["CUSTOM_X"]}},
+        of_instance={"x": {"required_traits": ["CUSTOM_X"]}},
+    )
+    notes = consolidate(snapshot, spare_hosts=1).notes
+    assert "if a dies, x may find no place on the others and the spare hosts" in notes
+
+
+def test_any_two_hosts_may_die():
+    # in sum the first two spare hosts have enough, but no gap for the large ones once two of the hosts have died
+    snapshot = cloud(
+        {"a": 10, "b": 10, "c": 10, "e1": 10, "e2": 10, "e3": 10},
+        {"x": ("a", 6), "y": ("b", 6), "z": ("c", 6)},
+        apart={"g": ["x", "y", "z"]},
+    )
+    notes = consolidate(snapshot, spare_hosts=2).notes
+    assert "kept as spare hosts: e1, e2" in notes
+    assert not any("find no place" in note for note in notes)
 
 
 def test_a_host_with_a_locked_instance_stays_in_use_and_receives():
@@ -258,6 +301,9 @@ def test_repacking_frees_more_hosts_than_filling_gaps():
     less, more = consolidate(lopsided(), repack=False), consolidate(lopsided())
     assert (less.after.value, more.after.value) == (3, 2)
     assert any(text.startswith("it makes room on") for text in more.reasons.values())
+    how = "OR-Tools" if available() else "is not installed"
+    assert any(note.startswith("instances of hosts that stay in use move, too") and how in note for note in more.notes)
+    assert not any("OR-Tools" in note for note in less.notes)
     assert "no placement of these instances uses less than" in more.notes[0]
 
 
@@ -281,3 +327,14 @@ def test_for_each_host_in_use_it_says_what_stands_in_the_way():
     )
     few = consolidate(even(3, (2, 2)), max_migrations=1)
     assert few.in_use["h0"] == "it would take 2 more migrations, max_migrations = 1 leaves 1"
+
+
+def test_without_ortools_it_says_so(monkeypatch):
+    for module in (neighbourhoods, repacking):
+        monkeypatch.setattr(module, "available", lambda: False)
+    notes = consolidate(lopsided()).notes
+    assert any(
+        note.endswith("OR-Tools, which may find targets with fewer migrations, is not installed") for note in notes
+    )
+    notes = consolidate(lopsided(), neighbourhoods=0).notes
+    assert any(note.endswith("OR-Tools was not used") for note in notes)

@@ -10,6 +10,7 @@ from tests.clouds import cloud
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.policies import neighbourhoods
 from vmpath_service.policies.board import Board
+from vmpath_service.policies.exchanges import exchange
 from vmpath_service.policies.homing import send_home
 from vmpath_service.policies.legality import problems
 from vmpath_service.policies.neighbourhoods import improve_by_neighbourhoods
@@ -45,6 +46,30 @@ def test_neighbourhoods_untangle_what_no_exchange_of_two_does():
     board = shuffled(compiled, {"x": "b", "y1": "c", "y2": "c", "z1": "a", "z2": "a", "z3": "a"})
     improve_by_neighbourhoods(board, [0, 1, 2], 3, "migrations")
     assert not board.moved
+
+
+def test_exchanges_untangle_it_as_well():
+    compiled = compile_cloud(FULL)
+    board = shuffled(compiled, {"x": "b", "y1": "c", "y2": "c", "z1": "a", "z2": "a", "z3": "a"})
+    assert exchange(board, [0, 1, 2], 300, "migrations")
+    assert not board.moved
+
+
+def test_exchanges_make_room_where_a_host_is_overfull():
+    # x has been put where there is no room for it
+    snapshot = cloud({"a": 8, "b": 8, "gone": 8}, {"x": ("gone", 5), "y": ("a", 4), "z": ("b", 3), "w": ("a", 1)})
+    compiled = compile_cloud(snapshot)
+    board = shuffled(compiled, {"x": "a"})
+    assert exchange(board, [0, 1], 100, "migrations")
+    assert len(board.moved) == 1
+    assert list(problems(compiled, board.accounts.where)) == []
+
+
+def test_exchanges_say_that_a_host_is_still_overfull():
+    compiled = compile_cloud(cloud({"a": 8, "gone": 8}, {"x": ("gone", 5), "y": ("a", 4)}))
+    board = shuffled(compiled, {"x": "a"})
+    assert not exchange(board, [0], 100, "migrations")
+    assert len(board.moved) == 1
 
 
 def test_without_ortools_nothing_changes(monkeypatch):
@@ -98,7 +123,7 @@ def crowded(seed):
     return compiled, dict(enumerate(board.accounts.where))
 
 
-@pytest.mark.parametrize("way", ["exchanges", "neighbourhoods"])
+@pytest.mark.parametrize("way", ["sent home", "exchanged", "neighbourhoods"])
 @pytest.mark.parametrize("save", ["migrations", "memory"])
 @given(seed=st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
@@ -113,11 +138,13 @@ def test_it_is_never_worse_always_legal_and_the_same_every_time(way, save, seed)
 
         def spent(board=board):
             memory = sum(compiled.snapshot.instances[guest].memory_mb() for guest in board.moved)
-            return memory if save == "memory" and way == "neighbourhoods" else len(board.moved)
+            return memory if save == "memory" and way != "sent home" else len(board.moved)
 
         before = spent()
-        if way == "exchanges":
+        if way == "sent home":
             send_home(board, range(6), 10_000)
+        elif way == "exchanged":
+            assert exchange(board, range(6), 60, save)
         else:
             improve_by_neighbourhoods(board, range(6), 10, save)
         assert spent() <= before

@@ -106,3 +106,32 @@ def test_where_there_is_room_no_placement_is_better(homes, name):
         policy.score(compiled, where, Scope()).value for where in itertools.product(range(3), repeat=len(homes))
     )
     assert decision.after.value == best
+
+
+def test_who_stays_where_others_are_is_told_why():
+    locked = cloud(
+        {"a": 10, "b": 3},
+        {"x": ("a", 2), "y": ("a", 4)},
+        immovable=["x"],
+        of_instance={"x": {"tags": ["web"], "why_not": "it is locked"}, "y": {"tags": ["web"]}},
+    )
+    decision = apply("spread", locked, of="tag")
+    assert decision.placement == {}
+    told = {each.instance: each.reason for each in decision.leftovers}
+    assert told["x"] == "it is locked"
+    assert told["y"] == "none of 1 hosts takes it: 1 without room (nearest: b is 1 MEMORY_MB short)"
+
+
+def test_who_cannot_come_where_the_others_are_is_told_why():
+    snapshot = web({"x": "a", "y": "a", "z": "b"}, room=5)
+    decision = apply("gather", snapshot, of="tag")
+    assert decision.placement == {}
+    assert [(each.instance, each.reason) for each in decision.leftovers] == [
+        ("z", "none of 1 hosts takes it: 1 without room (nearest: a is 1 MEMORY_MB short)")
+    ]
+
+
+def test_a_limit_is_why_the_rest_stays():
+    decision = apply("spread", web({"x": "a", "y": "a", "z": "a"}), of="tag", max_migrations=1)
+    assert len(decision.placement) == 1
+    assert {each.reason for each in decision.leftovers} == {"max_migrations = 1 is used up"}

@@ -44,3 +44,11 @@ def test_any_of_the_classes_counts():
     assert relieve(snapshot, classes=("MEMORY_MB",)).placement == {}
     with pytest.raises(InvalidInput, match="classes is empty"):
         relieve(snapshot, classes=())
+
+
+def test_a_class_that_no_host_has():
+    snapshot = cloud({"a": 100}, {"x": ("a", 10)})
+    with pytest.raises(InvalidInput, match="classes names 'MEMORY', which no host has; there are: MEMORY_MB"):
+        relieve(snapshot, classes=("MEMORY_MB", "MEMORY"))
+    with pytest.raises(InvalidInput, match="classes names 'VCPU'"):
+        relieve(snapshot, classes=("VCPU",))
