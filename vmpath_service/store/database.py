@@ -35,9 +35,10 @@ _FIRST_PAUSE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """The transaction of a thread that is within ``together``."""
+    """The transaction of a thread that is within ``together``, or ``at_once`` if it only reads."""
 
     session: Session
+    reads: bool = False
     at_last: list[Callable[[Session], None]] = field(default_factory=list)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     known: dict[Any, Any] = field(default_factory=dict)
@@ -107,6 +108,21 @@ class Database:
                     self._own.standing = None
         for call in standing.afterwards:
             call()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Make one transaction of all that the calling thread reads in the block. Not for writes."""
+        if self._standing() is not None:
+            yield
+            return
+        with translated(self.label):
+            engine = self._engine().execution_options(**{sqlite.WRITES: False})
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                self._own.standing = _Standing(session, reads=True)
+                try:
+                    yield
+                finally:
+                    self._own.standing = None
 
     def afterwards(self, call: Callable[[], None]) -> None:
         """Call this when what the calling thread has written is on the disk: now, unless it is within ``together``."""
@@ -180,6 +196,8 @@ class Database:
     def _run(self, work: Callable[[Session], Result], *, writes: bool, savepoint: bool = True) -> Result:
         standing = self._standing()
         if standing is not None:
+            if writes and standing.reads:
+                raise TypeError("a write within at_once()")
             with translated(self.label), standing.session.begin_nested() if savepoint else nullcontext():
                 return work(standing.session)
         with translated(self.label):

@@ -112,6 +112,7 @@ def to_event(row: EventRow) -> Event:
         kind=row.kind,
         message=row.message,
         step=row.step,
+        host=row.host,
     )
 
 

@@ -155,7 +155,7 @@ class IntentionRow(Base):
 
 class EventRow(Base):
     """``subject``: the id of a rearrangement or maintenance, or the name of a schedule. It is no foreign key: what
-    happened to a forgotten one may still be told."""
+    happened to a forgotten one may still be told. ``host``: the name of the one host that it is about."""
 
     __tablename__ = "events"
     __table_args__ = (Index(None, "subject", "sequence"), Index(None, "at"), _MYSQL)
@@ -166,6 +166,7 @@ class EventRow(Base):
     kind: Mapped[str] = mapped_column(String(NAME))
     message: Mapped[str] = mapped_column(LongText)
     step: Mapped[int | None] = mapped_column(Integer)
+    host: Mapped[str | None] = mapped_column(String(NAME))
 
 
 class CounterRow(Base):

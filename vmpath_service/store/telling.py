@@ -42,7 +42,13 @@ class Events(Part):
     """Events, and when a thread's writes are on the disk."""
 
     def add_event(
-        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        subject: str | None = None,
+        step: int | None = None,
+        host: str | None = None,
     ) -> Event:
         """Append an event. Its sequence follows the last one's without a gap, in the order of commits."""
         at = self._clock.time()
@@ -50,7 +56,7 @@ class Events(Part):
         if known is None:
 
             def work(session: Session) -> Event:
-                event = Event(self._next(session), at, subject, kind, message, step)
+                event = Event(self._next(session), at, subject, kind, message, step, host)
                 session.connection().execute(_APPEND, [_values(event)])
                 return event
 
@@ -59,7 +65,7 @@ class Events(Part):
         if told is None:
             told = known[_TOLD] = _Told(self._database.write(self._next) - 1)
             self._database.at_last(told.append)
-        event = Event(told.last + 1, at, subject, kind, message, step)
+        event = Event(told.last + 1, at, subject, kind, message, step, host)
         told.last += 1
         told.waiting.append(event)
         return event
@@ -77,6 +83,10 @@ class Events(Part):
             return [records.to_event(row) for row in session.scalars(query)]
 
         return self._database.read(work)
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """One transaction of all that the calling thread reads in the block."""
+        return self._database.at_once()
 
     def together(self) -> AbstractContextManager[None]:
         """One transaction of all that the calling thread does in the block; see ``Database.together``."""

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from tests.contracts.store_contract import intention, planned, request
 from vmpath_service.model.errors import NotFound
+from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState, scheduled
 from vmpath_service.model.records import MigrationState, RearrangementState
 from vmpath_service.model.schedules import Schedule, ScheduleRequest
 from vmpath_service.store import Database, SqlStore
@@ -88,6 +89,30 @@ def test_only_what_ended_before_goes_with_all_that_belongs_to_it(database: Datab
     assert len(store.migrations(going)) == 2
     assert [event for event in store.events() if event.subject is None] == [kept_event]
     assert purge(database, 10 * DAY) == Purged(0, 0)
+
+
+def test_maintenances_that_ended_long_ago_go_with_their_events(database: Database) -> None:
+    calendar = Calendar(day=1)
+    store = SqlStore(database, calendar)
+    records = Documents(database, Maintenance, "maintenance", lambda record: record.state.value)
+
+    def made(number: int, state: MaintenanceState, day: float) -> str:
+        identity = f"m{number}"
+        record = scheduled(identity, MaintenanceRequest(("a",)), 0.0, day * DAY)
+        records.create(identity, msgspec.structs.replace(record, state=state))
+        store.add_event("maintenance.scheduled", "made", subject=identity)
+        return identity
+
+    old = [made(number, MaintenanceState.DONE, 1) for number in range(60)]
+    going, young = made(60, MaintenanceState.READY, 1), made(61, MaintenanceState.FAILED, 15)
+    calendar.day = 20
+    would = purge(database, 10 * DAY, dry_run=True)
+    assert would == Purged(0, 60, 60)
+    assert len(records.list()) == 62
+    assert purge(database, 10 * DAY) == would
+    assert {each.id for each in records.list()} == {going, young}
+    assert list(store.events(old[0])) == []
+    assert len(store.events(going)) == len(store.events(young)) == 1
 
 
 def test_sequences_go_on_after_a_purge(database: Database) -> None:
