@@ -32,8 +32,9 @@ _FEW_HOSTS_SHARE = 0.005
 _SMALL_CLOUD = 50
 # How old the state of services may be that a look has read.
 _PATIENCE_S = 1.0
-# Requests of most looks: records, servers, services, and the room on hosts.
+# Requests of most looks: records, servers, services, and the room on hosts; without servers and services.
 _A_LOOK = 4
+_A_GLANCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +144,14 @@ class NovaCloud:
         looks = self._looks()
         looks.expected, looks.known = instances, self._servers_seen
 
-    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
+    def read_instances(self, uuids: Collection[str], *, within: float = 0.0) -> Mapping[str, InstanceReading]:
         """These instances now: the first time one request each, or one for every thousand servers of the cloud if
-        many are expected; afterwards two lists for all, see ``Looks``."""
+        many are expected; afterwards two lists for all, see ``Looks``, or none, if they were listed ``within`` so many
+        seconds."""
         wanted = sorted(set(uuids))
         if not wanted:
             return {}
-        found = self._looks().servers(wanted)
+        found = self._looks().servers(wanted, within)
         return {
             uuid: instances.reading(server, self._settings)
             for uuid, server in found.items()
@@ -164,7 +166,7 @@ class NovaCloud:
             return {}
         looks = self._looks()
         # what has ended is not to wait in the midst of a look for its room to be used again
-        self._pace.wait_for_room(_A_LOOK)
+        self._pace.wait_for_room(_A_LOOK if looks.is_due() else _A_GLANCE)
         records = looks.migrations(sorted(set(instances)))
         progress = looks.progress(records)
         return {

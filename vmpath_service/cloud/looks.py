@@ -78,6 +78,9 @@ class Looks:
         """Read, but not kept yet."""
         self._servers: dict[str, tuple[wire.Server | None, float]] = {}
         """With when an answer showed it last."""
+        self._servers_listed = float("-inf")
+        self._within = 0.0
+        """How old servers may be, as was said last."""
         self._servers_since: float | None = None
         self._progress: dict[tuple[str, int], wire.Migration] = {}
         self._progress_asked: dict[str, tuple[float, float | None]] = {}
@@ -121,12 +124,18 @@ class Looks:
             self._torn.pop(uuid, None)
         return self._records(wanted)
 
-    def servers(self, wanted: Collection[str]) -> dict[str, wire.Server]:
-        """These servers, deleted ones perhaps among them.
+    def servers(self, wanted: Collection[str], within: float = 0.0) -> dict[str, wire.Server]:
+        """These servers, deleted ones perhaps among them; as they were last listed if that is ``within`` so many
+        seconds.
 
         Raises NoDecision when a cell does not answer.
         """
         now, listed = self._clock(), False
+        self._within = within
+        if now - self._servers_listed < within and all(uuid in self._servers for uuid in wanted):
+            # nothing that ``migrations`` has read is kept: nobody knows whether a cell was silent just now
+            seen = {uuid: self._servers[uuid][0] for uuid in wanted}
+            return {uuid: server for uuid, server in seen.items() if server is not None}
         moment = self._moment() if self._lists else 0.0
         if self._servers_since is None or moment - self._servers_since > _LISTED_AT_MOST_S:
             self._servers, self._servers_since = {}, moment
@@ -141,6 +150,7 @@ class Looks:
             for uuid in self._servers.keys() & changed.keys():
                 self._servers[uuid] = (changed[uuid], now)
             self._servers_since, listed = moment, True
+            self._servers_listed = now
         else:
             known = []
         others = [uuid for uuid in wanted if uuid not in set(known)]
@@ -158,6 +168,10 @@ class Looks:
         if not self._lists:
             self._servers.clear()
         return {uuid: server for uuid, server in seen.items() if server is not None}
+
+    def is_due(self) -> bool:
+        """Whether servers would be listed, if they may be as old as the last time."""
+        return self._clock() - self._servers_listed >= self._within
 
     def progress(self, histories: Mapping[str, Sequence[wire.Migration]]) -> Mapping[tuple[str, int], wire.Migration]:
         """How far the migrations under way are, by server and id: one request each, for a few of them in turn.

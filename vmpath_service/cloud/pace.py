@@ -11,6 +11,8 @@ from collections.abc import Callable
 _LONGEST_S = 30.0
 # Between two requests while the brake is pulled.
 _SLOWLY_S = 0.25
+# Looks at even distances would see what was begun together always as late as the first time.
+_GOLDEN = 0.6180339887
 
 
 class Brake:
@@ -49,10 +51,14 @@ class Pace:
         self._lock = threading.Lock()
         self._passed: deque[float] | None = deque(maxlen=per_second) if per_second else None
         self._last = -math.inf
+        self._groups = 0
+        self._group_began, self._group_passed = -math.inf, 0
+        """When those that belong together were begun last, and how many have passed since."""
 
     def wait_for_room(self, requests: int) -> None:
         """Return when so many could pass one after the other without waiting, if nobody else comes; none has passed by
-        then. What belongs together is begun late rather than interrupted."""
+        then. What belongs together is begun late rather than interrupted. Once half of what may pass in a second has,
+        the rest is spread over it: nothing is gained by asking often, and then for a while not at all."""
         with self._lock:
             passed = self._passed
             if passed is None or passed.maxlen is None:
@@ -60,7 +66,14 @@ class Pace:
             # those that need not be waited for, as so many have not passed at all yet
             spare = passed.maxlen - len(passed)
             last = min(requests, passed.maxlen) - spare - 1
-            left = passed[last] + 1.0 - self._clock() if last >= 0 else 0.0
+            now = self._clock()
+            left = passed[last] + 1.0 - now if last >= 0 else 0.0
+            half = passed.maxlen // 2 + 1
+            if len(passed) >= half and passed[-half] + 1.0 > now:
+                uneven = 0.6 + 0.8 * (self._groups * _GOLDEN % 1.0)
+                left = max(left, self._group_began + uneven * self._group_passed / passed.maxlen - now)
+            self._groups += 1
+            self._group_began, self._group_passed = now + max(left, 0.0), 0
         if left > 0:
             self._sleep(left)
 
@@ -74,6 +87,7 @@ class Pace:
                 if len(self._passed) == self._passed.maxlen:
                     turn = max(turn, self._passed[0] + 1.0)
                 self._passed.append(turn)
+                self._group_passed += 1
             self._last = turn
         if turn > now:
             self._sleep(turn - now)

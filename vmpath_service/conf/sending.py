@@ -22,4 +22,11 @@ OPTIONS = (
         default=["notifications"],
         help="Topics to send to: the queues are TOPIC.info, TOPIC.warn and TOPIC.error.",
     ),
+    cfg.IntOpt(
+        "retry",
+        default=-1,
+        min=-1,
+        help="How often a message that could not be sent is tried again before it is given up (logged and counted as "
+        "dropped). -1: for as long as it takes; messages wait for the broker then.",
+    ),
 )

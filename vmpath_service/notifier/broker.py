@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.errors import InvalidInput, Undelivered
 
 LOG = logging.getLogger(__name__)
 OF_BROKER = ("messagingv2", "messaging")
@@ -24,18 +24,21 @@ _LOGGERS = ("oslo_messaging.notify.messaging", "oslo_messaging.notify.notifier")
 
 @dataclass(frozen=True, slots=True)
 class SendingSettings:
-    """``drivers``: of oslo.messaging; with none nothing is sent. ``url``: the broker, as oslo.messaging writes it."""
+    """``drivers``: of oslo.messaging; with none nothing is sent. ``url``: the broker, as oslo.messaging writes it.
+    ``retry``: how often a message is tried again, -1 for as long as it takes."""
 
     drivers: tuple[str, ...] = ()
     # repr=False: it has a password in it
     url: str | None = field(default=None, repr=False)
     topics: tuple[str, ...] = ("notifications",)
+    retry: int = -1
 
 
 class BrokerNotifier:
     """Sends messages, with their level as the priority.
 
-    Waits for a broker that is away, however long that takes: this belongs into a thread of its own.
+    Waits for a broker that is away, however long that takes, or until ``retry`` more attempts have failed: this
+    belongs into a thread of its own.
     """
 
     def __init__(self, settings: SendingSettings, pause_s: float = 5.0) -> None:
@@ -55,20 +58,24 @@ class BrokerNotifier:
             for driver in settings.drivers
         ]
         self._pause_s = pause_s
+        self._retry = settings.retry
         self._failures = _Failures()
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._failures)
 
     def deliver(self, message: Mapping[str, Any]) -> None:
-        """Send it; returns when it is sent, to each driver once."""
+        """Send it; returns when it is sent, to each driver once. Raises Undelivered where it is given up."""
         for notifier in self._notifiers:
             send = {"info": notifier.info, "warning": notifier.warn, "error": notifier.error}[message["level"]]
             call = partial(send, {}, message["event"], dict(message))
-            complained = False
+            complained, failed = False, 0
             while (failure := self._failures.of(call)) is not None:
                 if not complained:
                     LOG.warning("The broker for notifications is away, and is tried again: %s", failure)
                     complained = True
+                failed += 1
+                if 0 <= self._retry < failed:
+                    raise Undelivered(f"{message['event']} was given up after {failed} attempts: {failure}")
                 time.sleep(self._pause_s)
             if complained:
                 LOG.warning("The broker for notifications takes them again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -26,7 +26,7 @@ from vmpath_service.model.notification import (
 )
 from vmpath_service.model.plan import Migration as Step
 from vmpath_service.model.plan import Plan
-from vmpath_service.model.records import Event, HostAction, Migration, Rearrangement
+from vmpath_service.model.records import Event, Migration, Rearrangement
 from vmpath_service.model.schedules import Schedule
 from vmpath_service.model.times import iso
 
@@ -41,7 +41,6 @@ class Records(Protocol):
     def get(self, identity: str) -> Rearrangement: ...
     def plan(self, identity: str) -> Plan: ...
     def migration(self, identity: str, step: int) -> Migration: ...
-    def host_actions(self, identity: str) -> Sequence[HostAction]: ...
 
 
 class MaintenanceRecords(Protocol):
@@ -83,7 +82,7 @@ class Composer:
         noun = event.kind.partition(".")[0]
         identity = event.subject
         if identity is None:
-            return (AboutHost(None, None, None) if noun == "host" else AboutService(None)), None, ()
+            return _nobodys(noun, event.host)
         if noun == "maintenance":
             return self._maintenance(identity)
         if noun == "schedule":
@@ -93,7 +92,7 @@ class Composer:
             return self._migration(record, event.step)
         why = f"rearrangement {identity} with policy {record.request.policy}"
         if noun == "host":
-            return self._host(record, event.step, why)
+            return AboutHost(event.host, identity, event.step), why, _named(event.host)
         if noun == "rearrangement":
             return self._rearrangement(record)
         return AboutService(identity), why, ()
@@ -143,13 +142,6 @@ class Composer:
         self._steps.move_to_end(identity)
         return steps.get(number)
 
-    def _host(
-        self, record: Rearrangement, number: int | None, why: str
-    ) -> tuple[Subject, str | None, tuple[str, ...]]:
-        actions = () if number is None else self._records.host_actions(record.id)
-        name = next((action.host for action in actions if action.step == number), None)
-        return AboutHost(name, record.id, number), why, () if name is None else (name,)
-
     def _maintenance(self, identity: str) -> tuple[Subject, str | None, tuple[str, ...]]:
         record = self._maintenances.get(identity)
         about = AboutMaintenance(
@@ -178,6 +170,15 @@ class Composer:
             outcome=schedule.outcome,
         )
         return about, f"policy {request.policy} runs at {request.cron} ({request.time_zone})", request.hosts
+
+
+def _nobodys(noun: str, host: str | None) -> tuple[Subject, str | None, tuple[str, ...]]:
+    """What belongs to nothing that was asked for."""
+    return (AboutHost(host, None, None) if noun == "host" else AboutService(None)), None, _named(host)
+
+
+def _named(host: str | None) -> tuple[str, ...]:
+    return () if host is None else (host,)
 
 
 def plain(notification: Notification) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from oslo_log import log as logging
 
+from vmpath_service.model.errors import Undelivered
+
 LOG = logging.getLogger(__name__)
 
 MOST_WAITING = 10_000
@@ -19,7 +21,8 @@ Item = TypeVar("Item")
 class Outbox(Generic[Item]):
     """Delivers in the order of the calls. When more than ``most`` wait, what comes then is dropped and counted.
 
-    ``deliver`` may take as long as it likes; what it raises is logged, and the next one is delivered.
+    ``deliver`` may take as long as it likes; what it raises is logged, and the next one is delivered. Undelivered
+    counts as dropped.
     """
 
     def __init__(self, name: str, deliver: Callable[[Item], None], most: int = MOST_WAITING) -> None:
@@ -80,6 +83,10 @@ class Outbox(Generic[Item]):
         while (item := self._queue.get()) is not None and not self._ending.is_set():
             try:
                 self._deliver(item)
+            except Undelivered as error:
+                with self._lock:
+                    self._dropped += 1
+                LOG.warning("A notification for %s is lost: %s", self.name, error)
             except Exception:
                 LOG.exception("A notification for %s was not delivered", self.name)
             else:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,3 +101,20 @@ def test_what_belongs_together_is_begun_when_all_of_it_may_pass() -> None:
     assert time.slept[-1] == 1.0
     Pace(0, time.clock, time.sleep).wait_for_room(4)
     assert len(time.slept) == 2
+
+
+def test_what_is_asked_for_again_and_again_is_spread_but_not_evenly() -> None:
+    time = FakeTime()
+    pace = Pace(15, time.clock, time.sleep)
+    begun = []
+    for _ in range(60):
+        before = len(time.slept)
+        pace.wait_for_room(2)
+        time.now += sum(time.slept[before:])
+        begun.append(time.now)
+        assert turns(pace, time, 2) == [time.now] * 2
+        time.now += 0.01
+    gaps = [after - before for before, after in itertools.pairwise(begun[10:])]
+    assert all(0.07 < each < 0.3 for each in gaps)
+    assert len({round(each, 3) for each in gaps}) > 10
+    assert 45 * 2 / 15 < begun[-1] - begun[10] < 55 * 2 / 15

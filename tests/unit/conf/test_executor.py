@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from oslo_config import cfg, types
 
 from vmpath_service.cmd.configuration import Configuration
+from vmpath_service.conf.executor import OPTIONS
 from vmpath_service.engine.executor.facts import Keys
 from vmpath_service.engine.executor.settings import Convergence, Quarantine
 from vmpath_service.engine.settings import for_policy
@@ -63,3 +65,38 @@ def test_a_policy_says_how_its_migrations_go(configured: Read) -> None:
     assert (executor.mode, executor.on_failure) == ("pre-copy", "stop")
     assert executor.no_go == parse_windows("08:00-09:00")
     assert for_policy(found.executor, {}) == found.executor
+
+
+def another(option: cfg.Opt) -> str:
+    """A value that it does not have by itself."""
+    if option.dest == "no_go":
+        return "01:00-02:00"
+    match option.type:
+        case types.Boolean():
+            return "no" if option.default else "yes"
+        case types.Number():
+            return str((option.default or 0) + 1)
+        case types.String() if option.type.choices:
+            return next(each for each in option.type.choices if each != option.default)
+    return "something-else"
+
+
+def bad_values(option: cfg.Opt) -> list[str]:
+    match option.type:
+        case types.Boolean():
+            return ["perhaps"]
+        case types.Number():
+            return ["many", str(option.type.min - 1)]
+        case types.String() if option.type.choices:
+            return ["pray"]
+    return []
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.dest)
+def test_every_option_is_read_and_refuses_what_it_cannot_be(configured: Read, option: cfg.Opt) -> None:
+    assert configured(f"[executor]\n{option.dest} = {another(option)}\n") != configured("")
+    for bad in bad_values(option):
+        with pytest.raises(InvalidInput, match=rf"\[executor\] {option.dest}") as refused:
+            configured(f"[executor]\n{option.dest} = {bad}\n")
+        assert "\n" not in str(refused.value)
+        assert bad in str(refused.value)

@@ -51,12 +51,12 @@ def test_purge_deletes_what_ended(file: str, store: SqlStore, capsys: Printed) -
     going = store.create(request()).id
     words = ("--config-file", file, "db", "purge", "--older-than")
     assert run("manage", *words, "1") == 0
-    assert "deleted 0 rearrangements and 0 events" in capsys.readouterr().out
+    assert "deleted 0 rearrangements, 0 maintenances and 0 events" in capsys.readouterr().out
     assert run("manage", *words, "0", "--dry-run") == 0
-    assert "would delete 1 rearrangements and 1 events" in capsys.readouterr().out
+    assert "would delete 1 rearrangements, 0 maintenances and 1 events" in capsys.readouterr().out
     assert len(store.list()) == 2
     assert run("manage", *words, "0") == 0
-    assert "deleted 1 rearrangements and 1 events" in capsys.readouterr().out
+    assert "deleted 1 rearrangements, 0 maintenances and 1 events" in capsys.readouterr().out
     assert [each.id for each in store.list()] == [going]
 
 

@@ -12,7 +12,7 @@ from tests import notification_samples as samples
 from tests.programs import free_port, wait_until
 from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.records import Event
-from vmpath_service.notifier.announcer import Announcer, Receiver
+from vmpath_service.notifier.announcer import Announcer, Receiver, Tally
 from vmpath_service.notifier.broker import BrokerNotifier, SendingSettings, messaging_configuration
 from vmpath_service.notifier.outbox import Outbox
 from vmpath_service.rpc.transport import use_threads
@@ -155,6 +155,23 @@ def test_a_broker_that_is_away_keeps_nobody_waiting() -> None:
     # one is being sent for as long as it takes, eight wait for that, and eight more may wait to be put together
     wait_until(lambda: lost() >= 23, "what does not fit is dropped")
     assert next(each for each in announcer.tallies() if each.name == "broker").delivered == 0
+    announcer.stop(0.1)
+
+
+def test_a_message_is_given_up_after_as_many_attempts_as_are_allowed() -> None:
+    settings = SendingSettings(("messagingv2",), f"rabbit://u:sekret@127.0.0.1:{free_port()}/", retry=1)
+    announcer = Announcer(
+        samples.composer(), [Receiver("broker", lambda _: True, BrokerNotifier(settings, pause_s=0.01).deliver)]
+    )
+    announcer.start()
+    announcer.tell(event(1))
+    announcer.tell(event(2))
+
+    def of_broker() -> Tally:
+        return next(each for each in announcer.tallies() if each.name == "broker")
+
+    wait_until(lambda: of_broker().dropped == 2, "both are given up")
+    assert (of_broker().waiting, of_broker().delivered) == (0, 0)
     announcer.stop(0.1)
 
 
