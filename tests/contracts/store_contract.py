@@ -460,18 +460,20 @@ class StoreContract:
             store.add_event("created", "made", subject=mine),
             store.add_event("created", "made", subject=other),
             store.add_event("frozen", "stop 🛑"),
-            store.add_event("migration failed", "why", subject=mine, step=7),
+            store.add_event("migration failed", "why", subject=mine, step=7, host="compute-001"),
         ]
         assert [event.sequence for event in made] == list(range(made[0].sequence, made[0].sequence + 4))
         assert made[0].sequence > 0
-        assert (made[3].kind, made[3].message, made[3].subject, made[3].step) == (
+        assert (made[3].kind, made[3].message, made[3].subject, made[3].step, made[3].host) == (
             "migration failed",
             "why",
             mine,
             7,
+            "compute-001",
         )
         assert made[2].subject is None
         assert made[2].step is None
+        assert made[2].host is None
         assert list(store.events()) == made
         assert list(store.events(mine)) == [made[0], made[3]]
         assert list(store.events(after=made[1].sequence)) == made[2:]

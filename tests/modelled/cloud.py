@@ -126,6 +126,7 @@ class ModelCloud:
         self._order = itertools.count()
         self._ids = itertools.count(100)
         self._moment: float | None = None
+        self._shown: dict[str, tuple[InstanceReading | None, float]] = {}
 
     # what the engine asks
 
@@ -178,14 +179,27 @@ class ModelCloud:
     def expect(self, instances: int) -> None:
         """Nothing is cheaper here."""
 
-    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
+    def read_instances(self, uuids: Collection[str], *, within: float = 0.0) -> Mapping[str, InstanceReading]:
+        """As old as it may be."""
         with self._lock:
             self._arrive("read_instances")
-            return {
-                uuid: InstanceReading(uuid, server.host, server.status, server.task_state, server.post_copy)
-                for uuid in uuids
-                if (server := self.servers.get(uuid)) is not None
-            }
+            now = self.clock.monotonic()
+            found: dict[str, InstanceReading] = {}
+            for uuid in uuids:
+                kept = self._shown.get(uuid)
+                if kept is not None and 0 <= now - kept[1] < within:
+                    seen = kept[0]
+                else:
+                    server = self.servers.get(uuid)
+                    seen = (
+                        None
+                        if server is None
+                        else InstanceReading(uuid, server.host, server.status, server.task_state, server.post_copy)
+                    )
+                    self._shown[uuid] = seen, now
+                if seen is not None:
+                    found[uuid] = seen
+            return found
 
     def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
         with self._lock:
@@ -412,7 +426,8 @@ class ModelCloud:
         self._back(move, server)
         move.status = "cancelled"
         if move.fate.aborted == "cancelled, then error":
-            self.later(2.0, lambda: self._break(move, server))
+            # later than anything else is looked at again
+            self.later(9.0, lambda: self._break(move, server))
 
     def _force(self, move: Move) -> None:
         server = self.servers.get(move.instance)

@@ -224,11 +224,17 @@ class MemoryStore:
             ]
 
     def add_event(
-        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        subject: str | None = None,
+        step: int | None = None,
+        host: str | None = None,
     ) -> Event:
         with self._lock:
             self._sequence += 1
-            event = Event(self._sequence, self._clock.time(), subject, kind, message, step)
+            event = Event(self._sequence, self._clock.time(), subject, kind, message, step, host)
             self._events.append(event)
             return event
 
@@ -236,6 +242,10 @@ class MemoryStore:
         with self._lock:
             found = [each for each in self._events if each.sequence > after]
         return [each for each in found if subject in (None, each.subject)][:limit]
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """One thread at a time reads here."""
+        return nullcontext()
 
     def together(self) -> AbstractContextManager[None]:
         """Every change is durable at once: a crash finds less in step than in a database."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Any, ClassVar
 
 import msgspec
 from modelled.clock import StepClock
 from modelled.cloud import HostState, ModelCloud, Server
+from modelled.senders import AtOnce
 from modelled.store import MemoryStore
 
 from vmpath_service.engine.executor.beginning import BACK, begin
@@ -84,6 +85,7 @@ class World:
         self.plan = plan
         self.settings = settings
         self.slowdown = Slowdown(self.clock)
+        self.senders: Callable[[], Executor] = AtOnce
         self.stop: Callable[[], bool] = lambda: False
         self.identity = self.store.create(Request("drain")).id
         epoch = self.store.claim(self.identity, "engine")
@@ -141,6 +143,7 @@ class World:
             slowdown=self.slowdown,
             planner=self,
             act=steps.act,
+            senders=self.senders,
         )
 
     def job(self) -> Job:
@@ -198,8 +201,8 @@ class World:
         self.stop = lambda: self.clock.now >= end
         return self.walk().run()
 
-    def tell(self, kind: str, message: str, step: int | None) -> None:
-        self.store.add_event(kind, message, subject=self.identity, step=step)
+    def tell(self, kind: str, message: str, step: int | None, host: str | None = None) -> None:
+        self.store.add_event(kind, message, subject=self.identity, step=step, host=host)
 
     def states(self) -> list[str]:
         return [migration.state.value for migration in self.store.migrations(self.identity)]

@@ -14,6 +14,7 @@ from vmpath_service.model.placement import Placement
 from vmpath_service.model.snapshot import Snapshot
 
 Problem = tuple[Snapshot, Placement]
+State = tuple[int, ...]
 
 
 @st.composite
@@ -21,7 +22,8 @@ def problems(draw: st.DrawFn, most_hosts: int = 5, most_instances: int = 9) -> P
     """A cloud of mixed hosts, tight in two classes, and a target that shuffles some of its instances.
 
     Placements are drawn by putting instances on random hosts that have room, so that starts and targets are
-    mostly legal; some hosts are made smaller afterwards, so that they are over capacity.
+    mostly legal; some hosts are made smaller afterwards, so that they are over capacity. Some instances ask for a
+    trait that some hosts have lost, maybe the one they are on.
     """
     count = draw(st.integers(2, most_hosts))
     hosts = [f"h{number}" for number in range(count)]
@@ -68,6 +70,8 @@ def problems(draw: st.DrawFn, most_hosts: int = 5, most_instances: int = 9) -> P
         off=[host for host in hosts if host not in start.values() and draw(rarely)],
         disabled=[host for host in hosts if draw(rarely)],
         immovable=[name for name in names if draw(rarely)],
+        of_host={host: {"traits": [] if draw(rarely) else ["T"]} for host in hosts},
+        of_instance={name: {"required_traits": ["T"]} for name in names if draw(rarely)},
         in_flight={placed[0]: (str(start[placed[0]]), draw(st.sampled_from(hosts)))}
         if placed and draw(rarely)
         else {},
@@ -81,31 +85,47 @@ def problems(draw: st.DrawFn, most_hosts: int = 5, most_instances: int = 9) -> P
 
 def reachable(compiled: CompiledCloud, target: Placement) -> bool:
     """Whether any sequence of single migrations reaches the target: breadth first, over all placements."""
-    goal = list(compiled.home)
-    for uuid, host in target.placement.items():
-        goal[compiled.instance_index[uuid]] = NOWHERE if host is None else compiled.host_index[host]
+    goal = _goal(compiled, target)
     gone = [guest for guest, host in enumerate(goal) if host == NOWHERE]
     arrivals = [guest for guest, host in enumerate(goal) if host != NOWHERE == compiled.home[guest]]
+    for state in placements(compiled, target):
+        if all(host == goal[guest] or guest in arrivals for guest, host in enumerate(state)):
+            return _all_arrive(compiled, _accounts(compiled, gone, state), arrivals, goal)
+    return False
+
+
+def placements(compiled: CompiledCloud, target: Placement) -> Iterator[State]:
+    """All placements that sequences of single migrations lead to, once those have left who are to be gone."""
+    gone = [guest for guest, host in enumerate(_goal(compiled, target)) if host == NOWHERE]
     start = tuple(Occupancy(compiled, gone).where)
     seen = {start}
     queue = deque([start])
     while queue:
         state = queue.popleft()
-        accounts = Occupancy(compiled, gone)
-        for guest, host in enumerate(state):
-            if host != accounts.where[guest]:
-                accounts.move(guest, host)
-        if all(host == goal[guest] or guest in arrivals for guest, host in enumerate(state)):
-            return _all_arrive(compiled, accounts, arrivals, goal)
-        for guest, host in legal_moves(compiled, accounts, state):
+        yield state
+        for guest, host in legal_moves(compiled, _accounts(compiled, gone, state), state):
             following = (*state[:guest], host, *state[guest + 1 :])
             if following not in seen:
                 seen.add(following)
                 queue.append(following)
-    return False
 
 
-def legal_moves(compiled: CompiledCloud, accounts: Occupancy, state: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _goal(compiled: CompiledCloud, target: Placement) -> list[int]:
+    goal = list(compiled.home)
+    for uuid, host in target.placement.items():
+        goal[compiled.instance_index[uuid]] = NOWHERE if host is None else compiled.host_index[host]
+    return goal
+
+
+def _accounts(compiled: CompiledCloud, gone: list[int], state: State) -> Occupancy:
+    accounts = Occupancy(compiled, gone)
+    for guest, host in enumerate(state):
+        if host != accounts.where[guest]:
+            accounts.move(guest, host)
+    return accounts
+
+
+def legal_moves(compiled: CompiledCloud, accounts: Occupancy, state: State) -> Iterator[tuple[int, int]]:
     """Single migrations that are legal in a state, as (instance, destination)."""
     hosts = compiled.snapshot.hosts
     for guest, source in enumerate(state):

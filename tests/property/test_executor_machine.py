@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from modelled.cloud import End, Fate
 from modelled.mishaps import Deaths, Drift, Interrupted, Killed, Mortal
+from modelled.senders import AtOnce, late
 from modelled.walking import World, plan_of
 from property.test_executor_answers import DECLARED, Tale, check, executors, fates
 from property.test_executor_walk import CAPACITY, HOSTS, plans
 
-from vmpath_service.engine import walk as walking
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.model.errors import CloudUnreachable, Fenced
 from vmpath_service.model.plan import HostStep, Plan
@@ -55,6 +55,8 @@ class Scene(Tale):
     stopped: set[str] = field(default_factory=set)
     closed: dict[str, str] = field(default_factory=dict)
     host_steps: tuple[HostStep, ...] = ()
+    late: int = 0
+    """After how many readings of the cloud a request is sent; 0: before the walk goes on."""
 
     def plan(self) -> Plan:
         made = plan_of(*self.steps)
@@ -91,7 +93,8 @@ def scenes(draw: st.DrawFn) -> Scene:
     instances, steps = draw(plans())
     some = st.sets(st.sampled_from(sorted(instances)), max_size=2) if instances else st.just(set[str]())
     declared = {host: draw(st.sampled_from(DECLARED)) for host in HOSTS}
-    scene = Scene(instances, steps, draw(executors), declared, draw(some), stopped=draw(some))
+    late = draw(st.sampled_from((0, 1, 2, 5)))
+    scene = Scene(instances, steps, draw(executors), declared, draw(some), stopped=draw(some), late=late)
     for name in sorted(instances):
         scene.fates[name] = draw(st.lists(cold_fates if name in scene.stopped else fates, max_size=3))
     number = len(steps)
@@ -112,14 +115,15 @@ class Walking(RuleBasedStateMachine):
 
     @initialize(scene=scenes())
     def begin(self, scene: Scene) -> None:
-        # requests that are sent at once would make a hang in one of them a matter of chance
-        self.senders, walking.SENDERS = walking.SENDERS, 1
         self.scene = scene
         self.world = scene.world()
         self.touched: set[str] = set()
         self.finish: Finish | None = None
         self.turning = False
         self.store, self.cloud = self.world.store, self.world.cloud
+        self.lateness = ExitStack()
+        if scene.late:
+            self.world.senders = self.lateness.enter_context(late(self.cloud, scene.late))
         wait, cloud = self.world.clock.wait, self.cloud
 
         def pass_time(seconds: float) -> None:
@@ -175,6 +179,39 @@ class Walking(RuleBasedStateMachine):
                 assert overtaken
                 return
         # overtaken in its last look it may take the walk for ended: what it writes of that is refused
+        if self.store.get(self.world.identity).epoch == mine:
+            self.take(finish)
+
+    @precondition(going)
+    @rule(seconds=spans)
+    def stand_still(self, seconds: float) -> None:
+        """An engine stands still between a decision and its request; another takes over, and then the first one goes
+        on: it sends nothing any more."""
+        senders, decided_at, asked = self.world.senders, None, 0
+
+        def take_over() -> None:
+            nonlocal decided_at, asked
+            if decided_at is None:
+                decided_at = self.world.clock.now
+                self.world.senders = senders
+                self.live_for(seconds)
+                self.until(LONGEST)
+                asked = len(self.cloud.requests)
+
+        self.world.senders = lambda: AtOnce(take_over)
+        try:
+            if not self.turn_back():
+                return
+            walk = self.world.walk()
+            mine = self.store.get(self.world.identity).epoch
+            self.until(seconds)
+            finish = walk.run()
+        except Fenced:
+            assert decided_at is not None
+            assert len(self.cloud.requests) == asked
+            return
+        finally:
+            self.world.senders = senders
         if self.store.get(self.world.identity).epoch == mine:
             self.take(finish)
 
@@ -238,7 +275,7 @@ class Walking(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "cloud"):
             return
-        try:
+        with self.lateness:
             self.order("thaw")
             self.order("resume")
             while self.finish is None:
@@ -246,8 +283,6 @@ class Walking(RuleBasedStateMachine):
                 assert self.world.clock.now < 10 * LONGEST
             check(self.scene, self.world, self.touched, self.finish)
             self.check_hosts()
-        finally:
-            walking.SENDERS = self.senders
 
     def check_hosts(self) -> None:
         assert self.finish is not None

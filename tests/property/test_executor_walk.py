@@ -38,12 +38,15 @@ class Story:
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> tuple[dict[str, tuple[str, int]], list[tuple[str, str, str, list[int]]]]:
+def plans(
+    draw: st.DrawFn, always_careful: bool = False
+) -> tuple[dict[str, tuple[str, int]], list[tuple[str, str, str, list[int]]]]:
     """Instances on hosts, and legal moves one after the other; a move waits for those that made its room.
 
-    Some plans forget to say so: then only the reading of the destination stands between them and too little room.
+    Some plans forget to say so, unless they are to be ``always_careful``: then only the reading of the destination
+    stands between them and too little room.
     """
-    careful = draw(st.booleans())
+    careful = always_careful or draw(st.booleans())
     free = dict.fromkeys(HOSTS, CAPACITY)
     instances: dict[str, tuple[str, int]] = {}
     for number in range(draw(st.integers(1, 8))):

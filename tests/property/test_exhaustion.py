@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.property.path_problems import problems, reachable
+from tests.property.path_problems import placements, problems, reachable
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import InvalidTarget
 from vmpath_service.model.plan import Limits
@@ -49,6 +49,16 @@ def test_all_placements_at_once(drawn, without_the_fixed):
         best = price(problem, core.whole(problem, fixed).forward(Budget(PLENTY)).moves)
         assert price(problem, cheapest.moves) == best
         assert search.cheapest(Budget(PLENTY), best).verdict == "exhausted"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(problems(most_hosts=3, most_instances=6))
+def test_who_is_proved_never_to_move_never_does(drawn):
+    problem = posed(drawn)
+    still = set(never_moving(problem, Budget(PLENTY)))
+    assume(still)
+    home = problem.cloud.home
+    assert all(state[guest] == home[guest] for state in placements(problem.cloud, drawn[1]) for guest in still)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)

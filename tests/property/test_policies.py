@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fleets import broken_fleet, mixed_fleet
+from benchmarks.policies import fewest_repairs
 from tests.clouds import cloud
 from vmpath_service.model import files
 from vmpath_service.model.compiled import NOWHERE, compile_cloud
@@ -347,3 +349,23 @@ OWN = ("drain", "consolidate", "balance", "heal", "threshold", "spread", "gather
 def test_the_example_clouds_of_the_contract(name):
     scope = Scope(hosts=("a",) if name == "drain" else ())
     PolicyContract(lambda cloud: registry.make(name)).run(lambda cloud: scope)
+
+
+@given(st.integers(1, 10_000), st.sampled_from((0.72, 0.86)))
+@settings(max_examples=8, deadline=None)
+def test_heal_repairs_a_cloud_of_some_size_with_hardly_more_migrations_than_it_must(seed, fill):
+    compiled = compile_cloud(broken_fleet(24, seed, fill))
+    decision = PolicyContract(lambda cloud: registry.make("heal")).check(compiled, Scope())
+    assert decision.after.value == 0 or decision.shortage
+    if not decision.after.value:
+        # where there is little room, others have to move away
+        assert len(decision.placement) <= 1.1 * fewest_repairs(compiled) + 2
+
+
+@pytest.mark.parametrize("seed", [2, 5, 9])
+def test_consolidate_on_mixed_hosts_that_are_nearly_full(seed):
+    compiled = compile_cloud(mixed_fleet(12, seed))
+    decision = PolicyContract(lambda cloud: registry.make("consolidate")).check(compiled, Scope())
+    bound, least = (int(note.rpartition("less than ")[2].split()[0]) for note in decision.notes[:2])
+    assert bound <= decision.after.value <= bound + 1
+    assert least <= len(decision.placement) <= 1.5 * least

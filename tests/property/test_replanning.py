@@ -178,7 +178,9 @@ def test_what_was_done_is_undone_by_its_mirror_where_that_is_legal(journey):
     given_up = {each.instance for each in again.given_up}
     for step in done:
         assert step.instance in given_up or again.plan.target[step.instance] == home[step.instance]
-    plain = all(each.status == "enabled" and each.state == "up" for each in before.hosts)
+    traits = {each.name: each.traits for each in before.hosts}
+    suited = all(set(each.required_traits) <= set(traits[each.host]) for each in before.instances if each.host)
+    plain = suited and all(each.status == "enabled" and each.state == "up" for each in before.hosts)
     over = any(
         sum(each.resources[name] for each in before.instances if each.host == host.name) > inventory.limit()
         for host in before.hosts

@@ -44,7 +44,7 @@ def _started(
     problem: Problem, where: tuple[int, ...], flights: tuple[Flight, ...], now: float, moment: float
 ) -> Iterator[tuple[tuple[int, ...], tuple[Flight, ...], float]]:
     compiled = problem.cloud
-    accounts, traffic = Occupancy(compiled, problem.departures), Traffic(compiled, problem.limits)
+    accounts, traffic = Occupancy(compiled, problem.departures), Traffic(problem.ways)
     for guest, host in enumerate(where):
         if host != NOWHERE and host != accounts.where[guest]:
             accounts.move(guest, host)
@@ -60,7 +60,7 @@ def _started(
                 continue
             if not compiled.admits(guest, dest) or not compiled.may_pass(source, dest):
                 continue
-            end = now + traffic.seconds(guest, traffic.path(source, dest)[0])
+            end = now + problem.ways.lasts(guest, source, dest)
             if end >= moment or not accounts.fits(guest, dest) or traffic.blocker(guest, source, dest) is not None:
                 continue
             moved = (*where[:guest], dest, *where[guest + 1 :])

@@ -7,12 +7,29 @@ from collections.abc import Callable
 import tenacity
 from oslo_log import log as logging
 
-from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import Fenced
+from vmpath_service.engine.ports import Clock, Cloud
+from vmpath_service.model.errors import CloudDenied, CloudError, Fenced
+from vmpath_service.model.snapshot import Snapshot
 
 LOG = logging.getLogger(__name__)
 
 LONGEST_PAUSE = 60.0
+LONGEST_PAUSE_OF_READING = 10.0
+
+
+def read_patiently(cloud: Cloud, clock: Clock, stopping: Callable[[], bool], attempts: int) -> Snapshot:
+    """Read the whole cloud, so many times if it does not answer or not in full; raises CloudError. Credentials
+    that are refused are not tried again."""
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, CloudError) and not isinstance(error, CloudDenied)
+        ),
+        wait=tenacity.wait_random_exponential(multiplier=1, max=LONGEST_PAUSE_OF_READING),
+        stop=lambda attempt: attempt.attempt_number >= attempts or stopping(),
+        sleep=clock.wait,
+        reraise=True,
+    )
+    return retrying(cloud.read)
 
 
 def persevere(

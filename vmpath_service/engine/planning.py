@@ -50,7 +50,8 @@ class Job:
     """All that planning needs; it is sent to another process.
 
     ``snapshot`` are the bytes of a snapshot file; ``policy`` the name to be written into the plan; ``seconds`` what
-    planning may take; ``wake`` are hosts that are disabled and are enabled before the first migration.
+    planning may take; ``wake`` are hosts that are disabled and are enabled before the first migration; ``rehearse``:
+    the plan is replayed.
     """
 
     snapshot: bytes
@@ -65,6 +66,7 @@ class Job:
     seconds: float = 600.0
     keys: Keys = field(default_factory=Keys)
     wake: tuple[str, ...] = ()
+    rehearse: bool = False
 
 
 def job_for(
@@ -95,6 +97,7 @@ def job_for(
         seconds=settings.planning_timeout,
         keys=settings.keys,
         wake=wake,
+        rehearse=request.rehearse,
     )
 
 
@@ -113,7 +116,8 @@ Work = TypeVar("Work", bound=Timed)
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """The policy's decision in plain data, without the placement (the plan's target), and the plan.
+    """The policy's decision in plain data, without the placement (the plan's target), and the plan. ``rehearsal`` of
+    the decision, where it was asked for: what the replay counted, and the ``problems`` that it found.
 
     ``plan.extra["facts"]`` is what the executor has to know of instances and hosts.
     """
@@ -141,7 +145,27 @@ def make_plan(job: Job) -> bytes:
     cloud, plan = find_way(job, cloud, decision, files.identity(job.snapshot))
     plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
     decision, plan = along(policy, cloud, job.scope, decision, plan)
-    return msgspec.json.encode(Planned(plain(decision), waking(plan, wake)))
+    plan = waking(plan, wake)
+    told = plain(decision)
+    if job.rehearse and plan.outcome == "found":
+        told["rehearsal"] = rehearsal(snapshot, plan, job.constraints)
+    return msgspec.json.encode(Planned(told, plan))
+
+
+def rehearsal(snapshot: Snapshot, plan: Plan, constraints: tuple[Constraint, ...]) -> dict[str, Any]:
+    """What becomes of a plan when it is replayed by code that shares nothing with the path finder: step by step, and
+    in any timing that it allows."""
+    from vmpath_service.pathfinder.replay import check_plan
+
+    found = check_plan(snapshot, plan, constraints)
+    figures = found.figures
+    return {
+        "problems": list(found.problems),
+        "migrations": figures.migrations,
+        "suspects": figures.suspects,
+        "unproved": figures.unproved,
+        "runs": figures.runs,
+    }
 
 
 def waking(plan: Plan, hosts: tuple[str, ...]) -> Plan:

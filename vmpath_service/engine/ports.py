@@ -42,8 +42,9 @@ class Cloud(Protocol):
         """Of so many instances the calling thread will ask, some at a time: what it takes to read each is weighed
         against listing all. Asks nothing itself."""
 
-    def read_instances(self, uuids: Collection[str]) -> Mapping[str, InstanceReading]:
-        """These instances as they are now; one that is missing in the answer does not exist any more."""
+    def read_instances(self, uuids: Collection[str], *, within: float = 0.0) -> Mapping[str, InstanceReading]:
+        """These instances as they are now, or were at most ``within`` seconds ago; one that is missing in the answer
+        does not exist any more."""
 
     def read_migrations(self, instances: Collection[str]) -> Mapping[str, Sequence[MigrationReading]]:
         """All migration records of these instances, oldest first, with progress for those under way."""
@@ -178,12 +179,21 @@ class Store(Protocol):
         may still move their instance."""
 
     def add_event(
-        self, kind: str, message: str, *, subject: str | None = None, step: int | None = None
+        self,
+        kind: str,
+        message: str,
+        *,
+        subject: str | None = None,
+        step: int | None = None,
+        host: str | None = None,
     ) -> Event:
         """Append an event."""
 
     def events(self, subject: str | None = None, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Events with a sequence above ``after``, in order."""
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """All that the calling thread reads in the block is read in one transaction; it writes nothing there."""
 
     def together(self) -> AbstractContextManager[None]:
         """All that the calling thread does in the block is durable when the block is left, or none of it is."""

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-import tenacity
 from oslo_log import log as logging
 
 from vmpath_service.engine.executor.beginning import BACK, begin
@@ -19,6 +18,7 @@ from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.settings import Settings
 from vmpath_service.engine.host_steps import HostSteps
 from vmpath_service.engine.hosts import OF_REARRANGEMENT, HostSwitch, reason_of
+from vmpath_service.engine.perseverance import read_patiently
 from vmpath_service.engine.planners import PlannerBeside
 from vmpath_service.engine.planning import Job, Planned, facts_of, job_for, plan_apart
 from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
@@ -28,7 +28,6 @@ from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.engine.walk import FROZEN, Walk, stored
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import (
-    CloudDenied,
     CloudError,
     CloudUnreachable,
     Fenced,
@@ -59,7 +58,14 @@ WALKING = (RearrangementState.RUNNING, RearrangementState.PAUSED, RearrangementS
 NOTHING_TO_DO = "the cloud already is as the policy wants it"
 
 Answer = TypeVar("Answer")
-Tell = Callable[[str, str, str | None, int | None], None]
+
+
+class Tell(Protocol):
+    """Keeps an event; ``host``: the one that it is about."""
+
+    def __call__(
+        self, kind: str, message: str, rearrangement: str | None, step: int | None, host: str | None = None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Rearranging:
         ]
         self._stored(lambda: self._store.save_plan(self._identity, self._epoch, plan, migrations))
         facts = {"decision": decision, "summary": msgspec.to_builtins(plan.summary)}
-        state, explanation = _after_planning(record.request, planned, approval)
+        state, explanation = after_planning(record.request, planned, approval)
         return self._end_planning(state, explanation, **facts)
 
     def _make_plan(self, record: Rearrangement) -> tuple[Planned, OptionValue]:
@@ -200,16 +206,8 @@ class Rearranging:
         return tuple(found)
 
     def _read(self) -> Snapshot:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, CloudError) and not isinstance(error, CloudDenied)
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=10),
-            stop=lambda attempt: attempt.attempt_number >= READ_ATTEMPTS or self._around.stopping(),
-            sleep=self._around.clock.wait,
-            reraise=True,
-        )
-        return retrying(self._cloud.read)
+        around = self._around
+        return read_patiently(around.cloud, around.clock, around.stopping, READ_ATTEMPTS)
 
     def _end_planning(self, state: RearrangementState, explanation: str | None, **facts: Any) -> Rearrangement:
         record = self._change((RearrangementState.PLANNING,), state=state, explanation=explanation, **facts)
@@ -258,7 +256,7 @@ class Rearranging:
             poll_seconds=self._around.settings.poll_seconds,
             turnstile=self._around.turnstile,
             stopping=self._around.stopping,
-            tell=lambda kind, message, step: self._around.tell(kind, message, self._identity, step),
+            tell=self._tell_of,
             slowdown=self._around.slowdown,
             planner=PlannerBeside(
                 self._identity, lambda _: self._present(record), self._wait_for_planner, self._around.stopping
@@ -408,18 +406,23 @@ class Rearranging:
     def _stored(self, call: Callable[[], Answer]) -> Answer:
         return stored(call, self._around.clock, self._around.stopping)
 
+    def _tell_of(self, kind: str, message: str, step: int | None, host: str | None = None) -> None:
+        self._around.tell(kind, message, self._identity, step, host)
+
     def _told(self, state: RearrangementState, explanation: str | None) -> None:
         message = f"rearrangement {state.value}" + (f": {explanation}" if explanation else "")
         self._around.tell(f"rearrangement.{state.name.lower()}", message, self._identity, None)
 
 
-def _after_planning(
+def after_planning(
     request: Request, planned: Planned, approval: OptionValue
 ) -> tuple[RearrangementState, str | None]:
     """What follows a plan that was made, and what there is to say about it."""
     plan, shortage = planned.plan, planned.decision["shortage"]
     if plan.outcome != "found":
         return RearrangementState.FAILED, plan.explanation or f"no path was found: {plan.outcome}"
+    if broken := planned.decision.get("rehearsal", {}).get("problems"):
+        return RearrangementState.FAILED, f"the plan breaks in rehearsal, nothing was moved: {broken[0]}"
     nothing = not (plan.migrations or plan.host_steps or planned.decision["disable"])
     explanation = shortage or (NOTHING_TO_DO if nothing else None)
     if request.dry_run:

@@ -86,7 +86,7 @@ class ScheduleKeeper:
         if self._thread is not None:
             self._thread.join(_STOP_S)
 
-    # what can be asked and ordered
+    # what can be asked and ordered; known: the version that whoever orders it has seen, None for any
 
     def create(self, request: ScheduleRequest) -> Schedule:
         """Keep a new one. Raises InvalidInput, Conflict for a name that is taken."""
@@ -95,22 +95,23 @@ class ScheduleKeeper:
         self._around.tell("schedule.created", f"schedule {made.name} of policy {request.policy} made", made.name)
         return made
 
-    def enable(self, name: str) -> Schedule:
+    def enable(self, name: str, known: int | None = None) -> Schedule:
         """Let it run; what it missed meanwhile is not made up for."""
-        changed = self._change(name, enabled=True, considered=self._around.clock.time())
+        changed = self._change(name, known, enabled=True, considered=self._around.clock.time())
         self._around.tell("schedule.enabled", f"schedule {name} enabled", name)
         return changed
 
-    def disable(self, name: str) -> Schedule:
+    def disable(self, name: str, known: int | None = None) -> Schedule:
         """Let it run no more for now."""
-        changed = self._change(name, enabled=False)
+        changed = self._change(name, known, enabled=False)
         self._around.tell("schedule.disabled", f"schedule {name} disabled", name)
         return changed
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, known: int | None = None) -> None:
         """Forget one that was made by the API; raises Conflict for one of a file."""
 
         def check(schedule: Schedule) -> None:
+            _expect(schedule, known)
             if schedule.origin == "file":
                 raise Conflict(f"schedule {name} is in a file: delete it there (or disable it here)")
 
@@ -203,11 +204,18 @@ class ScheduleKeeper:
         )
         return self._around.records.create(request.name, schedule)
 
-    def _change(self, name: str, **values: Any) -> Schedule:
+    def _change(self, name: str, known: int | None = None, **values: Any) -> Schedule:
         def made(schedule: Schedule, version: int) -> Schedule:
+            _expect(schedule, known)
             return msgspec.structs.replace(schedule, version=version, updated_at=self._around.clock.time(), **values)
 
         return self._around.records.change(name, made)
+
+
+def _expect(schedule: Schedule, known: int | None) -> None:
+    """Raises Conflict if it has changed since."""
+    if known is not None and schedule.version != known:
+        raise Conflict(f"schedule {schedule.name} has changed: it is at version {schedule.version} now, not {known}")
 
 
 def _wanted(request: ScheduleRequest) -> Request:

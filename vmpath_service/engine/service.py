@@ -23,7 +23,15 @@ from vmpath_service.model import event_kinds
 from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, PlanningFailed, StoreError
 from vmpath_service.model.hints import hint
 from vmpath_service.model.options import OptionValue, read_options
-from vmpath_service.model.records import ENDED, Event, Freeze, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import (
+    ENDED,
+    Event,
+    Freeze,
+    MigrationState,
+    Rearrangement,
+    RearrangementState,
+    Request,
+)
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies import registry
 
@@ -190,7 +198,9 @@ class Engine:
                 raise Conflict(f"rearrangement {identity} is {record.state.value}: there is nothing to move back")
             going = record.state not in ENDED
             if not going:
-                if not any(each.attempt for each in self._store.migrations(identity)):
+                if not any(
+                    each.attempt and each.state is MigrationState.DONE for each in self._store.migrations(identity)
+                ):
                     raise Conflict(f"rearrangement {identity} has moved nothing")
                 if BACK in self._store.plan(identity).extra:
                     raise Conflict(f"rearrangement {identity} has been rolled back already")
@@ -208,7 +218,7 @@ class Engine:
         """Forget the failures of a host, so that migrations go to and from it again; whether there were any."""
         found = self._store.absolve(host)
         if found:
-            self._tell("host.absolved", f"host {host} is released from quarantine", None, None)
+            self._tell("host.absolved", f"host {host} is released from quarantine", None, None, host)
         return found
 
     def pause(self, identity: str) -> Rearrangement:
@@ -363,7 +373,9 @@ class Engine:
         work = Rearranging(identity, self._around).carry_on
         persevere(f"Rearrangement {identity}", work, self._clock, self._stop.is_set, in_trouble)
 
-    def _tell(self, kind: str, message: str, rearrangement: str | None, step: int | None) -> None:
+    def _tell(
+        self, kind: str, message: str, rearrangement: str | None, step: int | None, host: str | None = None
+    ) -> None:
         LOG.log(
             logging.INFO if event_kinds.find(kind).level == "info" else logging.WARNING,
             "%s%s",
@@ -371,7 +383,7 @@ class Engine:
             message,
         )
         try:
-            event = self._store.add_event(kind, message, subject=rearrangement, step=step)
+            event = self._store.add_event(kind, message, subject=rearrangement, step=step, host=host)
         except StoreError:
             # the change itself is in the database or will be tried again: its event is in the log at least
             LOG.exception("The event above could not be written to the database")

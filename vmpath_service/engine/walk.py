@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -70,15 +71,24 @@ SENDERS = 8
 STORE_ATTEMPTS = 5
 STALE = 0.5
 """The share of the time in which a request may arrive after which one that is not sent yet is not sent any more."""
+FRESH_SECONDS = 2.0
+"""One that is sent later than this is sent only if no other engine has taken over meanwhile."""
 SOONEST = 0.25
 """The share of the usual pause between two looks that passes in any case, whatever happens."""
+RECENT = 0.75
+"""Seconds that a reading of instances may be old, where what ended is looked at again twice as long after it."""
 LONGEST_BACK_OFF = 30.0
 """Seconds between two looks at a cloud that does not answer, at most."""
 
 FROZEN = "everything is frozen: nothing new starts before the thaw"
 
 Answer = TypeVar("Answer")
-Teller = Callable[[str, str, int | None], None]
+
+
+class Teller(Protocol):
+    """Keeps an event of the rearrangement; ``host``: the one that it is about."""
+
+    def __call__(self, kind: str, message: str, step: int | None, host: str | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,11 @@ class Outlook:
 
     state: State
     quarantined: tuple[str, ...]
+
+
+def side_by_side() -> Executor:
+    """Sends a few requests at once."""
+    return ThreadPoolExecutor(SENDERS, "send")
 
 
 class Planner(Protocol):
@@ -127,9 +142,9 @@ class Walk:
     """Walks one plan from a state to its end.
 
     ``turnstile`` is held from looking at the other rearrangements and at the hosts until the intentions are
-    journaled, so that no two rearrangements of this engine count on the same room. Requests of one tick are sent
-    by a few threads at once; the next look is taken when all of them have answered or timed out, so that it shows
-    the cloud as it is after them. ``act`` carries out a host step and says what became of it. What ``happenings``
+    journaled, so that no two rearrangements of this engine count on the same room. Requests are sent by ``senders``,
+    as soon as their intentions are in the database, while the walk goes on: a step is not looked at before its request
+    is answered or has timed out. ``act`` carries out a host step and says what became of it. What ``happenings``
     tells of one of the instances brings the next look forward.
     """
 
@@ -150,8 +165,10 @@ class Walk:
         planner: Planner,
         act: Callable[[HostAction], HostAction],
         happenings: Happenings | None = None,
+        senders: Callable[[], Executor] = side_by_side,
     ) -> None:
         self._identity = identity
+        self._make_senders = senders
         self._happenings = happenings
         self._watched: frozenset[str] = frozenset()
         self._end_watch: Callable[[], None] | None = None
@@ -170,12 +187,14 @@ class Walk:
         self._finish: Finish | None = None
         self._look_again = False
         self._out_of_reach = False
-        self._decided_at = 0.0
         self._frozen = False
         self._trouble: StoreError | None = None
         self._quarantined: tuple[str, ...] = ()
         self._planning: tuple[Plan, frozenset[int], Future[Rest | Destination]] | None = None
+        self._recent = min(RECENT, state.settings.settle_seconds / 2)
         self._to_ask: list[Send | Ask] = []
+        self._asked: list[Future[Event]] = []
+        self._answers: list[Event] = []
         self._to_act: list[HostAction] = []
 
     def run(self) -> Finish | None:
@@ -194,22 +213,25 @@ class Walk:
         )
         self._cloud.expect(len({task.step.instance for task in self._state.tasks.values() if not task.settled()}))
         alarm = self._clock.alarm()
-        with ThreadPoolExecutor(SENDERS, f"send-{self._identity[:8]}") as senders:
+        with self._make_senders() as senders:
             try:
-                while not self._stopping():
-                    self._be_hurried(alarm)
-                    looking(self._look, senders)
-                    if self._finish is not None:
-                        return self._finish
-                    if not self._look_again:
-                        self._clock.wait(SOONEST * self._poll_seconds)
-                        alarm.wait((1 - SOONEST) * self._poll_seconds)
-            except _Stopped:
-                pass
+                with contextlib.suppress(_Stopped):
+                    while self._finish is None and not self._stopping():
+                        self._be_hurried(alarm)
+                        looking(self._look, senders)
+                        if self._finish is None and not self._look_again:
+                            soonest = self._clock.monotonic() + SOONEST * self._poll_seconds
+                            self._hear(SOONEST * self._poll_seconds)
+                            self._clock.wait(max(0.0, soonest - self._clock.monotonic()))
+                            alarm.wait((1 - SOONEST) * self._poll_seconds)
+                self._hear(None)
+                return self._finish
             except (CloudError, StoreError) as error:
                 if not self._stopping() or isinstance(error, Fenced):
                     raise
             finally:
+                # what is not sent by now would be sent by one that has given up
+                senders.shutdown(wait=False, cancel_futures=True)
                 if self._end_watch is not None:
                     self._end_watch()
                 if self._planning is not None:
@@ -225,7 +247,7 @@ class Walk:
             self._end_watch()
         self._watched, self._end_watch = instances, self._happenings.watch(instances, alarm.ring)
 
-    def _look(self, senders: ThreadPoolExecutor) -> None:
+    def _look(self, senders: Executor) -> None:
         """One tick; raises CloudError, with nothing decided, if the cloud cannot be read."""
         if self._stopping():
             raise _Stopped
@@ -235,19 +257,42 @@ class Walk:
                 raise _Stopped
         self._look_again = False
         self._take_plan()
+        self._take_answers()
         with self._turn() if machine.may_start_something(self._state) else contextlib.nullcontext():
             tick = self._read()
-            self._decided_at = self._clock.monotonic()
-            self._apply_together([tick])
-        asked, self._to_ask = self._to_ask, []
-        self._look_again |= len(asked) >= machine.MOST_AT_ONCE
-        if asked:
-            self._apply_together(list(senders.map(self._ask, asked)))
+            self._apply_together(tick, partial(self._send, senders, self._clock.monotonic()))
         acts, self._to_act = self._to_act, []
+        if acts:
+            # what was asked for before is to find the hosts as they were when it was decided
+            self._hear(None)
         for action in acts:
             self._apply(HostActed(self._done(action)))
         if self._trouble is not None:
+            self._hear(None)
             raise self._trouble
+
+    def _send(self, senders: Executor, decided_at: float) -> None:
+        """Have asked what is to be asked."""
+        asked, self._to_ask = self._to_ask, []
+        self._look_again |= len(asked) >= machine.MOST_AT_ONCE
+        self._asked += [senders.submit(self._ask, each, decided_at) for each in asked]
+
+    def _hear(self, seconds: float | None) -> None:
+        """Wait for answers, until all are there (None) or for so long, and take them in."""
+        if self._asked:
+            wait_for(self._asked, seconds)
+            self._take_answers()
+        if self._answers:
+            self._apply_together()
+
+    def _take_answers(self) -> None:
+        """What has been answered by now is known before the next look, and written down with what that shows."""
+        asked, self._asked = self._asked, []
+        for each in asked:
+            if each.done():
+                self._answers.append(each.result())
+            else:
+                self._asked.append(each)
 
     def _tell_frozen(self, frozen: bool) -> None:
         """Whoever watches is to know why nothing new starts, and since when it may again."""
@@ -261,6 +306,10 @@ class Walk:
         cool_down = self._state.settings.cool_down_seconds
 
         def read() -> Orders:
+            with self._store.at_once():
+                return found()
+
+        def found() -> Orders:
             rearrangement = self._store.get(self._identity)
             if rearrangement.epoch != self._epoch:
                 raise Fenced(f"rearrangement {self._identity} belongs to {rearrangement.owner} now")
@@ -289,7 +338,8 @@ class Walk:
         wanted = machine.wanted(self._state, before)
         now = self._clock.monotonic()
         migrations = self._cloud.read_migrations(wanted.instances) if wanted.instances else {}
-        instances = self._cloud.read_instances(wanted.instances) if wanted.instances else {}
+        wanted = machine.glance(self._state, before, wanted, migrations)
+        instances = self._cloud.read_instances(wanted.instances, within=self._recent) if wanted.instances else {}
         allocations = self._cloud.read_allocations(wanted.holdings) if wanted.holdings else {}
         hosts = self._cloud.read_hosts(wanted.hosts) if wanted.hosts else {}
         if wanted.instances:
@@ -297,19 +347,25 @@ class Walk:
             if self._out_of_reach:
                 self._out_of_reach = False
                 self._tell("cloud.reached", "the cloud answers again", None)
-        orders = self._orders()
+        orders = self._orders() if wanted.candidates or self._acts_are_open() else before
         known = {(each.rearrangement, each.step) for each in before.elsewhere}
         new = tuple(each for each in orders.elsewhere if (each.rearrangement, each.step) not in known)
         orders = dataclasses.replace(orders, elsewhere=before.elsewhere + new)
         self._quarantined = in_quarantine(orders.troubles, self._state.settings.quarantine.failures)
         return Tick(now, self._clock.time(), orders, wanted, instances, hosts, migrations, allocations)
 
-    def _apply_together(self, events: Sequence[Event]) -> None:
-        """Feed events to the machine. All that follows is in the database when this returns, in one transaction: only
-        then is anything asked of Nova."""
+    def _acts_are_open(self) -> bool:
+        return any(task.open() for task in self._state.host_tasks.values())
+
+    def _apply_together(self, tick: Tick | None = None, send: Callable[[], None] = lambda: None) -> None:
+        """Feed what was answered, and a look, to the machine. All that follows is in the database, in one transaction,
+        before anything is asked of Nova; that is the first thing then."""
+        answers, self._answers = self._answers, []
         with self._store.together():
-            for event in events:
+            self._store.afterwards(send)
+            for event in (*answers, *(() if tick is None else (tick,))):
                 self._apply(event)
+        send()
 
     def _apply(self, event: Event) -> None:
         """Feed an event to the machine and do what it says; what is to be asked of Nova is kept for later."""
@@ -337,13 +393,13 @@ class Walk:
                 self._planning = (instruction, known, self._planner.begin(what, outlook, step))
             case Blame(hosts, reason, limit):
                 for host in hosts:
-                    trouble = self._stored(functools.partial(self._store.blame, host, reason))
+                    trouble = self._stored(partial(self._store.blame, host, reason))
                     if trouble.failures == limit:
-                        self._tell("host.quarantined", f"host {host} is in quarantine, after {reason}", None)
+                        self._tell("host.quarantined", f"host {host} is in quarantine, after {reason}", None, host)
             case Absolve(hosts):
                 for host in hosts:
-                    if self._stored(functools.partial(self._store.absolve, host)):
-                        self._tell("host.absolved", f"host {host} works again: a migration is done", None)
+                    if self._stored(partial(self._store.absolve, host)):
+                        self._tell("host.absolved", f"host {host} works again: a migration is done", None, host)
             case Finish():
                 self._finish = instruction
 
@@ -380,16 +436,18 @@ class Walk:
         keep(ended)
         said = f": {ended.reason}" if ended.reason else ""
         kind = f"host.{ended.action}d" if ended.state == "done" else "host.failed"
-        self._tell(kind, f"{ended.action} {ended.host} {ended.state}{said}", ended.step)
+        self._tell(kind, f"{ended.action} {ended.host} {ended.state}{said}", ended.step, ended.host)
         return ended
 
-    def _ask(self, ask: Send | Ask) -> Event:
+    def _ask(self, ask: Send | Ask, decided_at: float) -> Event:
         """Ask Nova, once; whatever comes of it is an event."""
         demand = ask.demand if isinstance(ask, Ask) else None
-        late = self._clock.monotonic() - self._decided_at
+        late = self._clock.monotonic() - decided_at
         if late > self._state.settings.request_settle_seconds * STALE:
             # this engine stood still: another one may have taken over and given the request up by now
             return Busy(ask.step, self._clock.time(), f"it was not sent, {late:.0f} s after it was decided", demand)
+        if late > FRESH_SECONDS and not self._still_ours():
+            return Busy(ask.step, self._clock.time(), "it was not sent: another engine may have taken over", demand)
         try:
             self._request(ask)
         except CloudBusy as error:
@@ -406,6 +464,12 @@ class Walk:
             LOG.exception("Rearrangement %s: the request of step %s broke", self._identity, ask.step)
             return AnswerLost(ask.step, f"{type(error).__name__}: {error}", demand)
         return Accepted(ask.step, demand)
+
+    def _still_ours(self) -> bool:
+        try:
+            return self._store.get(self._identity).epoch == self._epoch
+        except StoreError:
+            return False
 
     def _request(self, ask: Send | Ask) -> None:
         match ask:

@@ -19,9 +19,9 @@ class Schedules(Protocol):
     """Who takes the orders; every method raises VmpathError."""
 
     def create(self, request: ScheduleRequest) -> Schedule: ...
-    def enable(self, name: str) -> Schedule: ...
-    def disable(self, name: str) -> Schedule: ...
-    def delete(self, name: str) -> None: ...
+    def enable(self, name: str, known: int | None = None) -> Schedule: ...
+    def disable(self, name: str, known: int | None = None) -> Schedule: ...
+    def delete(self, name: str, known: int | None = None) -> None: ...
 
 
 class ScheduleEndpoint:
@@ -36,14 +36,14 @@ class ScheduleEndpoint:
     def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return answer(lambda: self._keeper.create(msgspec.convert(request, ScheduleRequest)))
 
-    def enable(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.enable(name))
+    def enable(self, context: Mapping[str, Any], name: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.enable(name, known))
 
-    def disable(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.disable(name))
+    def disable(self, context: Mapping[str, Any], name: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.disable(name, known))
 
-    def delete(self, context: Mapping[str, Any], name: str) -> dict[str, Any]:
-        return answer(lambda: self._keeper.delete(name))
+    def delete(self, context: Mapping[str, Any], name: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._keeper.delete(name, known))
 
 
 class ScheduleClient:
@@ -57,17 +57,17 @@ class ScheduleClient:
         """Keep a new one."""
         return _schedule(call(self._client, "create", request=msgspec.to_builtins(request)))
 
-    def enable(self, name: str) -> Schedule:
+    def enable(self, name: str, known: int | None = None) -> Schedule:
         """Let it run."""
-        return _schedule(call(self._client, "enable", name=name))
+        return _schedule(call(self._client, "enable", name=name, known=known))
 
-    def disable(self, name: str) -> Schedule:
+    def disable(self, name: str, known: int | None = None) -> Schedule:
         """Let it run no more for now."""
-        return _schedule(call(self._client, "disable", name=name))
+        return _schedule(call(self._client, "disable", name=name, known=known))
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, known: int | None = None) -> None:
         """Forget it."""
-        call(self._client, "delete", name=name)
+        call(self._client, "delete", name=name, known=known)
 
 
 def _schedule(found: Any) -> Schedule:

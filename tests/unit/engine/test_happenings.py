@@ -39,12 +39,12 @@ def finished_at(restless: Restless | None, monkeypatch: pytest.MonkeyPatch) -> f
     looks: list[float] = []
     read = world.cloud.read_instances
 
-    def look(uuids: Collection[str]) -> object:
+    def look(uuids: Collection[str], *, within: float = 0.0) -> object:
         looks.append(world.clock.now)
         if restless is not None:
             assert restless.hurry is not None
             restless.hurry()
-        return read(uuids)
+        return read(uuids, within=within)
 
     monkeypatch.setattr(world.cloud, "read_instances", look)
     walk = world.walk()

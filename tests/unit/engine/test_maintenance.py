@@ -20,12 +20,14 @@ from vmpath_service.engine.maintenance.outlooks import RoundPlanner
 from vmpath_service.engine.planning import Job, Work, job_for
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.model.compiled import compile_cloud
-from vmpath_service.model.errors import Conflict, HookFailed, InvalidInput, NotFound
+from vmpath_service.model.declarations import Declaration
+from vmpath_service.model.errors import Conflict, HookFailed, InvalidInput, NotFound, StoreError
 from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState, Round, scheduled
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.records import Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.model.times import iso
 from vmpath_service.policies import registry
 from vmpath_service.policies.base import Scope
 from vmpath_service.store import Database
@@ -108,7 +110,7 @@ class Hooks:
         self.begun: list[tuple[str, tuple[str, ...]]] = []
 
     def names(self) -> Collection[str]:
-        return ("work", "reboot")
+        return ("work", "reboot", "power-off", "power-on")
 
     def run(self, name: str, occasion: Mapping[str, Any]) -> None:
         self.begun.append((name, tuple(occasion["hosts"])))
@@ -333,10 +335,51 @@ def test_two_maintenances_do_not_send_their_instances_to_each_other(stage: Stage
     assert outlook.short is not None
 
 
-def test_the_same_host_is_in_one_maintenance_at_a_time(stage: Stage) -> None:
-    stage.make("h0", "h1", after=HOUR)
-    with pytest.raises(Conflict, match=r"h1 is in maintenance .* already, which is scheduled"):
-        stage.keeper.create(MaintenanceRequest(("h1", "h2"), start="2030-01-01T00:00:00Z"))
+def at(stage: Stage, seconds: float) -> str:
+    return iso(stage.clock.time() + seconds)
+
+
+def test_the_same_host_is_in_one_maintenance_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage.keeper, "_start", lambda identity: None)
+    stage.make("h0", "h1", after=2 * HOUR, duration_s=HOUR)
+    for start, lasts in ((1.5, HOUR), (2.0, 60.0), (2.5, 60.0), (0.0, 3 * HOUR), (0.0, None)):
+        request = MaintenanceRequest(("h1", "h2"), start=at(stage, start * HOUR), duration_s=lasts)
+        with pytest.raises(Conflict, match=r"h1 is in maintenance .* already, which is scheduled and takes from"):
+            stage.keeper.create(request)
+    # before it, behind it, of other hosts, or only to see what it would take
+    for start, lasts in ((0.0, 2 * HOUR), (3.0, None)):
+        stage.keeper.create(MaintenanceRequest(("h1",), start=at(stage, start * HOUR), duration_s=lasts))
+    stage.keeper.create(MaintenanceRequest(("h2",), start=at(stage, 2 * HOUR), duration_s=HOUR))
+    stage.keeper.create(MaintenanceRequest(("h0",), start=at(stage, 2 * HOUR), duration_s=HOUR, dry_run=True))
+    with pytest.raises(Conflict, match="until nobody knows when"):
+        stage.keeper.create(MaintenanceRequest(("h1",), start=at(stage, 90 * HOUR), duration_s=HOUR))
+
+
+@pytest.mark.parametrize(("over", "state"), [(HOUR / 2, MaintenanceState.DONE), (2 * HOUR, MaintenanceState.FAILED)])
+def test_one_waits_for_the_one_before_it_that_takes_longer(stage: Stage, over: float, state: MaintenanceState) -> None:
+    before = stage.make("h0", "h1", duration_s=HOUR)
+    stage.records.change(
+        before,
+        lambda record, version: msgspec.structs.replace(
+            record, version=version, state=MaintenanceState.DRAINING, rounds=(Round(("h0", "h1")),)
+        ),
+    )
+    second = stage.make("h1", after=HOUR, duration_s=60.0, action="hook", hook="work")
+    stage.clock.at(
+        HOUR + over,
+        lambda: stage.records.change(
+            before,
+            lambda record, version: msgspec.structs.replace(record, version=version, state=MaintenanceState.DONE),
+        ),
+    )
+    ended = stage.live(second)
+    assert ended.state is state, ended.explanation
+    assert stage.kinds().count("waiting") == 1
+    if state is MaintenanceState.FAILED:
+        assert f"h1: maintenance {before}, which is draining, is not over yet" in str(ended.explanation)
+        assert stage.rearrangements.records == {}
+    else:
+        assert stage.times("draining")[0] >= stage.times("late")[0] >= HOUR + over
 
 
 def test_rolling_stops_at_the_first_bad_host(stage: Stage) -> None:
@@ -438,13 +481,52 @@ def test_reboot_is_the_hook_of_that_name_unless_another_is_named(stage: Stage) -
     assert [name for name, _ in stage.hooks.begun] == ["reboot", "work"]
 
 
+def test_hosts_are_powered_off_until_the_work_is_done_and_on_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.keeper, "_start", lambda identity: None)
+    stage.cloud.hosts["h0"].declared = Declaration(power_off_allowed="yes")
+
+    def power(hosts: Sequence[str]) -> None:
+        name = stage.hooks.begun[-1][0]
+        assert stage.guests("h0") == []
+        assert list(stage.out_of_service()) == ["h0"]
+        stage.cloud.hosts["h0"].up = name == "power-on"
+
+    stage.hooks.work = power
+    identity = stage.keeper.create(MaintenanceRequest(("h0",), action="power-off")).id
+
+    def stopped_and_started() -> None:
+        # what waits for people is not lost when the engine ends
+        assert stage.records.get(identity).hook_done
+        assert not stage.cloud.hosts["h0"].up
+        stage.keeper.complete(identity)
+
+    stage.clock.at(2 * HOUR, stopped_and_started)
+    done = stage.live(identity)
+    assert (done.state, done.hook_lost) == (MaintenanceState.DONE, False)
+    assert [name for name, _ in stage.hooks.begun] == ["power-off", "power-on"]
+    assert stage.out_of_service() == {}
+    assert "powered_off" in stage.kinds()
+
+
+def test_a_cancel_powers_on_what_was_powered_off(stage: Stage) -> None:
+    stage.cloud.hosts["h0"].declared = Declaration(power_off_allowed="yes")
+    identity = stage.make("h0", action="power-off")
+    stage.clock.at(2 * HOUR, lambda: stage.keeper.cancel(identity))
+    assert stage.live(identity).state is MaintenanceState.CANCELLED
+    assert [name for name, _ in stage.hooks.begun] == ["power-off", "power-on"]
+    assert stage.out_of_service() == {}
+
+
 @pytest.mark.parametrize(
     ("wishes", "sentence"),
     [
-        ({"action": "power-off"}, "action: power-off needs a power driver, and there is none"),
+        ({"action": "power-off"}, "action: h0 may not be powered off: no .* says power_off_allowed = yes"),
+        ({"action": "power-off", "leftovers": "accept"}, "leftovers: only what is empty is powered off"),
         ({"action": "hook"}, "hook: expected the name of a hook"),
         ({"hook": "work"}, "hook: expected none with action = none"),
-        ({"action": "hook", "hook": "wrok"}, "there is no hook 'wrok'; there are: reboot, work"),
+        ({"action": "hook", "hook": "wrok"}, "there is no hook 'wrok'; there are: power-off, power-on, reboot, work"),
         ({"recurrence": "61 * * * *"}, "recurrence: cron: found '61"),
         ({"recurrence": "0 2 30 2 *"}, "recurrence: cron: found '0 2 30 2"),
         ({"recurrence": "0 2 * * 6", "time_zone": "Berlin"}, "there is no 'Berlin'"),
@@ -493,6 +575,25 @@ def test_a_hook_that_was_running_in_a_crash_is_not_run_again(stage: Stage) -> No
     done = stage.live(identity)
     assert (done.state, done.hook_lost) == (MaintenanceState.DONE, True)
     assert len(stage.hooks.begun) == stage.kinds().count("hook_lost") == 1
+
+
+def test_a_database_that_is_away_when_a_hook_ends_does_not_lose_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = stage.make("h0", action="hook", hook="work")
+    maintaining = Maintaining(identity, stage.around)
+    change = stage.records.change
+
+    def away(*words: Any, **more: Any) -> Any:
+        raise StoreError("the disk is full")
+
+    stage.hooks.work = lambda hosts: monkeypatch.setattr(stage.records, "change", away)
+    with pytest.raises(StoreError):
+        maintaining.carry_on()
+    monkeypatch.setattr(stage.records, "change", change)
+    maintaining.carry_on()
+    done = stage.records.get(identity)
+    assert (done.state, done.hook_lost, len(stage.hooks.begun)) == (MaintenanceState.DONE, False, 1)
 
 
 def test_nothing_follows_a_maintenance_that_left_hosts_to_be_looked_at(stage: Stage) -> None:

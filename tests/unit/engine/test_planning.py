@@ -18,11 +18,13 @@ from modelled import planners
 
 from vmpath_service.engine.executor.extending import FACTS
 from vmpath_service.engine.executor.facts import Facts
-from vmpath_service.engine.planning import Job, plan_apart, waking
+from vmpath_service.engine.planning import Job, Planned, plan_apart, rehearsal, waking
+from vmpath_service.engine.rearranging import after_planning
 from vmpath_service.model import files
 from vmpath_service.model.constraints import registry
 from vmpath_service.model.errors import InvalidFile, NotFound, PlanningFailed
 from vmpath_service.model.plan import Limits, Migration, Plan
+from vmpath_service.model.records import RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.pathfinder import check_plan
 from vmpath_service.policies.base import Scope
@@ -65,6 +67,25 @@ def test_a_drain_is_planned_with_its_host_closed() -> None:
     assert [each["instance"] for each in planned.decision["leftovers"]] == ["y"]
     assert "placement" not in planned.decision
     assert check_plan(SMALL, planned.plan) is not None
+
+
+def test_a_plan_is_replayed_where_that_is_asked_for() -> None:
+    assert "rehearsal" not in plan_apart(job(), never).decision
+    rehearsed = plan_apart(replace(job(), rehearse=True), never).decision["rehearsal"]
+    assert rehearsed == {"problems": [], "migrations": 1, "suspects": 0, "unproved": 0, "runs": rehearsed["runs"]}
+
+
+def test_a_plan_that_breaks_in_rehearsal_is_not_walked() -> None:
+    full = cloud({"a": 10, "b": 10}, {"x": ("a", 6), "y": ("b", 6)})
+    move = Migration(1, "x", "a", "b", memory_mb=6)
+    plan = Plan("found", {"x": "b"}, "sha256:0", migrations=(move,))
+    found = rehearsal(full, plan, registry.make())
+    assert any("b" in problem for problem in found["problems"])
+    for wish in (Request("drain", rehearse=True, approve=True), Request("drain", rehearse=True, dry_run=True)):
+        planned = Planned({"shortage": None, "disable": [], "rehearsal": found}, plan)
+        state, why = after_planning(wish, planned, "auto")
+        assert state is RearrangementState.FAILED
+        assert str(why).startswith("the plan breaks in rehearsal, nothing was moved: ")
 
 
 def test_what_a_policy_refuses_arrives_as_what_it_is() -> None:
@@ -148,7 +169,9 @@ def test_hosts_are_woken_before_anything_goes_there() -> None:
     )
     asleep = msgspec.structs.replace(asleep, hosts=hosts)
     wanted = replace(job(asleep, hosts=()), driver="balance", wake=("b", "c"))
-    plan = plan_apart(wanted, never).plan
+    planned = plan_apart(replace(wanted, rehearse=True), never)
+    plan = planned.plan
+    assert planned.decision["rehearsal"]["problems"] == []
     assert [(each.id, each.host, each.action) for each in plan.host_steps] == [(1, "b", "enable"), (2, "c", "enable")]
     assert [(each.id, each.source, each.after) for each in plan.migrations] == [
         (3, "a", (1 if plan.migrations[0].dest == "b" else 2,))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Sequence
 
 import pytest
 
 from benchmarks.rolling import fleet, look_at, problems
 from tests.clouds import cloud
-from vmpath_service.engine.maintenance.rounds import Look, Step, Terms, bounds, next_round, outlook, roll
+from vmpath_service.engine.maintenance.room import Terms, closed_parts
+from vmpath_service.engine.maintenance.rounds import Look, Step, bounds, next_round, outlook, roll
 from vmpath_service.engine.planning import Job
 from vmpath_service.model import files
+from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.options import read_options
 from vmpath_service.model.plan import Limits
@@ -67,6 +70,58 @@ def test_groups_bound_the_rounds() -> None:
     found = outlook(look(snapshot, names), snapshot)
     assert found.fewest_rounds == len(found.rounds) == 3
     assert all(len(each.hosts) == 2 for each in found.rounds)
+
+
+@pytest.mark.parametrize(
+    ("size", "each", "fewest"),
+    [
+        # by their sum two of four hosts could be empty at once; of these instances two fit on no host
+        (6, 1, 4),
+        # of these two fit on a host, not three: six of them need three hosts
+        (4, 2, 4),
+        (5, 1, 2),
+    ],
+)
+def test_instances_of_which_few_fit_on_a_host_bound_the_rounds(size: int, each: int, fewest: int) -> None:
+    guests = {f"{name}{number}": (name, size) for name in "abc" for number in range(each)}
+    snapshot = cloud(dict.fromkeys("abcd", 10), guests)
+    found = outlook(look(snapshot, "abcd"), snapshot)
+    assert found.fewest_rounds == fewest
+    assert len(found.rounds) >= fewest
+    assert found.short is None
+
+
+def test_a_zone_that_nothing_leaves_bounds_the_rounds_by_itself() -> None:
+    zones = {"abc": "full", "defghi": "idle"}
+    of_host = {name: {"availability_zone": zone} for names, zone in zones.items() for name in names}
+    guests = {name: (name, 5) for name in "abcd"} | {"a2": ("a", 4)}
+    pinned = {
+        guest: {"pinned_availability_zone": of_host[host]["availability_zone"]} for guest, (host, _) in guests.items()
+    }
+    snapshot = cloud(dict.fromkeys("abcdefghi", 10), guests, of_host=of_host, of_instance=pinned)
+    wanted = look(snapshot, "abcdefghi")
+    compiled = compile_cloud(snapshot, wanted.job.constraints)
+    named = ["".join(sorted(snapshot.hosts[host].name for host in part)) for part in closed_parts(compiled)]
+    assert sorted(named) == ["abc", "defghi"]
+    found = outlook(wanted, snapshot)
+    # by the sums of the whole cloud two rounds would do
+    assert found.fewest_rounds == len(found.rounds) == 3
+    # an instance that may be anywhere joins them
+    free = cloud(dict.fromkeys("abcdefghi", 10), guests, of_host=of_host)
+    assert len(closed_parts(compile_cloud(free, wanted.job.constraints))) == 1
+
+
+def test_a_host_that_holds_more_than_it_may_says_nothing_of_what_fits() -> None:
+    snapshot = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 6), "y": ("a", 6)})
+    assert bounds(look(snapshot, "bc"), snapshot, ()).rounds == 1
+
+
+def test_what_is_on_hosts_that_take_nothing_in_may_leave_last() -> None:
+    guests = {name: (name, 10) for name in "abc"}
+    snapshot = cloud(dict.fromkeys("abcdefg", 10), guests, disabled=["a", "b", "c"])
+    found = outlook(look(snapshot, "abcdefg"), snapshot)
+    # the empty ones at once, then the others onto them
+    assert found.fewest_rounds <= 2
 
 
 def test_a_host_that_cannot_be_emptied_comes_last_and_is_named() -> None:
@@ -127,3 +182,37 @@ def test_what_was_foretold_stands_as_long_as_it_fits() -> None:
     assert found.rounds[0].hosts != told[0]
     others = dataclasses.replace(look(snapshot, "ab"), foretold=told)
     assert {name for each in outlook(others, snapshot).rounds for name in each.hosts} == {"a", "b"}
+
+
+def small(seed: int) -> tuple[Snapshot, list[str]]:
+    """Any small cloud, some hosts disabled, overfull, of other sizes or in zones of their own; the hosts to empty."""
+    chance = random.Random(seed)
+    names = "abcdef"[: chance.randint(3, 6)]
+    sizes = {name: chance.choice([10, 10, 20]) for name in names}
+    guests: dict[str, tuple[str, int]] = {}
+    for name in names:
+        left = sizes[name] + (3 if chance.random() < 0.1 else 0)
+        for number in range(chance.randint(0, 3)):
+            if (size := chance.randint(2, 7)) <= left:
+                guests[f"{name}{number}"] = (name, size)
+                left -= size
+    zones = {name: {"availability_zone": chance.choice(["z1", "z2"])} for name in names}
+    pinned = {
+        guest: {"pinned_availability_zone": zones[host]["availability_zone"]}
+        for guest, (host, _) in guests.items()
+        if chance.random() < 0.5
+    }
+    disabled = [name for name in names if chance.random() < 0.15]
+    found = cloud(sizes, guests, disabled=disabled, of_host=zones, of_instance=pinned if seed % 2 else None)
+    return found, [name for name in names if chance.random() < 0.85] or list(names)
+
+
+def test_no_choice_of_rounds_beats_the_bound() -> None:
+    met = 0
+    for seed in range(15):
+        snapshot, hosts = small(seed)
+        found = outlook(look(snapshot, hosts), snapshot)
+        if found.short is None:
+            assert len(found.rounds) >= found.fewest_rounds, seed
+            met += len(found.rounds) == found.fewest_rounds
+    assert met >= 7

@@ -240,3 +240,14 @@ def test_names_are_given_once(stage: Stage) -> None:
     stage.keeper.create(wanted("x", "@every 1h"))
     with pytest.raises(Conflict, match="there is a schedule 'x' already"):
         stage.keeper.create(wanted("x", "@every 2h"))
+
+
+def test_an_order_counts_only_at_the_version_that_its_sender_has_seen(stage: Stage) -> None:
+    made = stage.keeper.create(wanted("balance", "@every 1h"))
+    changed = stage.keeper.disable("balance", made.version)
+    for order in (stage.keeper.enable, stage.keeper.disable, stage.keeper.delete):
+        with pytest.raises(Conflict, match=f"it is at version {changed.version} now, not {made.version}"):
+            order("balance", made.version)
+    assert stage.records.get("balance") == changed
+    stage.keeper.delete("balance", changed.version)
+    assert stage.records.list() == []

@@ -11,6 +11,7 @@ import pytest
 from modelled.clock import FastClock
 from modelled.cloud import Fate, HostState, ModelCloud, Server
 
+from vmpath_service.engine import planning, replanning
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.service import Engine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
@@ -86,7 +87,15 @@ class Site:
 
 
 @pytest.fixture
-def site(empty_database: Path) -> Iterator[Site]:
+def in_processes() -> None:
+    """Plans are made in processes of their own, as they are outside of tests, at the price of a second each."""
+
+
+@pytest.fixture
+def site(empty_database: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    if "in_processes" not in request.fixturenames:
+        monkeypatch.setattr(planning, "apart", lambda job, cancelled, make: make(job))
+        monkeypatch.setattr(replanning, "apart", lambda job, cancelled, make: make(job))
     made = Site(empty_database)
     yield made
     assert made.engine.stop()
@@ -96,6 +105,7 @@ def site(empty_database: Path) -> Iterator[Site]:
     assert made.cloud.violations == []
 
 
+@pytest.mark.usefixtures("in_processes")
 def test_a_host_is_drained_and_stays_closed(site: Site) -> None:
     made = site.engine.create(DRAIN_A)
     ended = site.ended(made.id)

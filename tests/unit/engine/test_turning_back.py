@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from modelled.cloud import Fate, HostState
 
-from tests.unit.engine.test_service import DRAIN_A, Site, site
+from tests.unit.engine.test_service import DRAIN_A, Site, in_processes, site
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.model.errors import Conflict
 from vmpath_service.model.records import RearrangementState
 
-__all__ = ["site"]
+__all__ = ["in_processes", "site"]
 HOME = {"x": "a", "y": "a", "z": "b"}
 
 
@@ -18,6 +18,7 @@ def where(site: Site) -> dict[str, str]:
     return {uuid: server.host for uuid, server in site.cloud.servers.items()}
 
 
+@pytest.mark.usefixtures("in_processes")
 def test_what_has_succeeded_is_brought_back_and_its_host_opened(site: Site) -> None:
     identity = site.engine.create(DRAIN_A).id
     assert site.ended(identity).state is RearrangementState.SUCCEEDED
@@ -89,8 +90,17 @@ def test_what_has_moved_nothing_is_not_rolled_back(site: Site) -> None:
         site.engine.rollback(identity)
 
 
+def test_what_came_to_nothing_is_not_rolled_back(site: Site) -> None:
+    site.cloud.fates = {name: [Fate("failed before")] for name in "xy"}
+    identity = site.engine.create(DRAIN_A).id
+    assert site.ended(identity).state is RearrangementState.FAILED
+    assert len(site.cloud.requests) == 2
+    with pytest.raises(Conflict, match="has moved nothing"):
+        site.engine.rollback(identity)
+
+
 def test_cancelled_with_abort_it_ends_at_once(site: Site) -> None:
-    site.cloud.fates = {name: [Fate(copying=5000)] for name in "xy"}
+    site.cloud.fates = {name: [Fate(copying=500)] for name in "xy"}
     identity = site.engine.create(DRAIN_A).id
     site.wait(identity, lambda _: any(move.status == "running" for move in site.cloud.moves))
     site.engine.cancel(identity, abort=True)
@@ -100,6 +110,7 @@ def test_cancelled_with_abort_it_ends_at_once(site: Site) -> None:
     assert site.cloud.hosts["a"].enabled
 
 
+@pytest.mark.usefixtures("in_processes")
 def test_when_a_destination_dies_a_new_plan_is_made_in_a_process_of_its_own(site: Site) -> None:
     assert site.engine.stop()
     site.cloud.hosts["d"] = HostState({"MEMORY_MB": 10})

@@ -15,8 +15,8 @@ def test_an_instance_that_is_not_to_be_moved_any_more_stays(monkeypatch: pytest.
     world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 4)}, plan_of(("x", "a", "b"), ("y", "a", "b")))
     read = world.cloud.read_instances
 
-    def locked(uuids: Collection[str]) -> Mapping[str, InstanceReading]:
-        found = dict(read(uuids))
+    def locked(uuids: Collection[str], *, within: float = 0.0) -> Mapping[str, InstanceReading]:
+        found = dict(read(uuids, within=within))
         return {uuid: replace(each, why_not="it is locked") if uuid == "x" else each for uuid, each in found.items()}
 
     monkeypatch.setattr(world.cloud, "read_instances", locked)

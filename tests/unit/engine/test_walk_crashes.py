@@ -1,8 +1,9 @@
 """What the database, a crash and another engine do to a walk."""
 
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from modelled.walking import POLL, SETTINGS, World, one_move, plan_of, swap
@@ -152,3 +153,23 @@ def test_a_clock_that_is_set_changes_nothing(monkeypatch: pytest.MonkeyPatch, se
     monkeypatch.setattr(world.clock, "time", lambda: time() + (seconds if world.clock.now > 12 else 0.0))
     assert world.run().outcome == "succeeded"
     assert world.cloud.requests == [("y", "c"), ("x", "b"), ("y", "a")]
+
+
+def test_what_could_not_be_committed_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = one_move()
+    together = world.store.together
+
+    @contextlib.contextmanager
+    def full_disk() -> Iterator[None]:
+        with together():
+            yield
+            raise StoreError("database or disk is full")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(world.store, "together", full_disk)
+        with pytest.raises(StoreError, match="disk is full"):
+            world.run()
+    assert world.cloud.requests == []
+    assert [each.attempt for each in world.store.migrations(world.identity)] == [0]
+    assert world.run().outcome == "succeeded"
+    assert world.cloud.requests == [("x", "b")]

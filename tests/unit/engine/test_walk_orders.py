@@ -1,7 +1,10 @@
 """Orders of people, and a cloud that does not answer."""
 
+import pytest
+from modelled.cloud import Fate
 from modelled.walking import World, one_move, plan_of
 
+from vmpath_service.model.errors import Fenced
 from vmpath_service.model.records import RearrangementState
 
 
@@ -52,3 +55,12 @@ def test_while_the_cloud_cannot_be_read_nothing_is_decided() -> None:
     assert world.run().outcome == "succeeded"
     assert world.kinds().count("cloud.unreachable") == 1
     assert world.kinds().count("cloud.reached") == 1
+
+
+def test_a_walk_that_another_engine_has_taken_over_ends_though_it_has_nothing_to_write() -> None:
+    world = one_move()
+    world.cloud.fates["x"] = [Fate(copying=10_000.0)]
+    world.cloud.later(100, lambda: world.store.claim(world.identity, "another"))
+    with pytest.raises(Fenced):
+        world.run_for(200)
+    assert world.clock.now < 110

@@ -2,10 +2,11 @@
 
 import pytest
 from modelled.clock import BEGINNING
-from modelled.cloud import Answer, End, Fate, HostState
+from modelled.cloud import Answer, End, Fate, HostState, Move, Server
 from modelled.walking import POLL, World, plan_of, settings
 
 from vmpath_service.engine.executor.settings import Limits
+from vmpath_service.model.records import FailureKind
 
 RETRYING = settings(limits=Limits(2, 2, 10), retries=2, retry_seconds=30.0)
 
@@ -98,3 +99,18 @@ def test_what_waits_for_it_waits_for_the_next_attempt() -> None:
     world.cloud.fates = {"x": [Fate("failed midway")]}
     assert world.run().outcome == "succeeded"
     assert world.cloud.requests == [("x", "c"), ("x", "c"), ("y", "a")]
+
+
+def test_one_that_somebody_stopped_in_an_attempt_that_failed_is_not_tried_again() -> None:
+    world = one_step(Fate("failed midway", copying=10.0))
+    stop = world.cloud._back
+
+    def stopped(move: Move, server: Server) -> None:
+        stop(move, server)
+        server.status = "SHUTOFF"
+
+    world.cloud._back = stopped  # type: ignore[method-assign]
+    assert world.run().outcome == "failed"
+    assert "the instance is SHUTOFF on a" in world.reason(1)
+    assert "migration.retrying" not in world.kinds()
+    assert world.store.migrations(world.identity)[0].failure is FailureKind.MIDWAY

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from modelled.cloud import Fate, Server
+from modelled.senders import late
 from modelled.walking import World, one_move, plan_of, settings
 
 from vmpath_service.engine.executor.settings import Limits
@@ -157,3 +158,37 @@ def test_the_longest_chain_goes_first() -> None:
     )
     world.run()
     assert world.cloud.requests[0] == ("z", "b")
+
+
+def test_room_that_another_rearrangement_has_just_asked_for_is_not_counted_on() -> None:
+    world = one_move()
+    identity = world.store.create(Request("drain")).id
+    epoch = world.store.claim(identity, "engine")
+    other = Migration(identity, 1, "y", "c", "b", attempt=1)
+    world.store.save_plan(identity, epoch, plan_of(("y", "c", "b")), [msgspec.structs.replace(other, attempt=0)])
+    world.store.intend(epoch, msgspec.structs.replace(other, state=MigrationState.REQUESTED))
+    world.run_for(100)
+    assert world.cloud.requests == []
+    assert "another rearrangement has just asked for room on b" in world.store.events(world.identity)[-1].message
+    # from now on Placement counts it
+    world.store.record(epoch, msgspec.structs.replace(other, state=MigrationState.RUNNING))
+    assert world.run().outcome == "succeeded"
+
+
+def test_before_its_answer_what_others_do_is_not_taken_for_what_was_asked_for() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 2)}, plan_of(("x", "a", "b"), ("y", "a", "b")))
+    # the request is on its way while others are quicker; the walk looks again meanwhile, as y has ended
+    with late(world.cloud, 7) as senders:
+        world.senders = senders
+        world.cloud.servers["y"].host = "b"
+        intend = world.store.intend
+
+        def quicker(epoch: int, migration: Migration) -> None:
+            intend(epoch, migration)
+            world.cloud._begin("x", "b", Fate(copying=500.0))
+
+        world.store.intend = quicker  # type: ignore[method-assign]
+        assert world.run().outcome == "failed"
+    assert world.states() == ["failed", "done"]
+    assert "Nova refused the request" in world.reason(1)
+    assert world.store.migrations(world.identity)[0].nova_migration is None

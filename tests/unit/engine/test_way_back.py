@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from modelled.cloud import Fate, Server
-from modelled.walking import World, swap
+from modelled.walking import World, plan_of, swap
 
 from vmpath_service.model.records import RearrangementState
 
@@ -117,3 +117,12 @@ def test_rolled_back_with_abort_nothing_stays_half_way() -> None:
     assert world.roll_back().outcome == "rolled back"
     assert homes(world) == {"x": "a", "y": "b"}
     assert world.clock.now < 200
+
+
+def test_what_others_had_brought_there_before_stays() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 4)}, plan_of(("x", "a", "b"), ("y", "a", "b")))
+    world.cloud.servers["y"].host = "b"
+    assert world.run().outcome == "succeeded"
+    world.store.request_rollback(world.identity, expected=RUNNING)
+    assert world.roll_back().outcome == "rolled back"
+    assert homes(world) == {"x": "a", "y": "b"}

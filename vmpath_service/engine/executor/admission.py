@@ -29,15 +29,19 @@ class Load:
         self._arriving: Counter[str] = Counter()
         self._sharing: Counter[tuple[str, str]] = Counter()
         self._total = 0
-        tasks = state.tasks.values()
-        self._one_by_one = _done(tasks) < state.settings.warm_up
+        warm_up = state.settings.warm_up
+        self._one_by_one = warm_up > 0 and _done(state.tasks.values()) < warm_up
         self._own = 0
-        self._queued = {task.step.source for task in tasks if task.in_flight() and task.nova_status == QUEUED}
-        for task in () if without_own else tasks:
+        self._queued: set[str] = set()
+        for task in state.flying():
+            if task.nova_status == QUEUED:
+                self._queued.add(task.step.source)
+            if without_own:
+                continue
             if task.record.state is MigrationState.VERIFYING:
                 self._own += 1
                 self._sharing.update(each for each in _shared(task.step) if each[0] in ("group", "project"))
-            elif task.in_flight():
+            else:
                 self.add(task.step)
         for migration in elsewhere:
             shared = self._shared_elsewhere(migration)

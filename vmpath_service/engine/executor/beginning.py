@@ -69,6 +69,7 @@ def begin(
             step,
             record,
             sent=record.attempt > 0 and not waits,
+            lost=record.attempt > 0 and not waits,
             rest=settings.rest(record.failures, answered=False) if record.attempt > 0 and waits else None,
             settled_failure=step.id in answered,
         )

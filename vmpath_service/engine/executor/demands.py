@@ -41,8 +41,11 @@ def attend(task: Task, tick: Tick, settings: Settings) -> Demanded:
     if asked.refused is not None:
         asked = Asked(not_before=tick.now + AFTER_REFUSAL)
     elif asked.since is None:
-        # after a crash nobody knows whether it was sent
-        return replace(task, asked=replace(asked, since=tick.now)), ()
+        # after a crash nobody knows whether it was sent; a confirmation has its time from when it cannot be any more
+        ended_since = task.ended_since
+        if record.demand is Demand.CONFIRM:
+            ended_since = tick.now + settings.request_settle_seconds
+        return replace(task, asked=replace(asked, since=tick.now), ended_since=ended_since), ()
     else:
         patience = settings.stuck_seconds if asked.accepted else settings.request_settle_seconds
         if tick.now - asked.since < patience:

@@ -65,17 +65,19 @@ def follow(task: Task, tick: Tick, settings: Settings) -> Followed:
     """A migration in flight after another look at the cloud."""
     seen = tick.instances.get(task.step.instance)
     nova = ours(task.record, tick.migrations.get(task.step.instance, ()))
-    if seen is None or seen.task_state is None:
-        task = replace(task, idle_since=tick.now if task.idle_since is None else task.idle_since)
-    else:
-        task = replace(task, idle_since=None)
+    # most looks find nothing new, of many: a new value is made only of what is
+    idle = seen is None or seen.task_state is None
+    if idle != (task.idle_since is not None):
+        task = replace(task, idle_since=tick.now if idle else None)
+    if nova is not None and nova.status != task.nova_status:
+        task = replace(task, nova_status=nova.status)
     task, taken_back = attend(task, tick, settings)
     if nova is None:
         task, more = _unseen(task, seen, tick, settings)
     elif nova.outcome is MigrationOutcome.UNDER_WAY:
-        task, more = _under_way(replace(task, nova_status=nova.status), nova, seen, tick, settings)
+        task, more = _under_way(task, nova, seen, tick, settings)
     else:
-        task, more = _ended(replace(task, nova_status=nova.status), nova, seen, tick, settings)
+        task, more = _ended(task, nova, seen, tick, settings)
     return task, (*taken_back, *more)
 
 
@@ -137,7 +139,9 @@ def _under_way(
         state = MigrationState.SWITCHING
     progress = None if nova.remaining is None else round(1.0 - nova.remaining, 2)
     record = msgspec.structs.replace(task.record, state=state, nova_migration=nova.id, progress=progress)
-    task = converging.observe(replace(task, ended_look=None, ended_since=None), nova, tick.now)
+    if task.ended_since is not None:
+        task = replace(task, ended_look=None, ended_since=None)
+    task = converging.observe(task, nova, tick.now)
     if _idle_for(task, tick) >= settings.request_settle_seconds:
         # its compute service died on the way: Nova has given the migration up without closing the record
         reason = (
@@ -179,8 +183,9 @@ def _ended(
     record = msgspec.structs.replace(task.record, state=MigrationState.VERIFYING, nova_migration=nova.id)
     if nova.outcome is MigrationOutcome.COMPLETED:
         record = msgspec.structs.replace(record, progress=1.0)
-    ended_since = tick.now if task.ended_since is None else task.ended_since
-    task, written = _written(replace(task, ended_since=ended_since), record)
+    if task.ended_since is None:
+        task = replace(task, ended_since=tick.now)
+    task, written = _written(task, record)
     look = (nova.id, nova.status, seen)
     if task.ended_look is None or task.ended_look.seen != look:
         return replace(task, ended_look=Look(look, tick.now)), written
@@ -197,7 +202,7 @@ def _ended(
         if more or task.record.demand is Demand.RESET_STATE:
             return task, (*written, *more)
     verdict = _judge(task, nova, seen)
-    if verdict is None and tick.now - ended_since >= settings.verify_seconds:
+    if verdict is None and tick.now - (task.ended_since or 0.0) >= settings.verify_seconds:
         verdict = MigrationState.FAILED
     if verdict is None:
         return task, written

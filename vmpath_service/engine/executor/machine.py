@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -29,6 +29,7 @@ from vmpath_service.engine.executor.events import (
 from vmpath_service.engine.executor.instructions import Act, Blame, Finish, Instruction, Intend, Record, Send, Tell
 from vmpath_service.engine.executor.starting import Drop, Room, Start, Wait, turned_down, verdict
 from vmpath_service.engine.executor.state import HostTask, State, Task
+from vmpath_service.model.readings import MigrationOutcome, MigrationReading
 from vmpath_service.model.records import Demand, FailureKind, HostTrouble, MigrationState
 
 MOST_WAITING = 50
@@ -36,16 +37,16 @@ MOST_WAITING = 50
 MOST_AHEAD = 50
 """How many are looked at in one tick for which there is no place yet."""
 
-MOST_AT_ONCE = 16
-"""How many are started in one tick; the rest follow in the next, at once. What is started together ends together, and
-all places would be free while the requests for the next ones are made."""
+MOST_AT_ONCE = 32
+"""How many requests may wait for their answer before more is started; the rest follows in the next tick. What is
+started together ends together, and all places would be free while the requests for the next ones are made."""
 
 Advanced = tuple[State, tuple[Instruction, ...]]
 
 
 def wanted(state: State, orders: Orders) -> Wanted:
     """What has to be read for the next tick: all in flight, and what could start if its readings allow it."""
-    flying = [task for task in state.tasks.values() if task.in_flight()]
+    flying = state.flying()
     candidates = list(_candidates(state, orders)) if _may_start(state, orders) else []
     instances = dict.fromkeys(task.step.instance for task in (*flying, *candidates))
     hosts = dict.fromkeys(host for task in candidates for host in (task.step.source, task.step.dest))
@@ -57,6 +58,23 @@ def wanted(state: State, orders: Orders) -> Wanted:
         and task.record.state is MigrationState.VERIFYING
     ]
     return Wanted(tuple(instances), tuple(hosts), tuple(task.step.id for task in candidates), tuple(holdings))
+
+
+def glance(
+    state: State, orders: Orders, wanted: Wanted, migrations: Mapping[str, Sequence[MigrationReading]]
+) -> Wanted:
+    """What is left to be read when the migrations are known: no hosts, while every place is taken."""
+    load = Load(state, orders.elsewhere)
+    fits = any(load.admits(state.tasks[number].step) for number in wanted.candidates)
+    ended = any(
+        nova is not None and nova.outcome is not MigrationOutcome.UNDER_WAY
+        for task in state.flying()
+        if task.record.state is not MigrationState.VERIFYING
+        if (nova := following.ours(task.record, migrations.get(task.step.instance, ()))) is not None
+    )
+    if fits or ended:
+        return wanted
+    return replace(wanted, hosts=(), candidates=())
 
 
 def may_start_something(state: State) -> bool:
@@ -124,7 +142,7 @@ def _answered(state: State, event: Accepted | Refused | Busy | AnswerLost) -> Ad
             return state.with_task(held), (Record(record), told)
         case AnswerLost(step, reason):
             message = f"{name(task)}: the answer was lost ({reason}); looking for what became of it"
-            return state, (Tell("migration.answer_lost", message, step),)
+            return state.with_task(replace(task, lost=True)), (Tell("migration.answer_lost", message, step),)
     return state, ()
 
 
@@ -208,12 +226,13 @@ def _rest(state: State, tick: Tick) -> Advanced:
 
 
 def _follow(state: State, tick: Tick) -> Advanced:
-    """Look at everything in flight."""
+    """Look at everything in flight. What is being asked for just now is not: what Nova shows may be of before."""
     changed: dict[int, Task] = {}
     instructions: list[Instruction] = []
     looked_at = frozenset(tick.wanted.instances)
-    for number, task in state.tasks.items():
-        if task.in_flight() and task.step.instance in looked_at:
+    for task in state.flying():
+        number = task.step.id
+        if task.step.instance in looked_at and not task.awaits_answer():
             changed[number], more = following.follow(task, tick, state.settings)
             instructions += more
             instructions += following.blame(task, changed[number], state.settings)
@@ -302,6 +321,8 @@ def _candidates(state: State, orders: Orders) -> Iterator[Task]:
     later = Load(state, orders.elsewhere, without_own=True)
     waiting = ahead = 0
     for task in sorted(_ready(state), key=urgency):
+        if later.full():
+            break
         if not later.admits(task.step):
             continue
         fits = now.admits(task.step)
@@ -328,9 +349,9 @@ def _start(state: State, tick: Tick) -> Advanced:
     learned = turned_down(state)
     changed: dict[int, Task] = {}
     instructions: list[Instruction] = []
-    begun = 0
+    begun = sum(1 for task in state.flying() if task.awaits_answer())
     for task in sorted((state.tasks[number] for number in tick.wanted.candidates), key=urgency):
-        if begun == MOST_AT_ONCE:
+        if begun >= MOST_AT_ONCE:
             break
         if task.record.state is not MigrationState.PENDING or not load.admits(task.step):
             continue

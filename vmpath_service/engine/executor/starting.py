@@ -53,7 +53,7 @@ class Room:
     def __init__(self, tick: Tick, state: State) -> None:
         self._hosts = tick.hosts
         self._asked: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for task in state.tasks.values():
+        for task in state.flying():
             if task.claims():
                 self.take(task)
         self._asked_elsewhere = {each.dest for each in tick.orders.elsewhere if _claims(each)}

@@ -83,12 +83,12 @@ class Task:
     """A step being carried out: ``record`` is what the database knows, the rest is forgotten in a crash and
     begins anew after it, so that a resumed executor waits longer, never shorter.
 
-    ``idle_since``: since when the instance shows no task though its request has not been seen to end.
-    ``ended_look``: Nova's ended record with the instance as it was seen with it; ``ended_since``: since when there
-    is an ended record. ``progress_look``: Nova's record under way. ``waiting_since``, ``waiting_for``: what holds
-    back the start, once everything in the plan would allow it. ``answered``: Nova has accepted the request. ``rest``:
-    for how long it is not tried again, since ``rest_since``. ``settled_failure``: what ``on_failure`` asks for has
-    been done about its failure.
+    ``idle_since``: since when the instance shows no task though its request has not been seen to end. ``ended_look``:
+    Nova's ended record with the instance as it was seen with it; ``ended_since``: since when there is an ended record.
+    ``progress_look``: Nova's record under way. ``waiting_since``, ``waiting_for``: what holds back the start, once
+    everything in the plan would allow it. ``sent``: the request is on its way, until Nova has accepted it
+    (``answered``) or there will be no answer (``lost``). ``rest``: for how long it is not tried again, since
+    ``rest_since``. ``settled_failure``: what ``on_failure`` asks for has been done about its failure.
     """
 
     step: Step
@@ -102,6 +102,7 @@ class Task:
     waiting_since: float | None = None
     waiting_for: str | None = None
     answered: bool = False
+    lost: bool = False
     rest: float | None = None
     rest_since: float | None = None
     nova_status: str | None = None
@@ -114,6 +115,10 @@ class Task:
     def in_flight(self) -> bool:
         """Whether the migration counts at both ends: it was asked for and has not been seen to end."""
         return self.record.state in UNRESOLVED
+
+    def awaits_answer(self) -> bool:
+        """Whether its request was handed over to be sent and nothing has been heard of it."""
+        return self.sent and not self.answered and not self.lost and self.record.state is MigrationState.REQUESTED
 
     def settled(self) -> bool:
         """Whether nothing will happen to it any more."""
@@ -165,6 +170,11 @@ class State:
     back_from: int | None = None
     given_up: tuple[str, ...] = ()
     finished: bool = False
+
+    def flying(self) -> tuple[Task, ...]:
+        """The tasks in flight, in the order of the plan."""
+        # said in one go: it is asked several times in every tick, of plans of thousands of steps
+        return tuple(task for task in self.tasks.values() if task.record.state in UNRESOLVED)
 
     def with_task(self, task: Task) -> State:
         """The same with one task replaced."""

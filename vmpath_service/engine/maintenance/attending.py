@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-import tenacity
 
 from vmpath_service.engine.hosts import HostSwitch
 from vmpath_service.engine.maintenance.ports import Hooks, Rearrangements, Records, Rounds
+from vmpath_service.engine.perseverance import read_patiently
 from vmpath_service.engine.ports import Clock, Cloud
 from vmpath_service.engine.walk import stored
-from vmpath_service.model.errors import CloudDenied, CloudError
 from vmpath_service.model.maintenances import Maintenance
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState
@@ -96,16 +95,8 @@ class Attending:
         self._change(disabled=hosts)
 
     def _read(self) -> Snapshot:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, CloudError) and not isinstance(error, CloudDenied)
-            ),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=20),
-            stop=lambda attempt: attempt.attempt_number >= _READ_ATTEMPTS or self._around.stopping(),
-            sleep=self._around.clock.wait,
-            reraise=True,
-        )
-        return retrying(self._around.cloud.read)
+        around = self._around
+        return read_patiently(around.cloud, around.clock, around.stopping, _READ_ATTEMPTS)
 
     def _record(self) -> Maintenance:
         if self._around.stopping():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import uuid
@@ -15,9 +16,11 @@ from oslo_log import log as logging
 from vmpath_service.engine.maintenance.attending import Surroundings
 from vmpath_service.engine.maintenance.maintaining import Maintaining
 from vmpath_service.engine.perseverance import persevere
+from vmpath_service.model.declarations import declaration_of
 from vmpath_service.model.errors import Conflict, InvalidInput, NotFound
 from vmpath_service.model.maintenances import (
     GOING,
+    POWER_OFF,
     Maintenance,
     MaintenanceRequest,
     MaintenanceState,
@@ -25,11 +28,14 @@ from vmpath_service.model.maintenances import (
     scheduled_in_words,
 )
 from vmpath_service.model.schedules import Times
+from vmpath_service.model.times import iso
 
 LOG = logging.getLogger(__name__)
 
 PAST = 300.0
 """Seconds that a start may lie back: clocks differ, and typing takes time."""
+LONGEST_REASON = 1000
+"""Characters: it is shown in lists and told to everybody."""
 FARTHEST = 5 * 366 * 86400.0
 _STOP_S = 30.0
 _GOING = tuple(state.value for state in GOING)
@@ -63,13 +69,13 @@ class MaintenanceKeeper:
 
     def create(self, request: MaintenanceRequest) -> Maintenance:
         """Schedule one. Raises InvalidInput, NotFound for a host that there is not, Conflict for a host that is in
-        another maintenance."""
+        another maintenance at that time."""
         now = self._around.clock.time()
         start = self._checked(request, now)
         identity = str(uuid.uuid4())
         record = scheduled(identity, request, start, now)
         with self._lock:
-            self._check_overlap(request)
+            self._check_overlap(record)
             self._around.records.create(identity, record)
         self._around.tell("maintenance.scheduled", scheduled_in_words(record), identity)
         self._start(identity)
@@ -122,6 +128,8 @@ class MaintenanceKeeper:
             raise InvalidInput(f"hosts: {twice!r} is named twice")
         if request.duration_s is not None and not 0 < request.duration_s <= FARTHEST:
             raise InvalidInput(f"duration_s: found {request.duration_s:g}, expected seconds above 0")
+        if len(request.reason) > LONGEST_REASON:
+            raise InvalidInput(f"reason: found {len(request.reason)} characters, expected up to {LONGEST_REASON}")
         if request.max_hosts is not None and (request.max_hosts < 1 or not request.rolling):
             raise InvalidInput("max_hosts: expected at least 1, and only with rolling")
         self._check_choices(request)
@@ -135,13 +143,23 @@ class MaintenanceKeeper:
         for host in request.hosts:
             if host not in known:
                 raise NotFound(f"there is no host {host!r}")
+        if request.action == POWER_OFF:
+            self._check_power(request)
         return start
 
+    def _check_power(self, request: MaintenanceRequest) -> None:
+        """Raises InvalidInput for a host that the operator has not said may be powered off."""
+        hosts = {host.name: host for host in self._around.cloud.read().hosts}
+        for name in request.hosts:
+            if name not in hosts or declaration_of(hosts[name]).power_off_allowed != "yes":
+                raise InvalidInput(
+                    f"action: {name} may not be powered off: no [aggregate:NAME] that it is in says "
+                    "power_off_allowed = yes"
+                )
+
     def _check_choices(self, request: MaintenanceRequest) -> None:
-        if request.action == "power-off":
-            raise InvalidInput(
-                "action: power-off needs a power driver, and there is none; use a hook with a program that does it"
-            )
+        if request.action == POWER_OFF and request.leftovers == "accept":
+            raise InvalidInput("leftovers: only what is empty is powered off, expected refuse with action = power-off")
         if request.action == "hook" and request.hook is None:
             raise InvalidInput("hook: expected the name of a hook with action = hook")
         if request.action == "none" and request.hook is not None:
@@ -153,13 +171,17 @@ class MaintenanceKeeper:
         if (request.afterwards == "policy") != (request.afterwards_policy is not None):
             raise InvalidInput("afterwards_policy: expected the name of a policy with afterwards = policy, only then")
 
-    def _check_overlap(self, request: MaintenanceRequest) -> None:
-        if request.dry_run:
+    def _check_overlap(self, record: Maintenance) -> None:
+        """Raises Conflict where a host would be in two at the same time."""
+        if record.request.dry_run:
             return
         for other in self._around.records.list(states=_GOING):
-            both = [host for host in request.hosts if host in other.request.hosts]
-            if both and not other.request.dry_run:
-                raise Conflict(f"{both[0]} is in maintenance {other.id} already, which is {other.state.value}")
+            both = [host for host in record.request.hosts if host in other.request.hosts]
+            if both and not other.request.dry_run and record.overlaps(other):
+                raise Conflict(
+                    f"{both[0]} is in maintenance {other.id} already, which is {other.state.value} and takes "
+                    f"{_time_of(other)}; this one would take {_time_of(record)}"
+                )
 
     def _order(self, identity: str, known: int | None, kind: str, message: str, **values: Any) -> Maintenance:
         def made(record: Maintenance, version: int) -> Maintenance:
@@ -213,6 +235,13 @@ def _expect(record: Maintenance, known: int | None) -> None:
     """Raises Conflict if it has changed since."""
     if known is not None and record.version != known:
         raise Conflict(f"maintenance {record.id} has changed: it is at version {record.version} now, not {known}")
+
+
+def _time_of(record: Maintenance) -> str:
+    start, end = record.start, record.over_at()
+    if math.isinf(end):
+        return f"from {iso(start)} until nobody knows when (no duration)"
+    return f"from {iso(start)} to {iso(end)}"
 
 
 def _start_of(request: MaintenanceRequest, now: float) -> float:

@@ -18,6 +18,9 @@ from vmpath_service.model.errors import (
     VmpathError,
 )
 from vmpath_service.model.maintenances import (
+    GOING,
+    POWER_OFF,
+    POWER_ON,
     Maintenance,
     MaintenanceState,
     Outlook,
@@ -48,6 +51,9 @@ RESTORING = "target"
 class Maintaining(Attending):
     """Carries one maintenance as far as it goes without a person."""
 
+    _worked = 0
+    """The round whose hook has done its work, as far as this process knows: the database may not have heard of it."""
+
     def carry_on(self) -> None:
         """Until it has ended or the engine stops. Raises StoreError, and Fenced when another engine has taken over."""
         try:
@@ -69,7 +75,8 @@ class Maintaining(Attending):
     def _look_for_lost_hook(self, record: Maintenance) -> None:
         """A hook that was running when the engine ended is not run again: nobody knows how far it came."""
         done = set(record.hosts_now()) <= set(record.completed)
-        if record.state is MaintenanceState.READY and record.hook_begun and not record.hook_lost and not done:
+        known = record.hook_lost or record.hook_done or done or self._worked == len(record.rounds)
+        if record.state is MaintenanceState.READY and record.hook_begun and not known:
             self._change(hook_lost=True)
             name = record.request.hook_name()
             self._tell(
@@ -96,12 +103,31 @@ class Maintaining(Attending):
         # whoever lets a paused one go on wants it now
         late = now - max(record.start, record.phase_since)
         if late > self._around.settings.late_seconds:
-            self._end(record, MaintenanceState.FAILED, f"it could not begin within {late:.0f} s of its time")
+            why = f": {record.warning}" if record.warning else ""
+            self._end(record, MaintenanceState.FAILED, f"it could not begin within {late:.0f} s of its time{why}")
+            return
+        if (other := self._holder(record)) is not None:
+            self._wait_for(record, other)
             return
         if late > _LATE and not record.late:
             record = self._change(late=True)
             self._tell("late", f"it begins {late:.0f} s late")
         self._begin_round(record)
+
+    def _holder(self, record: Maintenance) -> Maintenance | None:
+        """A maintenance that is at work on one of its hosts, and takes longer than was expected."""
+        hosts = set(record.request.hosts)
+        working = [state.value for state in GOING if state is not MaintenanceState.SCHEDULED]
+        others = self._stored(lambda: self._around.records.list(states=working))
+        return next((each for each in others if each.id != record.id and hosts & set(each.request.hosts)), None)
+
+    def _wait_for(self, record: Maintenance, other: Maintenance) -> None:
+        both = ", ".join(host for host in record.request.hosts if host in other.request.hosts)
+        why = f"{both}: maintenance {other.id}, which is {other.state.value}, is not over yet"
+        if record.warning != why:
+            self._change(warning=why)
+            self._tell("waiting", f"it begins when the one before it is over: {why}")
+        self._wait()
 
     def _look_ahead(self, record: Maintenance, now: float) -> None:
         """Find out what it is going to take and whether it still fits, and say at once if not."""
@@ -133,6 +159,8 @@ class Maintaining(Attending):
 
     def _choose_round(self, record: Maintenance) -> None:
         with self._around.turn:
+            if not record.rounds and self._holder(record) is not None:
+                return  # it has begun at this very moment
             outlook = self._look(record)
             if not outlook.rounds or (outlook.short is not None and not record.request.rolling):
                 self._fail(record, f"it does not fit: {outlook.short}")
@@ -153,6 +181,7 @@ class Maintaining(Attending):
                 drains=0,
                 rearrangement=None,
                 hook_begun=False,
+                hook_done=False,
                 hook_lost=False,
                 overdue=False,
                 warning=outlook.short,
@@ -235,14 +264,21 @@ class Maintaining(Attending):
 
     def _work(self, record: Maintenance) -> None:
         hosts, request = record.hosts_now(), record.request
+        done = set(hosts) <= set(record.completed)
+        off = request.action == POWER_OFF and record.hook_begun
+        if off and (record.cancel_requested or done) and not self._power_on(record):
+            return
         if record.cancel_requested:
             self._put_back_and_end(record, MaintenanceState.CANCELLED, "cancelled while its hosts were empty")
             return
-        if set(hosts) <= set(record.completed):
+        if done:
             self._return(record)
             return
         if request.hook_name() is not None and not record.hook_begun:
             self._run_hook(record)
+            return
+        if self._worked == len(record.rounds) and not record.hook_done:
+            self._end_hook(record)
             return
         overdue = request.duration_s is not None and (
             self._around.clock.time() > record.phase_since + request.duration_s
@@ -257,8 +293,32 @@ class Maintaining(Attending):
         hosts, name = record.hosts_now(), str(record.request.hook_name())
         self._change(hook_begun=True)
         self._tell("hook", f"hook {name} begun for {', '.join(hosts)}")
+        if self._hook_worked(record, name, "maintenance.ready"):
+            self._worked = len(record.rounds)
+            self._end_hook(self._record())
+
+    def _end_hook(self, record: Maintenance) -> None:
+        hosts, name = record.hosts_now(), record.request.hook_name()
+        if record.request.action == POWER_OFF:
+            self._change(hook_done=True)
+            complete = f"vmpath maintenance complete {self._identity} when the work is done"
+            self._tell("powered_off", f"{', '.join(hosts)}: powered off ({complete})")
+            return
+        self._tell("hook_done", f"hook {name} done")
+        self._return(self._record())
+
+    def _power_on(self, record: Maintenance) -> bool:
+        """Run the hook for that, where there is one; else somebody does it. False if it ended with that."""
+        if POWER_ON not in self._around.hooks.names():
+            return True
+        self._tell("hook", f"hook {POWER_ON} begun for {', '.join(record.hosts_now())}")
+        return self._hook_worked(record, POWER_ON, "maintenance.completed")
+
+    def _hook_worked(self, record: Maintenance, name: str, event: str) -> bool:
+        """Run a hook for the hosts of the round; fails the maintenance where it fails."""
+        hosts = record.hosts_now()
         occasion = {
-            "event": "maintenance.ready",
+            "event": event,
             "maintenance": self._identity,
             "hosts": list(hosts),
             "reason": record.request.reason,
@@ -268,9 +328,8 @@ class Maintaining(Attending):
             self._around.hooks.run(name, occasion)
         except HookFailed as error:
             self._fail(self._record(), f"hook {name} failed: {error}", keep=hosts)
-            return
-        self._tell("hook_done", f"hook {name} done")
-        self._return(self._record())
+            return False
+        return True
 
     def _return(self, record: Maintenance) -> None:
         self._change(

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import msgspec
 
 from vmpath_service.engine.maintenance.ports import Records
-from vmpath_service.engine.maintenance.rounds import Look, Terms, drain_options, look_ahead
+from vmpath_service.engine.maintenance.room import Terms
+from vmpath_service.engine.maintenance.rounds import Look, drain_options, look_ahead
 from vmpath_service.engine.planning import Job, Work
 from vmpath_service.model.maintenances import GOING, Maintenance, MaintenanceRequest, MaintenanceState, Outlook
 from vmpath_service.model.options import OptionValue

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from vmpath_service.engine.maintenance.room import ZONE_BY_ZONE, Room, Terms, fewest_rounds
 from vmpath_service.engine.planning import Job, find_way
 from vmpath_service.model import files
 from vmpath_service.model.compiled import CompiledCloud, compile_cloud
@@ -36,17 +36,6 @@ AVOID = "avoid_hosts"
 _WORK = 40_000_000
 # How many ways to choose rounds are tried at most where the first ones need more than the fewest that may be possible.
 _MOST_WAYS = 24
-ZONE_BY_ZONE = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a maintenance allows. ``duration_s``: what the work on the hosts of a round is expected to take."""
-
-    rolling: bool = False
-    max_hosts: int | None = None
-    leftovers: Leftovers = "refuse"
-    duration_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +136,7 @@ def bounds(look: Look, snapshot: Snapshot, steps: Sequence[Step]) -> Bounds:
     cloud = compile_cloud(snapshot, look.job.constraints)
     left = tuple(cloud.host_index[name] for name in look.left if name in cloud.host_index)
     room = Room(cloud, left)
-    rounds = room.fewest_rounds(left, look.terms.max_hosts) if look.terms.rolling else min(1, len(left))
+    rounds = fewest_rounds(cloud, left, look.terms.max_hosts) if look.terms.rolling else min(1, len(left))
     emptied = [cloud.host_index[name] for step in steps for name in step.hosts]
     return Bounds(
         rounds,
@@ -303,154 +292,6 @@ def _short(decision: Decision, leftovers: Leftovers) -> tuple[str | None, frozen
         said = decision.shortage or f"{len(left)} instances would stay: {left[0].reason}, ..."
         return said, frozenset(each.host for each in left)
     return (None if left else decision.shortage), frozenset()
-
-
-class Room:
-    """How many of some hosts can be empty at once, by sums alone: what no choice of rounds can beat."""
-
-    def __init__(self, cloud: CompiledCloud, hosts: Sequence[int]) -> None:
-        """``hosts``: those that are still to be emptied."""
-        self._cloud = cloud
-        self._hosts = hosts
-        named = set(hosts)
-        receiving = [at for at, host in enumerate(cloud.snapshot.hosts) if host.receives()]
-        active = named | set(receiving)
-        self._movers: dict[int, list[int]] = {host: [] for host in hosts}
-        need = [0] * len(cloud.dimensions)
-        for guest, home in enumerate(cloud.home):
-            if home not in active:
-                continue
-            if home in named:
-                if obstacle(cloud, guest) is not None:
-                    continue  # it stays there: it needs no room elsewhere
-                self._movers[home].append(guest)
-            for at, amount in enumerate(cloud.demand(guest)):
-                need[at] += amount
-        held = [sum(cloud.taken[host][at] for host in receiving if host not in named) for at in range(len(need))]
-        wide = [sum(cloud.capacity[host][at] for host in receiving) for at in range(len(need))]
-        asked = [at for at, amount in enumerate(need) if amount]
-        # an empty host gives up its whole capacity, of which the others have so much to spare
-        self._spare = [wide[at] - held[at] - need[at] for at in asked]
-        giving = set(receiving)
-        self._weight = {
-            host: tuple(cloud.capacity[host][at] if host in giving else 0 for at in asked) for host in hosts
-        }
-        self._most = self._by_groups(active, giving & named, len(receiving))
-        self._outside = bool(giving - named)
-
-    def ordered(self, order: int) -> list[int]:
-        """The hosts in the order of a ``Way``. The largest first lets the smaller ones fill up rounds; of equal ones
-        those with the least on them, since what leaves them first may have to move twice."""
-        found = sorted(
-            self._hosts,
-            key=lambda host: (tuple(-each for each in self._weight[host]), len(self._movers[host]), host),
-        )
-        if order == ZONE_BY_ZONE:
-            turn: dict[str | None, int] = {}
-            key: dict[int, int] = {}
-            for host in found:
-                zone = self._cloud.snapshot.hosts[host].availability_zone
-                key[host] = turn[zone] = turn.get(zone, 0) + 1
-            found.sort(key=key.__getitem__)
-        elif order:
-            random.Random(order).shuffle(found)
-        return found
-
-    def share(self, max_hosts: int | None) -> tuple[float, ...]:
-        """What the hosts of a round weigh if they are shared out evenly among the fewest rounds."""
-        rounds = self.fewest_rounds(self._hosts, max_hosts)
-        return (*(sum(each) / rounds for each in self._weights(self._hosts)), len(self._hosts) / rounds)
-
-    def part(
-        self,
-        chosen: Sequence[str],
-        rest: Sequence[str],
-        size: int,
-        share: tuple[float, ...] | None,
-        max_hosts: int | None,
-    ) -> list[str]:
-        """Up to ``size`` more hosts, in order, with which the spare room is not exceeded by their sum, until the
-        share is reached."""
-        weight = [0.0] * len(self._spare)
-        count = 0
-        found: list[str] = []
-
-        def add(name: str) -> None:
-            nonlocal weight, count
-            weight = [sum(pair) for pair in zip(weight, self._weight[self._cloud.host_index[name]], strict=True)]
-            count += 1
-
-        for name in chosen:
-            add(name)
-        most = min(self._most, max_hosts or self._most)
-        for name in rest:
-            full = share is not None and count >= share[-1] and all(
-                has >= wanted for has, wanted in zip(weight, share, strict=False)
-            )
-            if len(found) >= size or count >= most or full:
-                break
-            heavier = zip(weight, self._weight[self._cloud.host_index[name]], self._spare, strict=True)
-            if all(has + more <= spare or not more for has, more, spare in heavier):
-                found.append(name)
-                add(name)
-        return found
-
-    def pairs(self, names: Sequence[str]) -> int:
-        """How many pairs of instance and host an attempt to empty these looks at."""
-        movers = sum(len(self._movers[self._cloud.host_index[name]]) for name in names)
-        return (1 + movers) * len(self._cloud.snapshot.hosts)
-
-    def fewest_rounds(self, hosts: Sequence[int], max_hosts: int | None) -> int:
-        """No choice needs fewer rounds: by the capacity of the emptied hosts, by groups, by ``max_hosts``."""
-        if not hosts:
-            return 0
-        most = min(self._at_once(hosts), max_hosts or len(hosts))
-        rounds = math.ceil(len(hosts) / max(1, most))
-        for total, spare in zip(map(sum, self._weights(hosts)), self._spare, strict=True):
-            if total and spare > 0:
-                rounds = max(rounds, math.ceil(total / spare))
-        return rounds
-
-    def fewest_migrations(self, hosts: Sequence[int], rounds: int, terms: Terms) -> int:
-        """What so many rounds cannot do without: each instance leaves its host once; what leaves the hosts of the
-        first round goes, where all hosts are to be emptied, to one that is emptied later."""
-        counts = sorted(len(self._movers[host]) for host in hosts)
-        if not terms.rolling or not rounds or self._outside or len(hosts) < len(self._hosts):
-            return sum(counts)
-        most = max(1, min(self._at_once(hosts), terms.max_hosts or len(hosts)))
-        first = max(1, len(hosts) - (rounds - 1) * most)
-        return sum(counts) + sum(counts[:first])
-
-    def _weights(self, hosts: Sequence[int]) -> list[list[int]]:
-        return [[self._weight[host][at] for host in hosts] for at in range(len(self._spare))]
-
-    def _at_once(self, hosts: Sequence[int]) -> int:
-        """At most so many of them can be empty at the same time."""
-        most = min(len(hosts), self._most)
-        for weights, spare in zip(self._weights(hosts), self._spare, strict=True):
-            total, count = 0, 0
-            for weight in sorted(weights):
-                total += weight
-                if weight and total > spare:
-                    break
-                count += 1
-            most = min(most, count)
-        return most
-
-    def _by_groups(self, active: set[int], named: set[int], receiving: int) -> int:
-        """Members of a strict anti-affinity group need hosts of their own, also while some are empty."""
-        members = [0] * len(self._cloud.counter_limits)
-        for guest, counters in self._cloud.counters_of.items():
-            if self._cloud.home[guest] in active and obstacle(self._cloud, guest) is None:
-                for counter in counters:
-                    members[counter] += 1
-        # hosts that cannot receive anyway take no room away when they are emptied
-        idle = len(self._hosts) - len(named)
-        most = len(self._hosts)
-        for count, limit in zip(members, self._cloud.counter_limits, strict=True):
-            if count:
-                most = min(most, idle + max(0, receiving - math.ceil(count / limit)))
-        return most
 
 
 def _least_drain(job: Job, cloud: CompiledCloud, hosts: Sequence[int], rounds: int) -> float:
