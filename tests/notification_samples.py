@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,7 +20,6 @@ from vmpath_service.model.plan import Plan, Summary
 from vmpath_service.model.records import (
     Event,
     FailureKind,
-    HostAction,
     Migration,
     MigrationState,
     Rearrangement,
@@ -74,9 +73,6 @@ class Rearrangements(Kept[Rearrangement]):
         )
         return {1: done, 2: failed}[step]
 
-    def host_actions(self, identity: str) -> Sequence[HostAction]:
-        return (HostAction(identity, 3, "compute-003", "disable", "done"),)
-
 
 def records(**changes: object) -> Rearrangements:
     """``changes`` are fields of the rearrangement."""
@@ -116,15 +112,17 @@ def samples() -> Mapping[str, Notification]:
         (of_plan, "migration.failed", f"migration of {OTHER} from compute-003 to compute-002 failed", 2),
         (of_plan, "host.disabled", "disable compute-003 done", 3),
         (of_plan, "host.quarantined", "host compute-002 is in quarantine, after three failures", None),
+        (None, "host.absolved", "host compute-002 is released from quarantine", None),
         (WORK, "maintenance.ready", "compute-003: empty and ready for work", None),
         (WORK, "maintenance.returned", "compute-003: up and back in service", None),
         ("pack", "schedule.run", f"schedule pack: rearrangement {PLAN} begun", None),
         (None, "engine.frozen", "everything is frozen by alice: storage is being moved", None),
         (of_plan, "cloud.unreachable", "nothing is decided until the cloud can be read again: Nova: 503", None),
     ]
+    hosts = {"host.disabled": "compute-003", "host.quarantined": "compute-002", "host.absolved": "compute-002"}
     composing = composer()
     made = {
-        kind: composing.compose(Event(1000 + number, AT + number, identity, kind, message, step))
+        kind: composing.compose(Event(1000 + number, AT + number, identity, kind, message, step, hosts.get(kind)))
         for number, (identity, kind, message, step) in enumerate(events)
     }
     message = "compute-003: empty and disabled, ready for the work of hook disks"

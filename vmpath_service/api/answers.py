@@ -170,7 +170,8 @@ class Migrations(TypedDict):
 
 
 class Event(TypedDict):
-    """``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about."""
+    """``subject``: the id of the rearrangement or maintenance, or the name of the schedule, that it is about;
+    ``host``: the one host that it is about."""
 
     sequence: int
     at: str
@@ -178,6 +179,7 @@ class Event(TypedDict):
     kind: str
     message: str
     step: int | None
+    host: str | None
 
 
 class Events(TypedDict):
@@ -196,7 +198,8 @@ class Maintenance(TypedDict):
     """``version`` is its ETag. ``rounds``: so far, the last one being under way; ``disabled``: hosts that vmpath
     disabled for it and has not enabled again; ``kept``: those that it leaves disabled, since something went wrong on
     them; ``warning``: what was short when it was last found out whether it fits; ``outlook``: what it was going to
-    take then; ``late``: that it begins late has been told; ``successor``: the next one of the series."""
+    take then; ``hook_done``: hosts are powered off, and wait; ``late``: that it begins late has been told;
+    ``successor``: the next one of the series."""
 
     id: str
     request: MaintenanceRequest
@@ -214,6 +217,7 @@ class Maintenance(TypedDict):
     kept: list[str]
     drains: int
     hook_begun: bool
+    hook_done: bool
     hook_lost: bool
     overdue: bool
     completed: list[str]

@@ -23,6 +23,8 @@ from vmpath_service.model.errors import (
 
 LOG = logging.getLogger(__name__)
 
+_LONGEST = 2000
+"""Characters of a sentence: what somebody sent may be quoted in it."""
 _CODES: tuple[tuple[type[VmpathError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
@@ -57,7 +59,7 @@ def _vmpath_error(
         found = (code for kind, code in _CODES if isinstance(error, kind))
         code = next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        LOG.warning("%s %s: %s", request.method, request.path, error)
+        LOG.warning("%s %s: %s (%s)", request.method, request.path, error, request.context.request_id)
     _write(request, response, code, str(error))
 
 
@@ -98,7 +100,7 @@ def _write(request: falcon.Request, response: falcon.Response, code: HTTPStatus,
         "error": {
             "code": code.value,
             "title": code.phrase,
-            "message": message,
+            "message": message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ...",
             "request_id": request.context.request_id,
         }
     }

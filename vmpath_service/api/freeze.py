@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Annotated
 
 import falcon
 import msgspec
@@ -15,8 +16,8 @@ from vmpath_service.api.ports import Commands, Reading
 class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``by``: who wants it; only where callers have no names, else it is whoever calls."""
 
-    reason: str = ""
-    by: str = "operator"
+    reason: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    by: Annotated[str, msgspec.Meta(max_length=255)] = "operator"
 
 
 class Freeze:

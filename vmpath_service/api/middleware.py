@@ -42,9 +42,13 @@ class Guard:
     def process_resource(
         self, request: falcon.Request, response: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
-        operation = OPERATIONS[str(request.uri_template)].get(request.method)  # type: ignore[call-overload]
+        here = OPERATIONS[str(request.uri_template)]
+        operation = here.get(request.method)  # type: ignore[call-overload]
+        if operation is None and request.method != "OPTIONS":
+            # also where a resource could do it: what is not in the table is for nobody
+            raise falcon.HTTPMethodNotAllowed([*here, "OPTIONS"])
         if operation is None or operation.rule is None:
-            return  # falcon answers to methods that there are not; the others are for everybody
+            return  # for everybody
         caller: Caller | None = request.context.caller
         if caller is None:
             challenges = [self._authentication.challenge] if self._authentication.challenge else None

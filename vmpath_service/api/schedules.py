@@ -20,13 +20,16 @@ def show(request: falcon.Request, response: falcon.Response, schedule: Schedule)
     response.media = views.schedule(schedule, request.prefix, time.time())
 
 
-def check_version(request: falcon.Request, records: ScheduleRecords, name: str) -> None:
-    """If the client names versions that it knows, the present one has to be among them; raises NotFound and
-    PreconditionFailed."""
+def check_version(request: falcon.Request, records: ScheduleRecords, name: str) -> int | None:
+    """The version that an order is about, None for any: if the client names versions that it knows, the present one
+    has to be among them. Raises NotFound and PreconditionFailed."""
     schedule = records.get(name)
     known = request.if_match
-    if known is not None and "*" not in known and str(schedule.version) not in [str(tag) for tag in known]:
+    if known is None or "*" in known:
+        return None
+    if str(schedule.version) not in [str(tag) for tag in known]:
         raise PreconditionFailed(f"schedule {name} has changed: it is at version {schedule.version} now")
+    return schedule.version
 
 
 class Schedules:
@@ -66,20 +69,18 @@ class One:
     def on_delete(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._records, name)
-        self._orders.delete(name)
+        self._orders.delete(name, check_version(request, self._records, name))
         response.status = HTTPStatus.NO_CONTENT
 
 
 class Order:
     """``/v1/schedules/{name}/enable`` and ``disable``."""
 
-    def __init__(self, tell: Callable[[str], Schedule], records: ScheduleRecords) -> None:
+    def __init__(self, tell: Callable[[str, int | None], Schedule], records: ScheduleRecords) -> None:
         self._tell = tell
         self._records = records
 
     def on_post(self, request: falcon.Request, response: falcon.Response, name: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._records, name)
-        show(request, response, self._tell(name))
+        show(request, response, self._tell(name, check_version(request, self._records, name)))

@@ -45,6 +45,7 @@ class ApiServer:
             raise VmpathError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
         self.port: int = self._server.effective_port
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
 
     def start(self) -> None:
@@ -57,8 +58,9 @@ class ApiServer:
     def stop(self) -> None:
         """Accept no more and give what is being answered some seconds."""
         if self._thread.is_alive():
-            # set by the serving thread itself, so that the trigger is not gone before it is pulled
-            self._server.trigger.pull_trigger(self._stopping.set)
+            self._stopping.set()
+            self._server.trigger.pull_trigger()
+            self._woken.set()
             self._thread.join(_STOP_S + 2 * _LOOK_S)
         else:
             self._stopping.set()
@@ -68,5 +70,7 @@ class ApiServer:
         # waitress's own loop would go on for as long as clients keep their connections open
         while not self._stopping.is_set():
             wasyncore.loop(timeout=_LOOK_S, use_poll=True, map=self._server._map, count=1)
+        # the trigger must not be gone, or its descriptor be somebody else's, when it is pulled
+        self._woken.wait(_STOP_S)
         self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=_STOP_S)
         wasyncore.close_all(self._server._map, ignore_all=True)

@@ -18,3 +18,8 @@ def lines(items: Sequence[str], hint: str) -> list[str]:
     if len(items) <= MOST:
         return list(items)
     return [*items[:MOST], f"and {len(items) - MOST} more ({hint})"]
+
+
+def moment(text: str) -> str:
+    """A time of the API as people read one: to the second."""
+    return f"{text[:19]}Z"

@@ -32,6 +32,16 @@ def amount(text: str) -> float:
     return value
 
 
+def rate(text: str) -> float:
+    """A rate in Mbit/s that is not absurdly low."""
+    from vmpath_service.model.snapshot import SLOWEST_MBPS
+
+    value = amount(text)
+    if value < SLOWEST_MBPS:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a rate of at least {SLOWEST_MBPS} Mbit/s")
+    return value
+
+
 def duration(text: str) -> float:
     """A time such as ``90``, ``90s``, ``45m``, ``2h`` or ``1d``, in seconds."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from cliff import command, lister, show
 
+from vmpath_service.cli.folding import folded
 from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
@@ -97,9 +98,14 @@ class Command(command.Command):
 
         return connect(self.app.options.vmpath_url, self.app.options.os_cloud)
 
+    def typed(self, words: str) -> str:
+        """A command as whoever is asked for it would type it: with the openstack client, if that is what runs."""
+        inside = getattr(self.app, "client_manager", None) is not None
+        return f"{'openstack' if inside else 'vmpath'} {words}"
+
     def tell(self, message: str) -> None:
         """Say something to the person at the terminal, away from the output."""
-        self.app.stderr.write(message + "\n")
+        self.app.stderr.write(folded(message, self.app.stderr, further=0) + "\n")
 
 
 class _Display:

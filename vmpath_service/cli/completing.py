@@ -56,7 +56,8 @@ def completion(name: str, parser: argparse.ArgumentParser) -> Completion:
 
 def _value(name: str, action: argparse.Action) -> str:
     if action.choices:
-        return " ".join(map(str, action.choices))
+        # shells split words where there are spaces: states are taken with hyphens, too
+        return " ".join(str(choice).replace(" ", "-") for choice in action.choices)
     shown = str(action.metavar or action.dest.upper())
     kind = _OF_NOUN.get((name.split()[0], shown)) if not action.option_strings else None
     kind = kind or _KINDS.get(shown)

@@ -43,12 +43,13 @@ class Drain(RearrangementCommand):
         if not parsed_args.dry_run:
             self.tell(
                 f"rearrangement {record['id']} is approved, since its hosts were named: it starts once it is planned "
-                f"(vmpath rearrangement cancel {record['id']} stops it)"
+                f"({self.typed('rearrangement cancel')} {record['id']} stops it)"
             )
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
             left = (record["decision"] or {}).get("leftovers", ())
             if left and not self.status:
                 self.status = _NOT_EMPTY
-                self.tell(f"vmpath: not empty: {len(left)} instances stay (see vmpath rearrangement show)")
+                show = self.typed("rearrangement show")
+                self.tell(f"vmpath: not empty: {len(left)} instances stay (see {show} {record['id']})")
         return self.shown(client, record, parsed_args.formatter)

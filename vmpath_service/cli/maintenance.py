@@ -8,13 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vmpath_service.cli import arguments, host, scope
+from vmpath_service.cli.abridged import in_line, moment
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.cli.policy import find_policy, typed
-from vmpath_service.cli.watching import tell_events
+from vmpath_service.cli.progress import duration
 
 _STATES = ("scheduled", "draining", "ready", "returning", "done", "failed", "cancelled")
 ENDED = frozenset(("done", "failed", "cancelled"))
+_FEW = 3
 _LOOK_S = 120.0
 _WAIT_S = 20
 
@@ -29,11 +31,13 @@ class MaintenanceCommand(ShowOne):
 
     def follow(self, client: Client, identity: str, formatter: str | None) -> Mapping[str, Any]:
         """Tell what happens until it has ended or waits for somebody."""
+        from vmpath_service.cli import maintenance_screen
+
         stream = self.app.stderr if formatter else self.app.stdout
         try:
-            record = tell_events(client, "maintenances", identity, stream, _waits_for_nobody)
+            record = maintenance_screen.follow(client, identity, stream, _waits_for_nobody)
         except KeyboardInterrupt:
-            self.tell(f"maintenance {identity} goes on unwatched (vmpath maintenance watch {identity})")
+            self.tell(f"maintenance {identity} goes on unwatched ({self.typed('maintenance watch')} {identity})")
             raise
         if record["state"] in ("failed", "cancelled"):
             self.status = 1
@@ -80,7 +84,8 @@ class Create(MaintenanceCommand):
             "--action",
             choices=("none", "power-off", "reboot", "hook"),
             help="what is done to empty hosts: wait until somebody says that the work is done (none, the default), "
-            "run the hook that --hook names (hook), or the one called reboot (reboot); power-off needs a power driver",
+            "run the hook that --hook names (hook), or the one called reboot (reboot); power-off runs the hook called "
+            "power-off, waits until somebody says that the work is done, and runs the one called power-on",
         )
         parser.add_argument("--hook", metavar="NAME", help="a hook of the service's configuration")
         parser.add_argument("--rolling", action="store_true", help="some hosts after the others, as capacity allows")
@@ -129,7 +134,8 @@ class Create(MaintenanceCommand):
         else:
             record = self.looked_at(client, record)
             if not parsed_args.formatter and record["state"] not in ENDED:
-                self.tell(f"it is scheduled: vmpath maintenance watch {record['id']}")
+                begun = "is scheduled" if record["state"] == "scheduled" else "has begun"
+                self.tell(f"it {begun}: {self.typed('maintenance watch')} {record['id']}")
         return self.shown(record, parsed_args.formatter)
 
 
@@ -144,14 +150,15 @@ class List(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        columns = ("id", "state", "start", "hosts", "back", "explanation")
+        columns = ("id", "state", "start", "hosts", "back", "reason", "explanation")
         return columns, [
             (
                 record["id"],
                 record["state"],
-                record["start"],
-                len(record["request"]["hosts"]),
+                moment(record["start"]),
+                in_line(record["request"]["hosts"], _FEW),
                 sum(len(each["hosts"]) for each in record["rounds"] if each["done"]),
+                record["request"]["reason"],
                 record["explanation"] or record["warning"] or "",
             )
             for record in self.client().pages("maintenances", state=parsed_args.state)
@@ -227,7 +234,9 @@ class Delete(_Named):
 
 def _waits_for_nobody(record: Mapping[str, Any]) -> bool:
     """Whether to go on watching."""
-    waits = record["state"] == "ready" and (record["request"]["action"] == "none" or record["hook_lost"])
+    waits = record["state"] == "ready" and (
+        record["request"]["action"] == "none" or record["hook_lost"] or record["hook_done"]
+    )
     done = set(record["completed"]) >= {name for each in record["rounds"] for name in each["hosts"]}
     return record["state"] not in ENDED and not (waits and not done) and not record["pause_requested"]
 
@@ -239,13 +248,18 @@ def _is_looked_at(record: Mapping[str, Any]) -> bool:
 def _gist(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     request = record["request"]
     yield "id", record["id"]
-    yield "state", record["state"]
-    yield "start", record["start"]
+    yield "state", _state(record)
+    yield "start", moment(record["start"])
+    if record["state"] in ENDED:
+        yield "ended", moment(record["updated_at"])
+    if request["recurrence"]:
+        yield "recurrence", f"{request['recurrence']} ({request['time_zone']})"
     yield "hosts", ", ".join(request["hosts"])
     back = [name for each in record["rounds"] if each["done"] for name in each["hosts"]]
-    yield "back", ", ".join(back)
     now = [name for each in record["rounds"][-1:] if not each["done"] for name in each["hosts"]]
-    yield "now", ", ".join(now)
+    for name, hosts in (("back", back), ("now", now if record["state"] not in ENDED else [])):
+        if hosts:
+            yield name, ", ".join(hosts)
     yield "action", f"hook {request['hook']}" if request["hook"] else request["action"]
     for name in ("disabled", "kept"):
         if record[name]:
@@ -265,19 +279,21 @@ def _expected(outlook: Mapping[str, Any], request: Mapping[str, Any]) -> Iterato
     yield "rounds", f"{len(outlook['rounds'])} (at least {outlook['fewest_rounds']})"
     yield "migrations", f"{outlook['migrations']} (at least {outlook['fewest_migrations']})"
     work = "" if request["duration_s"] else ", without the work itself (--duration)"
-    least, seconds = (_in_words(outlook[name]) for name in ("least_seconds", "seconds"))
+    least, seconds = (duration(outlook[name]) for name in ("least_seconds", "seconds"))
     yield "predicted", f"{seconds} (at least {least}){work}"
     if request["rolling"]:
         yield (
             "expected rounds",
             "\n".join(
-                f"{', '.join(each['hosts'])}: {each['migrations']} migrations, {_in_words(each['drain_s'])}"
+                f"{', '.join(each['hosts'])}: {each['migrations']} migrations, {duration(each['drain_s'])}"
                 for each in outlook["rounds"]
             ),
         )
 
 
-def _in_words(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def _state(record: Mapping[str, Any]) -> str:
+    """With what was asked of it and has not come about yet."""
+    if record["state"] in ENDED:
+        return str(record["state"])
+    asked = "cancel requested" if record["cancel_requested"] else "paused" if record["pause_requested"] else ""
+    return f"{record['state']} ({asked})" if asked else str(record["state"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vmpath_service.cli.command import Command
+from vmpath_service.cli.folding import folded
 from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.path_question import add_question
 
@@ -28,7 +29,7 @@ class Debug(Command):
         out = self.app.stdout
 
         def write(depth: int, text: str) -> None:
-            out.write(f"{'  ' * depth}{text}\n")
+            out.write(folded(f"{'  ' * depth}{text}", out) + "\n")
             out.flush()
 
         with FirstInterrupt(self.tell) as interrupt:

@@ -35,7 +35,7 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--migration-mbps",
-        type=arguments.amount,
+        type=arguments.rate,
         default=8000.0,
         metavar="RATE",
         help="the rate of one migration in Mbit/s (default: 8000)",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from vmpath_service.cli.bars import UNITS, Fill, in_order
 from vmpath_service.cli.command import Command
 from vmpath_service.cli.constraints import add_constraints, chosen_constraints
+from vmpath_service.cli.folding import folded
 from vmpath_service.model.errors import InvalidInput, VmpathError
 
 if TYPE_CHECKING:
@@ -80,8 +79,9 @@ class Repl(Command):
                 self._say(f"no: {error}")
         return 1 if failed and not talking else 0
 
-    def _say(self, text: str) -> None:
-        self.app.stdout.write(text + "\n")
+    def _say(self, text: str, further: int = 4) -> None:
+        out = self.app.stdout
+        out.write(folded(text, out, further) + "\n")
 
     def _do(self, words: Sequence[str]) -> None:
         verbs: dict[str, tuple[Callable[..., None], int, int]] = {
@@ -136,16 +136,7 @@ class Repl(Command):
             state = "" if each.receives() else f"  ({each.state}, {each.status})"
             people = ", ".join(self._label(guest) for guest in table.residents(number))
             line = f"{each.name:<{width}} {fills[0].human_readable()}{state}  {people}"
-            self._say(self._folded(line, width + 1))
-
-    def _folded(self, line: str, indent: int) -> str:
-        """The line on as many lines as the terminal needs; in a pipe, as it is."""
-        if not self.app.stdout.isatty():
-            return line
-        columns = max(2 * indent, shutil.get_terminal_size().columns)
-        return textwrap.fill(
-            line, columns, subsequent_indent=" " * indent, break_on_hyphens=False, replace_whitespace=False
-        )
+            self._say(line, width + 1)
 
     def _where(self, instance: str) -> None:
         self._say(self._in_words(self._table.guest(instance)))

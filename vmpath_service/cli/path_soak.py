@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import time
 from collections import Counter
+from collections.abc import Iterator
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from vmpath_service.cli import arguments
@@ -35,6 +38,32 @@ def _deaf() -> None:
     os.nice(5)
 
 
+def _make(directory: str) -> None:
+    """Make the directory where there is none; raises InvalidInput where that cannot be."""
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"--directory: {directory} cannot be made: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _ended_with_us() -> Iterator[None]:
+    """While it is entered, a request to terminate ends the trials under way, too, instead of leaving them behind."""
+    import multiprocessing
+    import signal
+
+    def end(number: int, _: FrameType | None) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Soak(Command):
     """Solve random clouds for a long time, and hold every plan against the replay and the exhaustive search.
 
@@ -53,7 +82,10 @@ class Soak(Command):
         )
         parser.add_argument("--hosts", type=arguments.positive, default=6, metavar="N", help="hosts of small clouds")
         parser.add_argument(
-            "--directory", default=".", metavar="DIR", help="where to leave the files of disagreements (default: here)"
+            "--directory",
+            default=".",
+            metavar="DIR",
+            help="where to leave the files of disagreements, made if it is not there (default: here)",
         )
         return parser
 
@@ -63,8 +95,7 @@ class Soak(Command):
 
         if parsed_args.hosts < 2:
             raise InvalidInput("--hosts: a cloud to move about in has 2 hosts or more")
-        if not os.path.isdir(parsed_args.directory):
-            raise InvalidInput(f"--directory: there is no directory {parsed_args.directory}")
+        _make(parsed_args.directory)
         began = time.monotonic()
         until = None if parsed_args.count else began + 60 * (parsed_args.minutes or 1)
         self._slowest: list[Trial] = []
@@ -75,6 +106,7 @@ class Soak(Command):
         context = multiprocessing.get_context("spawn")
         with (
             FirstInterrupt(lambda _: self.tell("interrupted: what there is follows")) as interrupt,
+            _ended_with_us(),
             futures.ProcessPoolExecutor(parsed_args.jobs, mp_context=context, initializer=_deaf) as pool,
         ):
             running: set[futures.Future[Trial]] = set()

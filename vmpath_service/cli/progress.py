@@ -64,6 +64,25 @@ def reckon(
     )
 
 
+def maintenance_left(record: Mapping[str, Any], now: float, drain_s: float | None) -> float | None:
+    """Seconds that a maintenance may take from ``now``, with the work as far as it was said how long that takes; None
+    while that is not known. ``drain_s``: what is left of the draining under way, where that can be reckoned.
+    """
+    outlook = record["outlook"]
+    if outlook is None or record["state"] not in ("draining", "ready", "returning"):
+        return None
+    work = record["request"]["duration_s"] or 0.0
+    had = {name for each in record["rounds"] for name in each["hosts"]}
+    left = sum(each["drain_s"] + work for each in outlook["rounds"] if not had & set(each["hosts"]))
+    if record["state"] == "draining":
+        here = set(record["rounds"][-1]["hosts"])
+        told = sum(each["drain_s"] for each in outlook["rounds"] if here & set(each["hosts"]))
+        left += work + (told if drain_s is None else drain_s)
+    elif record["state"] == "ready":
+        left += max(0.0, work - (now - (_seconds(record["phase_since"]) or now)))
+    return float(left)
+
+
 def in_words(progress: Progress) -> str:
     """One line for a person."""
     parts = [f"{progress.done} of {progress.total} done"]

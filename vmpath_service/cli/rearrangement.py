@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from vmpath_service.cli import host, scope, watching
-from vmpath_service.cli.abridged import lines
+from vmpath_service.cli.abridged import lines, moment
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.command import Command, Lister, ShowOne
 from vmpath_service.cli.policy import find_policy, typed
-from vmpath_service.cli.progress import in_words, reckon
+from vmpath_service.cli.progress import ENDED, in_words, reckon
 from vmpath_service.model.errors import InvalidInput
 
 _STATES = (
@@ -34,7 +34,7 @@ class RearrangementCommand(ShowOne):
         try:
             record = watching.follow(client, identity, stream, done).record
         except KeyboardInterrupt:
-            self.tell(f"rearrangement {identity} goes on unwatched (vmpath rearrangement watch {identity})")
+            self.tell(f"rearrangement {identity} goes on unwatched ({self.typed('rearrangement watch')} {identity})")
             raise
         if not watching.succeeded(record):
             self.status = 1
@@ -61,6 +61,11 @@ class Create(RearrangementCommand):
         scope.add_settings(parser)
         scope.add_scope(parser)
         parser.add_argument("--dry-run", action="store_true", help="plan only; move nothing, ever")
+        parser.add_argument(
+            "--rehearse",
+            action="store_true",
+            help="replay the plan first, step by step and in any timing that it allows; one that breaks is not walked",
+        )
         parser.add_argument("--approve", action="store_true", help="walk the plan without asking again")
         parser.add_argument(
             "--wait", action="store_true", help="follow it until it has ended, or waits for somebody's approval"
@@ -77,15 +82,16 @@ class Create(RearrangementCommand):
             "hosts": parsed_args.host,
             "dry_run": parsed_args.dry_run,
             "approve": parsed_args.approve,
+            "rehearse": parsed_args.rehearse,
         }
         host.check(client, parsed_args.host)
         record: Mapping[str, Any] = client.post("rearrangements", body=request)
         if parsed_args.wait:
             record = self.follow(client, record["id"], parsed_args.formatter, watching.has_settled)
             if record["state"] == "awaiting approval":
-                self.tell(f"it waits for approval: vmpath rearrangement approve {record['id']}")
+                self.tell(f"it waits for approval: {self.typed('rearrangement approve')} {record['id']}")
         elif not parsed_args.formatter:
-            self.tell(f"it is being planned: vmpath rearrangement watch {record['id']}")
+            self.tell(f"it is being planned: {self.typed('rearrangement watch')} {record['id']}")
         return self.shown(client, record, parsed_args.formatter)
 
 
@@ -95,7 +101,12 @@ class List(Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--state", action="append", default=[], choices=_STATES, help="only those in this state; may be repeated"
+            "--state",
+            action="append",
+            default=[],
+            type=_state_named,
+            choices=_STATES,
+            help="only those in this state (awaiting-approval will do for 'awaiting approval'); may be repeated",
         )
         return parser
 
@@ -109,7 +120,7 @@ class List(Lister):
                 record["state"],
                 record["request"]["dry_run"],
                 (record["summary"] or {}).get("migrations"),
-                record["created_at"],
+                moment(record["created_at"]),
                 record["explanation"] or "",
             )
             for record in records
@@ -261,8 +272,13 @@ class Delete(_Named):
 
 def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
     """What a person wants to know first."""
-    for name in ("id", "policy", "state", "created_at", "updated_at", "explanation"):
-        yield name, record[name] or ""
+    for name in ("id", "policy"):
+        yield name, record[name]
+    yield "state", _state(record)
+    for name in ("created_at", "updated_at"):
+        yield name, moment(record[name])
+    if record["explanation"]:
+        yield "explanation", record["explanation"]
     summary, decision = record["summary"], record["decision"]
     if decision:
         for name in ("before", "after"):
@@ -271,6 +287,8 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
         for name in ("emptied", "disable", "notes"):
             if decision.get(name):
                 yield name, _lines(decision[name])
+        if decision.get("rehearsal"):
+            yield "rehearsal", _rehearsed(decision["rehearsal"])
         if decision.get("shortage"):
             yield "shortage", decision["shortage"]
         if decision.get("in_use"):
@@ -294,6 +312,26 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
                     for each in troubled
                 ]
             )
+
+
+def _state_named(text: str) -> str:
+    """As it is called, also where it was typed as one word."""
+    return text.replace("-", " ")
+
+
+def _rehearsed(rehearsal: Mapping[str, Any]) -> str:
+    if problems := rehearsal["problems"]:
+        return _lines([f"it breaks: {problem}" for problem in problems])
+    said = f"{rehearsal['migrations']} migrations replayed: it holds, step by step and in any timing"
+    if rehearsal["unproved"]:
+        said += f" (of {rehearsal['unproved']} arrivals shown by {rehearsal['runs']} timings only)"
+    return said
+
+
+def _state(record: Mapping[str, Any]) -> str:
+    """With what was asked of it and has not come about yet."""
+    waits = record["cancel_requested"] and record["state"] not in ENDED
+    return f"{record['state']} (cancel requested)" if waits else str(record["state"])
 
 
 def _lines(items: Sequence[str]) -> str:

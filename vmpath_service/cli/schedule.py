@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vmpath_service.cli import host, scope
+from vmpath_service.cli.abridged import moment
 from vmpath_service.cli.command import Lister, ShowOne
 from vmpath_service.cli.policy import find_policy, typed
 
@@ -63,11 +64,7 @@ class List(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         columns = ("name", "policy", "cron", "time_zone", "enabled", "origin", "next_at", "last_at", "outcome")
         return columns, [
-            tuple(
-                schedule["request"][name] if name in ("policy", "cron", "time_zone") else schedule[name] or ""
-                for name in columns
-            )
-            for schedule in self.client().pages("schedules")
+            tuple(_cell(schedule, name) for name in columns) for schedule in self.client().pages("schedules")
         ]
 
 
@@ -109,6 +106,13 @@ class Delete(_Named):
         return self.dict2columns({"name": parsed_args.schedule, "deleted": True})
 
 
+def _cell(schedule: Mapping[str, Any], name: str) -> Any:
+    value = schedule["request"][name] if name in ("policy", "cron", "time_zone") else schedule[name]
+    if value is None:
+        return ""
+    return moment(value) if name in ("next_at", "last_at") else value
+
+
 def shown(command: ShowOne, schedule: Mapping[str, Any], formatter: str | None) -> tuple[Sequence[str], Iterable[Any]]:
     """Its columns: in full for programs, without what is empty for people."""
     columns = dict(schedule)
@@ -116,5 +120,9 @@ def shown(command: ShowOne, schedule: Mapping[str, Any], formatter: str | None) 
         flat = {**schedule["request"], **{name: value for name, value in schedule.items() if name != "request"}}
         flat.pop("links")
         listed = {name: ", ".join(value) if isinstance(value, list) else value for name, value in flat.items()}
-        columns = {name: value for name, value in listed.items() if value not in (None, "", {})}
+        columns = {
+            name: moment(value) if name.endswith("_at") else value
+            for name, value in listed.items()
+            if value not in (None, "", {})
+        }
     return command.dict2columns(columns)

@@ -86,6 +86,19 @@ def every_event(client: Client, noun: str, identity: str) -> list[Mapping[str, A
             return found
 
 
+def look(client: Client, view: View) -> None:
+    """Read it again, but for what has happened to it."""
+    identity = view.record["id"]
+    view.record = client.get("rearrangements", identity)
+    view.frozen = _freeze_in_words(client.get("freeze"))
+    if view.record["summary"] is not None or view.migrations or has_ended(view.record):
+        view.migrations = list(client.pages("rearrangements", identity, "migrations"))
+    # a plan grows when the rest of it is planned anew
+    if any(each["step"] not in view.memory_mb for each in view.migrations):
+        plan = client.get("rearrangements", identity, "plan")
+        view.memory_mb = {step["id"]: step["memory_mb"] for step in plan["migrations"]}
+
+
 def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
     """Show a rearrangement on ``stream`` until it is ``done``; returns it as it is then."""
     view = View(client.get("rearrangements", identity))
@@ -93,17 +106,10 @@ def follow(client: Client, identity: str, stream: TextIO, done: Done) -> View:
     with _screen(stream) as screen:
         while True:
             began = time.monotonic()
-            view.record = client.get("rearrangements", identity)
-            view.frozen = _freeze_in_words(client.get("freeze"))
+            look(client, view)
             # read after the record: an event that came before a change of state is shown before we leave
             view.fresh = client.get("rearrangements", identity, "events", after=after, limit=_EVENTS)["events"]
             after = view.fresh[-1]["sequence"] if view.fresh else after
-            if view.record["summary"] is not None or view.migrations or has_ended(view.record):
-                view.migrations = list(client.pages("rearrangements", identity, "migrations"))
-            # a plan grows when the rest of it is planned anew
-            if any(each["step"] not in view.memory_mb for each in view.migrations):
-                plan = client.get("rearrangements", identity, "plan")
-                view.memory_mb = {step["id"]: step["memory_mb"] for step in plan["migrations"]}
             screen.show(view)
             if done(view.record) and len(view.fresh) < _EVENTS:
                 return view

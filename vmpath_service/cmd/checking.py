@@ -15,6 +15,7 @@ from vmpath_service.cloud.rights import Finding, Verdict
 from vmpath_service.cmd import own_state
 from vmpath_service.cmd.configuration import Configuration
 from vmpath_service.model.errors import VmpathError
+from vmpath_service.notifier.broker import OF_BROKER
 
 
 def check(configuration: Configuration, form: str = "plain") -> int:
@@ -32,6 +33,7 @@ def check(configuration: Configuration, form: str = "plain") -> int:
     findings = [
         *Examination(configuration.cloud).findings(),
         *broker.examine(configuration.notifications),
+        *broker.examine_sending(_broker_of(configuration), configuration.sending.topics),
         *own_state.examine(configuration),
     ]
     if form == "json":
@@ -43,6 +45,12 @@ def check(configuration: Configuration, form: str = "plain") -> int:
     if failed is not None:
         raise failed
     return 1 if any(finding.verdict is Verdict.MISSING for finding in findings) else 0
+
+
+def _broker_of(configuration: Configuration) -> str | None:
+    """Where vmpath's own notifications go; None if to no broker."""
+    sending = configuration.sending
+    return sending.url if set(sending.drivers) & set(OF_BROKER) else None
 
 
 def shown(finding: Finding) -> str:

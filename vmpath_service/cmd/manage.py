@@ -44,7 +44,8 @@ def _purge(database: Database, parsed: argparse.Namespace) -> str:
     database.check()
     gone = purge(database, time.time() - parsed.older_than * _DAY, dry_run=parsed.dry_run)
     verb = "would delete" if parsed.dry_run else "deleted"
-    return f"database {database.label}: {verb} {gone.rearrangements} rearrangements and {gone.events} events"
+    what = f"{gone.rearrangements} rearrangements, {gone.maintenances} maintenances and {gone.events} events"
+    return f"database {database.label}: {verb} {what}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     upgrade = verbs.add_parser("upgrade", help="make the tables, or bring them up to date")
     upgrade.set_defaults(run=_upgrade)
 
-    forget = verbs.add_parser("purge", help="forget rearrangements that ended long ago, with all they left")
+    forget = verbs.add_parser(
+        "purge", help="forget rearrangements and maintenances that ended long ago, with all they left"
+    )
     forget.set_defaults(run=_purge)
     forget.add_argument(
         "--older-than", type=_days, required=True, metavar="DAYS", help="what ended at least so many days ago"

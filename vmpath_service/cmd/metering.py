@@ -22,6 +22,7 @@ _MIGRATIONS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 360
 _ASKED_FOR = "rearrangement.planning"
 _PLANNED = frozenset(("rearrangement.planned", "rearrangement.awaiting_approval", "rearrangement.running"))
 _NOT_PLANNED = frozenset(("rearrangement.failed", "rearrangement.cancelled"))
+_REQUESTED = "migration.requested"
 _ENDED = frozenset(("migration.done", "migration.failed"))
 
 
@@ -69,6 +70,7 @@ class Meter:
         )
         self._lock = threading.Lock()
         self._begun: dict[str, float] = {}
+        self._intended: dict[tuple[str, int], float] = {}
 
     def watch(self, tallies: Callable[[], Sequence[Tally]]) -> None:
         """Show from now on how it stands with these queues of notifications."""
@@ -94,11 +96,22 @@ class Meter:
         elif event.kind in _NOT_PLANNED:
             with self._lock:
                 self._begun.pop(identity, None)
+        elif event.kind == _REQUESTED and event.step is not None:
+            with self._lock:
+                if len(self._intended) >= _MOST_SEEN:
+                    self._intended.clear()
+                self._intended[identity, event.step] = event.at
         elif event.kind in _ENDED and event.step is not None:
-            migration = self._store.migration(identity, event.step)
-            if migration.intended_at is not None and migration.ended_at is not None:
-                outcome = event.kind.partition(".")[2]
-                self._moving.labels(outcome).observe(migration.ended_at - migration.intended_at)
+            self._moved(identity, event.step, event)
+
+    def _moved(self, identity: str, step: int, event: Event) -> None:
+        with self._lock:
+            intended = self._intended.pop((identity, step), None)
+        if intended is None:
+            # asked for before the service was started
+            intended = self._store.migration(identity, step).intended_at
+        if intended is not None:
+            self._moving.labels(event.kind.partition(".")[2]).observe(event.at - intended)
 
     def _planned(self, identity: str, at: float) -> None:
         with self._lock:

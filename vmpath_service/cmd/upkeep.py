@@ -64,8 +64,10 @@ class InformedHooks:
     def run(self, name: str, occasion: Mapping[str, Any]) -> None:
         """Run one and wait for its end; raises HookFailed."""
         hosts = ", ".join(occasion["hosts"])
-        message = f"{hosts}: empty and disabled, ready for the work of hook {name}"
-        told = self._composer.occasion(occasion["event"], message, occasion["maintenance"], self._clock.time())
+        event = str(occasion["event"])
+        ready = f"empty and disabled, ready for the work of hook {name}"
+        message = f"{hosts}: {ready if event == 'maintenance.ready' else f'the work is done, now hook {name}'}"
+        told = self._composer.occasion(event, message, occasion["maintenance"], self._clock.time())
         self._hooks.run(name, {**plain(told), **occasion})
 
 

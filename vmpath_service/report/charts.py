@@ -10,7 +10,7 @@ from vmpath_service.report.accounts import HostAccount
 
 MOST_POINTS = 240
 _WIDTH, _HEIGHT = 640, 180
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 14, 30
 _COLOURS = ("#5b8fd6", "#1d3557")
 
 Curve = Sequence[tuple[float, float]]
@@ -56,7 +56,7 @@ def curves(lines: Sequence[tuple[str, Curve]], across: str, *, from_zero: bool =
         drawn.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{places}"/>')
         if len(shown) > 1:
             # curves that only rise leave the lower right free
-            y = floor - 8 - 14 * (len(shown) - 1 - number)
+            y = floor - 8 - 20 * (len(shown) - 1 - number)
             drawn.append(f'<text x="{right - 6}" y="{y}" text-anchor="end" style="fill:{colour}">{name}</text>')
     return "".join((*drawn, "</svg>"))
 

@@ -7,7 +7,7 @@ PAGE = """<!DOCTYPE html>
 body{font:15px/1.4 sans-serif;margin:1em auto;max-width:1240px;padding:0 1em;color:#222}
 h1{font-size:1.4em;margin-bottom:.2em}h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;width:100%;margin:.6em 0}
-td,th{padding:2px 10px 2px 0;text-align:left;vertical-align:top}
+td,th{padding:2px 10px 2px 0;text-align:left;vertical-align:top}td,li,p{overflow-wrap:anywhere}
 table.figures{width:auto}table.figures th{white-space:nowrap;padding-right:1.5em}
 td.n,th.n{text-align:right;white-space:nowrap}tr:nth-child(even){background:#f6f8fa}
 td.name{white-space:nowrap;max-width:22em;overflow:hidden;text-overflow:ellipsis}
@@ -20,7 +20,16 @@ td.wide{width:35%}td.why{min-width:15em}
 .key{display:inline-block;width:1.6em;height:.6em;margin-right:.3em}
 .failed,.skipped{color:#b00020;font-weight:bold}.done{color:#1b7f3b}.small{color:#666;font-size:.9em}
 summary{cursor:pointer;padding:.3em 0}ul{padding-left:1.3em;margin:.4em 0}
-@media (max-width:640px){body{padding:0 .6em}td,th{padding-right:6px}.wide-only{display:none}td.wide{width:auto}}
+@media screen and (max-width:640px){body{padding:0 .6em}td,th{padding-right:6px}td.wide{width:auto}
+svg.chart text{font-size:19px}.cards tr{display:block;padding:.35em 0}.cards tr:first-child{display:none}
+.cards td,.cards td.n{display:inline;padding:0;margin-right:.25em;white-space:normal}.cards td.name{max-width:none}
+.cards td.wide,.cards td.why,.cards td.when{display:block}
+.of-hosts td:nth-child(4)::before{content:"\\2192  "}.of-hosts td:nth-child(5)::before{content:"of "}
+.of-hosts td:nth-child(5)::after{content:" GiB,"}.of-hosts td:nth-child(6)::after{content:" instances"}
+.of-steps td:nth-child(3)::before{content:"from "}.of-steps td:nth-child(4)::before{content:"to "}
+.of-steps td:nth-child(5)::before{content:"\\B7  "}.of-steps td:nth-child(5)::after{content:" GiB,"}
+.of-steps td:nth-child(6)::before{content:"predicted "}.of-steps td:nth-child(7):not(:empty)::before{content:"took "}
+.of-steps td:nth-child(6)::after,.of-steps td:nth-child(7):not(:empty)::after{content:" s,"}}
 @media print{body{max-width:none;font-size:10.5px;margin:0}h2,h3,h2+p{break-after:avoid}tr,svg{break-inside:avoid}
 .scroll{overflow:visible}.scroll svg{min-width:0}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 </style></head><body>
@@ -46,9 +55,9 @@ memory{% if plan.summary.extra_migrations %}; {{ plan.summary.extra_migrations }
 move{% endif %}{% if plan.summary.bypasses %}; {{ plan.summary.bypasses }} are stops on the way{% endif %}</td></tr>
 <tr><th>How it stands</th><td>{% for state, number in tally %}{{ ", " if not loop.first }}<span class="{{ state }}">
 {{- "{:,}".format(number) }} {{ state }}</span>{% endfor %}</td></tr>
-<tr><th>Predicted</th><td>{{ plan.summary.makespan_s | lasts }}; no plan takes less than
-{{ plan.summary.bounds.makespan_s | lasts }}{% if plan.summary.bounds.binding %}
- ({{ plan.summary.bounds.binding }}){% endif %}</td></tr>
+<tr><th>Predicted</th><td>{{ plan.summary.makespan_s | lasts }}{% if plan.summary.bounds.makespan_s %}; no plan takes
+less than {{ plan.summary.bounds.makespan_s | lasts }}{% if plan.summary.bounds.binding %}
+ ({{ plan.summary.bounds.binding }}){% endif %}{% endif %}</td></tr>
 {% if took %}<tr><th>Took so far</th><td>{{ took | lasts }}</td></tr>{% endif %}
 {% if decision.before and decision.after %}
 <tr><th>Score</th><td>{{ "{:,.6g}".format(decision.before.value) }} &rarr;
@@ -79,15 +88,16 @@ move{% endif %}{% if plan.summary.bypasses %}; {{ plan.summary.bypasses }} are s
 {% endif %}
 {% call folded(hosts | length, open_hosts, hosts_said) %}
 {% if hosts | length <= open_hosts %}<p class="small">{{ hosts_said }}</p>{% endif %}
-<div class="scroll"><table><tr><th>Host</th><th></th><th class="n">before, GiB</th><th class="n">after, GiB</th>
-<th class="n wide-only">of</th><th class="n">instances</th></tr>
+<div class="scroll"><table class="cards of-hosts"><tr><th>Host</th><th></th><th class="n">before, GiB</th>
+<th class="n">after, GiB</th><th class="n">of</th><th class="n">instances</th></tr>
 {% for host in hosts %}
 {% set whole = host.capacity or 1 %}
 <tr><td class="name">{{ host.name }}</td><td class="wide"><div class="bar">
 <i style="width:{{ [100 * host.after // whole, 100] | min }}%"></i>
 <b style="width:{{ [100 * host.before // whole, 100] | min }}%"></b></div></td>
-<td class="n">{{ host.before | gib }}</td><td class="n">{{ host.after | gib }}</td>
-<td class="n wide-only">{{ host.capacity | gib }}</td>
+<td class="n">{{ host.before | gib }}</td>
+<td class="n">{{ host.after | gib }}</td>
+<td class="n">{{ host.capacity | gib }}</td>
 <td class="n">{{ host.instances_before }} &rarr; {{ host.instances_after }}</td></tr>
 {% endfor %}</table></div>
 {% endcall %}
@@ -115,10 +125,11 @@ move{% endif %}{% if plan.summary.bypasses %}; {{ plan.summary.bypasses }} are s
 <td class="n">{{ each.memory_mb | gib }}</td></tr>
 {% endfor %}</table>
 {% call folded(steps | length, open_steps, steps_said) %}
-<div class="scroll"><table><tr><th class="n">#</th><th>Instance</th><th>From</th><th>To</th><th class="n">GiB</th>
-<th class="n">predicted, s</th><th class="n">took, s</th><th>State</th><th>Why</th></tr>
+<div class="scroll"><table class="cards of-steps"><tr><th class="n">#</th><th>Instance</th><th>From</th><th>To</th>
+<th class="n">GiB</th><th class="n">predicted, s</th><th class="n">took, s</th><th>State</th><th>Why</th></tr>
 {% for each in steps %}
-<tr><td class="n">{{ each.id }}</td><td class="name">{{ each.instance }}</td><td class="name">{{ each.source }}</td>
+<tr><td class="n">{{ each.id }}</td><td class="name">{{ each.instance }}</td>
+<td class="name">{{ each.source }}</td>
 <td class="name">{{ each.dest }}{% if each.bypass %} (a stop){% endif %}</td>
 <td class="n">{{ each.memory_mb | gib }}</td>
 <td class="n">{{ "%.1f" | format(each.predicted) }}</td>
@@ -131,8 +142,8 @@ move{% endif %}{% if plan.summary.bypasses %}; {{ plan.summary.bypasses }} are s
 {% if events %}
 <h2>What happened</h2>
 {% call folded(events | length, open_events, events_said) %}
-<div class="scroll"><table>{% for each in events %}
-<tr><td class="small n">{{ each.at | moment }}</td><td>{{ each.message }}</td></tr>
+<div class="scroll"><table class="cards"><tr><th>When</th><th>What</th></tr>{% for each in events %}
+<tr><td class="small n when">{{ each.at | moment }}</td><td>{{ each.message }}</td></tr>
 {% endfor %}</table></div>
 {% endcall %}
 {% endif %}

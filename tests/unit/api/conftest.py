@@ -177,13 +177,13 @@ class NotingSchedules:
         schedule = Schedule(request, "api", time.time(), time.time(), enabled=request.enabled)
         return self._records.create(request.name, schedule)
 
-    def enable(self, name: str) -> Schedule:
+    def enable(self, name: str, known: int | None = None) -> Schedule:
         return self._change(name, enabled=True)
 
-    def disable(self, name: str) -> Schedule:
+    def disable(self, name: str, known: int | None = None) -> Schedule:
         return self._change(name, enabled=False)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, known: int | None = None) -> None:
         self._records.delete(name, lambda _: None)
 
     def _change(self, name: str, **values: Any) -> Schedule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import falcon
+import falcon.inspect
 import falcon.testing
 import pytest
 from oslo_config import cfg
@@ -104,6 +105,27 @@ def ask(
 
 def test_the_table_below_knows_every_request() -> None:
     assert set(NEEDED) == {(method, path) for path, each in routes.OPERATIONS.items() for method in each}
+
+
+def test_nothing_can_be_asked_for_that_the_table_does_not_know(engine: NotingEngine, oslo: cfg.ConfigOpts) -> None:
+    made = application.make(parts(engine, authentication=Named(), access=PolicyAccess(oslo)))
+    assert isinstance(made, falcon.App)
+    found = {
+        (method.method, route.path)
+        for route in falcon.inspect.inspect_routes(made)
+        for method in route.methods
+        if not method.internal
+    }
+    assert found == set(NEEDED)
+
+
+def test_what_a_resource_could_do_and_the_table_does_not_know_is_for_nobody(
+    client: falcon.testing.TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = client.simulate_get("/v1/policies", headers={"Role": "admin"})
+    assert answer.status_code == 200
+    monkeypatch.delitem(routes.OPERATIONS["/v1/policies"], "GET")
+    assert client.simulate_get("/v1/policies", headers={"Role": "admin"}).status_code == 405
 
 
 @pytest.mark.parametrize("role", sorted(LEVELS))

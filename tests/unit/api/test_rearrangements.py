@@ -36,7 +36,7 @@ def test_a_new_one_is_accepted_and_says_where_it_is(client: Client) -> None:
     assert answer.headers["Location"] == f"{HERE}/{shown['id']}"
     assert answer.headers["ETag"] == '"1"'
     assert (shown["state"], shown["policy"], shown["version"]) == ("planning", "drain", 1)
-    assert shown["request"] == body | {"zones": [], "aggregates": [], "approve": False}
+    assert shown["request"] == body | {"zones": [], "aggregates": [], "approve": False, "rehearse": False}
     assert datetime.fromisoformat(shown["created_at"]).tzinfo is not None
     assert "epoch" not in shown
     hrefs = {link["rel"]: link["href"] for link in shown["links"]}
@@ -55,7 +55,7 @@ def test_a_new_one_is_accepted_and_says_where_it_is(client: Client) -> None:
         (
             {"policy": "p", "host": ["a"]},
             "request body: unknown key 'host'; "
-            "known keys: policy, options, zones, aggregates, hosts, dry_run, approve",
+            "known keys: policy, options, zones, aggregates, hosts, dry_run, approve, rehearse",
         ),
         ("drain", "request body: expected object, got str"),
     ],

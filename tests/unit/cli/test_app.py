@@ -66,6 +66,10 @@ def test_an_unknown_command_is_answered_with_a_hint(vmpath: Run, words: tuple[st
         (("path", "find", "--snapshot", "s"), "path find: the following arguments are required: --target"),
         (("path", "find", "--snapshot", "s", "--target", "t", "--per-host", "0"), "expected a whole number"),
         (("path", "find", "--snapshot", "s", "--target", "t", "--time-limit", "nan"), "expected a number above 0"),
+        (
+            ("path", "find", "--snapshot", "s", "--target", "t", "--migration-mbps", "1e-300"),
+            "found '1e-300', expected a rate of at least 0.001 Mbit/s",
+        ),
         (("path", "find", "--snap", "s", "--target", "t"), "required: --snapshot"),
         (("policy", "apply", "drain", "--snapshot", "s", "--set", "headroom"), "expected OPTION=VALUE"),
         (("snapshot", "show", "s", "-f", "xml"), "invalid choice: 'xml'"),

@@ -17,6 +17,7 @@ CASES = [
     (["vmpath", "rearrangement", "cr"], {"create"}, {"watch"}),
     (["vmpath", "rearrangement", "create", "--dr"], {"--dry-run"}, {"--approve"}),
     (["vmpath", "rearrangement", "create", "ni"], {"nightly"}, {"drain"}),
+    (["vmpath", "rearrangement", "list", "--state", "a"], {"awaiting-approval"}, {"approval", "awaiting"}),
     (["vmpath", "drain", "comp"], {"compute-1", "compute-2"}, {"nightly"}),
     (["vmpath", "drain", "compute-1", "--wait", "-f", ""], {"json", "table"}, {"compute-2"}),
     (["vmpath", "maintenance", "create", "--host", ""], {"compute-1", "compute-2"}, {"--host"}),

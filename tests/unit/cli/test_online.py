@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,8 +109,10 @@ def test_create_sends_options_as_the_policy_declares_them(vmpath: Run, engine: N
         "hosts": ["compute-001"],
         "dry_run": True,
         "approve": False,
+        "rehearse": False,
     }
     assert made["migrations"] == []
+    assert answer(vmpath("rearrangement", "create", "drain", "--rehearse", "-f", "json"))["request"]["rehearse"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +213,7 @@ def test_watch_in_a_pipe_is_a_line_per_change(
     assert shown.status == status
     lines = [line.split(" ", 1)[1] for line in shown.out.splitlines() if line.startswith("20")]
     assert lines == ["two migrations to go", "running: 0 of 2 done, about 3 s left", "nothing is left to do", counts]
-    assert f"| state       | {state.value}" in shown.out
+    assert re.search(rf"^\| state +\| {state.value} ", shown.out, re.MULTILINE)
     ending = f"vmpath: rearrangement {identity} failed\n" if status else ""
     assert shown.err == ending
 
@@ -249,6 +252,8 @@ def test_approve_cancel_list_and_delete(vmpath: Run, engine: NotingEngine) -> No
     assert answer(vmpath("rearrangement", "approve", identity, "-f", "json"))["state"] == "running"
     listed = answer(vmpath("rearrangement", "list", "--state", "running", "-f", "json"))
     assert [row["id"] for row in listed] == [identity]
+    for typed in ("awaiting-approval", "awaiting approval"):
+        assert answer(vmpath("rearrangement", "list", "--state", typed, "-f", "json")) == []
     early = vmpath("rearrangement", "delete", identity)
     assert early.status == 1
     assert f"vmpath: rearrangement {identity} is running" in early.err

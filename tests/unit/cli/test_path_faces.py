@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import pathlib
+import subprocess
+import sys
+import time
 import xml.dom.minidom
 from collections.abc import Callable
 
@@ -163,7 +166,42 @@ def test_soak_reports(vmpath: Run, tmp_path: pathlib.Path) -> None:
     assert ", 0 disagreements; " in done.out.splitlines()[0]
     assert sum(line.startswith("  seed ") for line in done.out.splitlines()) == 5
     assert not list(tmp_path.iterdir())
-    assert vmpath("path", "soak", "--directory", str(tmp_path / "none")).status == 2
+    (tmp_path / "file").touch()
+    refused = vmpath("path", "soak", "--directory", str(tmp_path / "file" / "below"))
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.endswith("file/below cannot be made: Not a directory\n")
+
+
+def test_soak_makes_its_directory_and_takes_its_trials_along_when_it_is_ended(tmp_path: pathlib.Path) -> None:
+    program = "import sys; from vmpath_service.cmd.vmpath import main; sys.exit(main(sys.argv[1:]))"
+    words = ["path", "soak", "--jobs", "1", "--minutes", "2", "--directory", str(tmp_path / "new" / "one")]
+    with subprocess.Popen([sys.executable, "-c", program, *words], stderr=subprocess.PIPE, text=True) as soak:
+        children = pathlib.Path(f"/proc/{soak.pid}/task/{soak.pid}/children")
+        # the tracker of semaphores, and the trials
+        assert until(lambda: len(children.read_text().split()) > 1)
+        trials = [int(child) for child in children.read_text().split()]
+        soak.terminate()
+        _, told = soak.communicate(timeout=60)
+    assert soak.returncode == 143
+    assert "Traceback" not in told
+    assert until(lambda: not any(alive(child) for child in trials))
+    assert (tmp_path / "new" / "one").is_dir()
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def alive(process: int) -> bool:
+    try:
+        return "Z" not in pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 def test_our_scenarios(vmpath: Run) -> None:

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from vmpath_service.cli.live import picture
-from vmpath_service.cli.progress import duration, in_words, reckon
+from vmpath_service.cli.maintenance_screen import screen
+from vmpath_service.cli.progress import duration, in_words, maintenance_left, reckon
 from vmpath_service.cli.watching import View
 
 
@@ -81,3 +82,30 @@ def test_the_live_picture_has_a_line_per_flight() -> None:
     assert "and 8 more in flight" in text
     assert "i1 is on b" in text
     assert "frozen by ann" in text
+
+
+def test_the_screen_of_a_maintenance_tells_what_is_back_and_what_is_left() -> None:
+    rounds = [{"hosts": ["a"], "done": True}, {"hosts": ["b"], "done": False}]
+    drains = [{"hosts": [name], "migrations": 2, "drain_s": 30.0} for name in ("a", "b", "c")]
+    record: dict[str, Any] = {
+        "id": "m1",
+        "state": "draining",
+        "rounds": rounds,
+        "request": {"hosts": ["a", "b", "c"], "duration_s": 600.0},
+        "outlook": {"rounds": drains},
+        "phase_since": "1970-01-01T00:01:40Z",
+    }
+    # the rest of b, the work on b, all of c
+    assert maintenance_left(record, 160.0, 12.0) == 12 + 600 + 30 + 600
+    assert maintenance_left(record, 160.0, None) == 30 + 600 + 30 + 600
+    assert maintenance_left(record | {"state": "ready"}, 160.0, None) == 540 + 30 + 600
+    assert maintenance_left(record | {"state": "scheduled"}, 160.0, None) is None
+    assert maintenance_left(record | {"outlook": None}, 160.0, None) is None
+    stream = io.StringIO()
+    walked = {"policy": "drain", "id": "r1", "state": "running", "request": {"dry_run": False}, "summary": None}
+    view = View(walked, [move(1, "running", 0.25)], (), MEMORY)
+    Console(file=stream, width=100).print(screen(record, view, 160.0))
+    text = stream.getvalue()
+    assert "maintenance m1: draining, 1 of 3 hosts back, about 21 min left" in text
+    assert "drain r1: running" in text
+    assert "running 25%" in text

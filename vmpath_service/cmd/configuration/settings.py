@@ -238,7 +238,7 @@ def sending_settings(values: Values) -> SendingSettings:
     topics = tuple(values.get(group, "topics"))
     if not topics or not all(topics):
         raise values.error(group, "topics", "expected the name of at least one topic")
-    return SendingSettings(drivers, url or None, topics)
+    return SendingSettings(drivers, url or None, topics, values.get(group, "retry"))
 
 
 def engine_settings(
