@@ -202,6 +202,13 @@ def test_a_broker_that_does_not_answer() -> None:
     assert "sekret" not in str(found)
     (unheard,) = broker.examine(NotificationSettings())
     assert unheard.verdict is Verdict.OK
+    (unsent,) = broker.examine_sending(f"rabbit://u:sekret@127.0.0.1:{free_port()}/", ("told",))
+    assert unsent.verdict is Verdict.MISSING
+    assert "does not answer" in unsent.details
+    assert unsent.advice == "see transport_url in [oslo_messaging_notifications]"
+    assert "sekret" not in str(unsent)
+    (to_none,) = broker.examine_sending(None, ("told",))
+    assert to_none.verdict is Verdict.OK
 
 
 def test_a_freeze_and_a_broken_database_are_told(simulated_cloud: Factory, tmp_path: Path) -> None:

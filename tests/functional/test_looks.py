@@ -111,3 +111,21 @@ def test_the_room_of_many_hosts_is_that_of_each(simulated_cloud: Factory) -> Non
     assert vmpath.requests_sent() - before <= 4
     assert together == {name: reader(cloud).read_hosts([name])[name] for name in names}
     assert together["h0"].free["MEMORY_MB"] == 0
+
+
+def test_servers_may_be_as_old_as_is_said_while_records_are_new(simulated_cloud: Factory) -> None:
+    cloud, clock = eight(simulated_cloud)
+    vmpath = reader(cloud)
+    look(vmpath)
+    look(vmpath)
+    vmpath.live_migrate(UUIDS[0], "b")
+    clock.step(60)
+    sent = vmpath.requests_sent()
+    records = vmpath.read_migrations(UUIDS)
+    assert [each.outcome for each in records[UUIDS[0]]] == [MigrationOutcome.COMPLETED]
+    between = vmpath.requests_sent()
+    assert vmpath.read_instances(UUIDS, within=60)[UUIDS[0]].host == "a"
+    assert vmpath.requests_sent() == between > sent
+    # what was read beside old servers is not taken for whole, and is there again
+    assert vmpath.read_migrations(UUIDS) == records
+    assert vmpath.read_instances(UUIDS)[UUIDS[0]].host == "b"

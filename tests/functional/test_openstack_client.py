@@ -51,6 +51,9 @@ def test_a_rearrangement_by_the_openstack_client(service: Service, cloud: Simula
     assert {each.status for each in cloud.world.migrations.values()} == {"completed"}
     listed = openstack(service, "rearrangement", "list", "-f", "json")
     assert [row["state"] for row in json.loads(listed.stdout)] == ["succeeded"]
+    # what is said to be typed next is what can be typed there
+    dry = openstack(service, "rearrangement", "create", "consolidate", "--dry-run", "--rehearse")
+    assert "it is being planned: openstack rearrangement watch " in dry.stderr
     lost = openstack(service, "rearrangement", "show", "nothing")
     assert lost.returncode == 1
     assert "there is no rearrangement nothing" in lost.stderr

@@ -11,6 +11,7 @@ import pytest
 
 from tests.functional.conftest import Factory, connect
 from tests.functional.small_cloud import Operator, host, identity, instance, snapshot
+from tests.programs import wait_until
 from vmpath_service.cmd.vmpath import main
 from vmpath_service.simulator.clock import ScaledClock
 from vmpath_service.simulator.cloud import SimulatedCloud
@@ -97,9 +98,7 @@ def test_a_dead_host_that_nova_was_not_told_of(run: Run, operator: Operator, clo
         services = operator.compute.get("/os-services?binary=nova-compute").json()["services"]
         return next(each["state"] for each in services if each["host"] == "a") == "down"
 
-    for _ in range(400):
-        if noticed():
-            break
+    wait_until(noticed, "the cloud notices that a is down")
     status, _, said = run("a", "--fenced", "--yes")
     assert status == 1
     assert "openstack compute service set --down a" in said

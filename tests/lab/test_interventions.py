@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import requests
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call, until
@@ -80,6 +80,11 @@ def told(service: Service, identity: str) -> dict[str, tuple[str, str | None]]:
     return {uuid: (each["state"], each["failure"]) for uuid, each in migrations(service, identity).items()}
 
 
+def kinds(service: Service, identity: str) -> set[str]:
+    answer = requests.get(f"{service.url}/v1/rearrangements/{identity}/events?limit=1000", timeout=30)
+    return {each["kind"] for each in answer.json()["events"]}
+
+
 def test_what_never_converges_is_forced_where_it_is_declared_to_pause(clean_lab: NovaLab, start: Start) -> None:
     service = start(
         {"post_copy_permitted": "no", "timeout_action": "abort"},
@@ -138,7 +143,7 @@ def test_a_destination_that_is_disabled_meanwhile_is_waited_for(clean_lab: NovaL
 
 
 def test_a_destination_that_died_without_anybody_noticing(clean_lab: NovaLab, start: Start) -> None:
-    service = start()
+    service = start(stuck_seconds=3)
     servers = booted(clean_lab, one={}, two={})
     service.command("freeze", "--reason", "until the plan is made")
     identity = ask_for(service, dict.fromkeys(servers.values(), "compute2"))
@@ -146,7 +151,7 @@ def test_a_destination_that_died_without_anybody_noticing(clean_lab: NovaLab, st
     clean_lab.kill_compute("compute2")
     service.command("thaw")
     until(lambda: len(observe.migrations(clean_lab)) == 2, "both are asked for")
-    time.sleep(5)
+    until(lambda: "migration.stuck" in kinds(service, identity), "that nothing changes is told")
     clean_lab.start_compute("compute2")
     record = ended(service, identity, 400)
     seen = whereabouts(clean_lab, servers)

@@ -87,6 +87,14 @@ def test_the_broker_is_looked_at_without_taking_anything(clean_lab: NovaLab, lis
     (refused,) = broker.examine(NotificationSettings(ours.url.replace("guest:guest", "guest:wrong")))
     assert refused.verdict is Verdict.MISSING
     assert "does not let us in" in refused.details
+    (unread,) = broker.examine_sending(ours.url, ("no-such-topic",))
+    assert unread.verdict is Verdict.OK
+    assert "there is no queue no-such-topic.info yet" in unread.details
+    (told,) = broker.examine_sending(ours.url, (ours.topic,))
+    assert told.verdict is Verdict.OK
+    assert "1 listening" in told.details
+    (kept_out,) = broker.examine_sending(ours.url.replace("guest:guest", "guest:wrong"), (ours.topic,))
+    assert kept_out.verdict is Verdict.MISSING
     second = Listening(clean_lab)
     try:
         (shared,) = broker.examine(ours)
