@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import msgspec
+
 from vmpath_service.model.snapshot import Host, Instance, Inventory, Rules, ServerGroup, Snapshot
 
 # VCPU, MEMORY_MB, DISK_GB, how common
@@ -55,6 +57,56 @@ def mixed_fleet(hosts: int, seed: int = 1, fill: float = 0.86, zones: int = 3) -
             else:
                 misses += 1
     return _cloud(_hosts(rooms, zones), guests, chance, pinned=0.3, grouped=0.1)
+
+
+def broken_fleet(hosts: int, seed: int = 1, fill: float = 0.72) -> Snapshot:
+    """A mixed cloud in which much is wrong.
+
+    A twentieth of the hosts is disabled, a tenth is over its capacity (they have lost memory), on a twentieth there
+    are two members of a group, and one instance in two hundred is in a zone that it is not pinned to.
+    """
+    chance = random.Random(f"broken:{seed}")
+    whole = mixed_fleet(hosts, seed, fill)
+    names = [host.name for host in whole.hosts]
+    zone_of = {host.name: host.availability_zone for host in whole.hosts}
+    disabled = frozenset(chance.sample(names, hosts // 20))
+    used = dict.fromkeys(names, 0)
+    for each in whole.instances:
+        used[str(each.host)] += each.resources["MEMORY_MB"]
+    shrunk = chance.sample([name for name in names if name not in disabled], hosts // 10)
+    less = {name: int(used[name] * chance.uniform(0.85, 0.99)) for name in shrunk}
+    made = tuple(
+        msgspec.structs.replace(
+            host,
+            status="disabled" if host.name in disabled else "enabled",
+            inventories={**host.inventories, "MEMORY_MB": Inventory(capacity=less[host.name])}
+            if host.name in less
+            else host.inventories,
+        )
+        for host in whole.hosts
+    )
+    strays = set(chance.sample(range(len(whole.instances)), len(whole.instances) // 200))
+    zones = sorted({str(zone) for zone in zone_of.values()})
+    instances = tuple(
+        msgspec.structs.replace(
+            each,
+            pinned_availability_zone=chance.choice([zone for zone in zones if zone != zone_of[str(each.host)]]),
+        )
+        if at in strays
+        else each
+        for at, each in enumerate(whole.instances)
+    )
+    grouped = {member for group in whole.server_groups for member in group.members}
+    alone: dict[str, list[str]] = {}
+    for each in instances:
+        if each.uuid not in grouped:
+            alone.setdefault(str(each.host), []).append(each.uuid)
+    crowded = chance.sample([name for name in names if len(alone.get(name, ())) > 1], hosts // 20)
+    groups = [
+        ServerGroup(f"crowded-{name}", "anti-affinity", tuple(chance.sample(alone[name], 2)), rules=Rules(1))
+        for name in crowded
+    ]
+    return Snapshot(hosts=made, instances=instances, server_groups=(*whole.server_groups, *groups))
 
 
 def _hosts(rooms: Sequence[dict[str, int]], zones: int) -> list[Host]:

@@ -40,6 +40,7 @@ def big(title: str, hosts: int, fill: float, moved: float, objective: Objective,
 CASES = (
     big("10,000 hosts, 10 % move, 90 % full", 10_000, 0.90, 0.1, "balanced", "5 s"),
     big("10,000 hosts, all move, 85 % full", 10_000, 0.85, 1.0, "balanced", "20 s"),
+    big("10,000 hosts, all move, 90 % full", 10_000, 0.90, 1.0, "cost", "2 % extra"),
     big("1,000 hosts, all move, 85 % full", 1_000, 0.85, 1.0, "cost", "0.5 % extra"),
     big("1,000 hosts, all move, 90 % full", 1_000, 0.90, 1.0, "cost", "2 % extra"),
     big("1,000 hosts, all move, 95 % full", 1_000, 0.95, 1.0, "cost", "6 % extra"),

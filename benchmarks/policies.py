@@ -1,29 +1,34 @@
 """How good and how fast policies are, beside their peers where these are installed.
 
-usage: python -m benchmarks.policies [--large] [NAME ...]
+usage: python -m benchmarks.policies [--large] [--peer watcher] [NAME ...]
 
-NAME: balance, consolidate, drain, sharing; default: all. ``--large`` adds the clouds that take minutes. Seconds are
-CPU seconds of the decision with its curve, without start-up, imports and compiling of the cloud. Peers are Ganeti's
-hbal (apt: ganeti-htools; on the PATH, or named by HBAL) and plain best-fit decreasing; one that is missing is skipped,
-and the output says so.
+NAME: balance, consolidate, drain, heal, sharing; default: all. ``--large`` adds the clouds that take minutes. Seconds
+are CPU seconds of the decision with its curve, without start-up, imports and compiling of the cloud. Peers are
+Ganeti's hbal (apt: ganeti-htools; on the PATH, or named by HBAL) and plain best-fit decreasing; one that is missing is
+skipped, and the output says so. ``--peer watcher`` adds OpenStack Watcher (PyPI: python-watcher) to ``consolidate``:
+in a virtual environment that is made for it, or by the interpreter that WATCHER_PYTHON names.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import os
 import re
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy  # noqa: F401  (start-up, not the decision, pays for it)
 
-from benchmarks.fleets import even_fleet, image_fleet, mixed_fleet, random_fleet
+from benchmarks.fleets import broken_fleet, even_fleet, image_fleet, mixed_fleet, random_fleet
 from vmpath_service.model.compiled import CompiledCloud, compile_cloud
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.snapshot import Snapshot
@@ -39,12 +44,70 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How good and how fast policies are.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHMARKS)}")
     parser.add_argument("--large", action="store_true", help="also the clouds that take minutes")
+    parser.add_argument("--peer", choices=("watcher",), help="also this peer, which takes minutes to install")
     given = parser.parse_args()
-    for name in given.names or BENCHMARKS:
-        if name not in BENCHMARKS:
-            parser.error(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
-        print(f"\n{name}")
-        BENCHMARKS[name](given.large)
+    unknown = [name for name in given.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(BENCHMARKS)}")
+    with watcher_installed() if given.peer else contextlib.nullcontext() as python:
+        for name in given.names or BENCHMARKS:
+            print(f"\n{name}")
+            BENCHMARKS[name](given.large)
+        if python is not None and "consolidate" in (given.names or BENCHMARKS):
+            watcher(python)
+
+
+@contextlib.contextmanager
+def watcher_installed() -> Iterator[str]:
+    """The interpreter that WATCHER_PYTHON names, or one of a virtual environment with python-watcher."""
+    if named := os.environ.get("WATCHER_PYTHON"):
+        yield named
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        print("installing python-watcher", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python = str(Path(folder) / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "-q", "python-watcher"], check=True)
+        yield python
+
+
+def watcher(python: str) -> None:
+    """Watcher's consolidation of Watcher's cloud, judged like ours."""
+    print("\nWatcher, vm_workload_consolidation")
+    for hosts in (100, 1000):
+        snapshot = even_fleet(hosts, hosts * 10)
+        columns = ("VCPU", "MEMORY_MB", "DISK_GB")
+        rooms = [[host.name, *(host.inventories[name].limit() for name in columns)] for host in snapshot.hosts]
+        guests = [[each.uuid, each.host, *(each.resources[name] for name in columns)] for each in snapshot.instances]
+        done = subprocess.run(
+            [python, str(Path(__file__).with_name("watcher_peer.py"))],
+            input=json.dumps({"hosts": rooms, "instances": guests}),
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            print(f"  {hosts}: SKIPPED, it answered {done.stderr.strip().splitlines()[-1:]}")
+            continue
+        outcome = json.loads(done.stdout)
+        moved = len(outcome["placement"])
+        in_use = len({outcome["placement"].get(each.uuid, each.host) for each in snapshot.instances})
+        print(
+            f"  even, {hosts} x {hosts * 10}: {in_use} hosts in use, {moved} migrations, "
+            f"{moved / fewest_moves(snapshot, hosts - in_use):.4f} x the floor; "
+            f"{violations(snapshot, outcome['placement'])}; {outcome['seconds']:.1f} s"
+        )
+
+
+def violations(snapshot: Snapshot, placement: Mapping[str, str]) -> str:
+    """What a placement breaks: groups whose members share a host, instances outside of the zones of their pins."""
+    where = {each.uuid: placement.get(each.uuid, str(each.host)) for each in snapshot.instances}
+    zone_of = {host.name: host.availability_zone for host in snapshot.hosts}
+    crossed = sum(
+        each.pinned_availability_zone not in (None, zone_of[where[each.uuid]]) for each in snapshot.instances
+    )
+    groups = snapshot.server_groups
+    broken = sum(len({where[member] for member in group.members}) < len(group.members) for group in groups)
+    return f"{broken} of {len(groups)} groups broken, {crossed} instances outside of their zones"
 
 
 def timed(
@@ -122,19 +185,22 @@ def consolidate(large: bool) -> None:
         decision, seconds = timed("consolidate", compile_cloud(snapshot))
         fewest = fewest_moves(snapshot, int(decision.before.value - decision.after.value))
         print(f"  even, {hosts} x {hosts * 10}: {decision.notes[0]}; {seconds:.2f} s")
-        print(f"    {len(decision.placement)} migrations, {len(decision.placement) / fewest:.4f} x the floor {fewest}")
+        share = len(decision.placement) / fewest
+        print(f"    {len(decision.placement)} migrations, {share:.4f} x the floor {fewest}")
+        print(f"    {violations(snapshot, decision.placement)}")
     for hosts in (200, 1000) if large else (200,):
         snapshot = mixed_fleet(hosts)
         cloud = compile_cloud(snapshot)
         print(f"  mixed, {hosts} x {len(snapshot.instances)}")
-        tried: dict[str, int | None] = {"": 0}
+        tried: dict[str, dict[str, OptionValue]] = {"": {"neighbourhoods": 0}}
         if available():
             # the longest search shows what the default leaves lying
-            tried = {"": 0, " with OR-Tools": None, " with OR-Tools, searched long": 10 * hosts}
+            long: dict[str, OptionValue] = {"neighbourhoods": 10 * hosts, "exchanges": 200 * hosts}
+            tried |= {" with OR-Tools": {}, " with OR-Tools, searched long": long}
         else:
             print("    OR-Tools: SKIPPED, not installed (pip install ortools)")
-        for how, number in tried.items():
-            decision, seconds = timed("consolidate", cloud, {"neighbourhoods": number})
+        for how, settings in tried.items():
+            decision, seconds = timed("consolidate", cloud, settings)
             print(f"    {decision.notes[0]}; {decision.notes[1]}; {seconds:.2f} s{how}")
         plain, quick = timed("consolidate", cloud, {"repack": False})
         print(f"    repack = no: {plain.after.value:g} hosts, {len(plain.placement)} migrations, {quick:.2f} s")
@@ -197,6 +263,40 @@ def drain(large: bool) -> None:
         print(f"  {number} of 1000: {done}, {seconds:.3f} s")
 
 
+def heal(large: bool) -> None:
+    """A cloud in which much is broken."""
+    for hosts, fill in ((200, 0.72), (200, 0.86), (1000, 0.72)) if large else ((200, 0.72), (200, 0.86)):
+        cloud = compile_cloud(broken_fleet(hosts, fill=fill))
+        decision, seconds = timed("heal", cloud)
+        terms = ", ".join(f"{value:g} {name}" for name, value in decision.before.terms.items())
+        wrong = f"{terms}; {decision.before.value:g} -> {decision.after.value:g}"
+        print(f"  {hosts} x {len(cloud.home)}, filled to {fill:.0%}: {wrong}")
+        print(f"    {len(decision.placement)} migrations, none goes below {fewest_repairs(cloud)}; {seconds:.2f} s")
+
+
+def fewest_repairs(cloud: CompiledCloud) -> int:
+    """No way to repair everything moves fewer: who is misplaced, and of each host as many of the largest, or of the
+    members of groups, as are too many."""
+    total = 0
+    guests: dict[int, list[int]] = {}
+    for guest, host in enumerate(cloud.home):
+        guests.setdefault(host, []).append(guest)
+    for host, there in guests.items():
+        disabled = cloud.snapshot.hosts[host].status == "disabled"
+        stay = [guest for guest in there if not disabled and cloud.admits(guest, host)]
+        members = Counter(counter for guest in stay for counter in cloud.counters_of.get(guest, ()))
+        needed = sum(max(0, count - cloud.counter_limits[counter]) for counter, count in members.items())
+        for at, most in enumerate(cloud.capacity[host]):
+            sizes = sorted(cloud.demand(guest)[at] for guest in stay)
+            over, leaving = sum(sizes) - most, 0
+            while over > 0:
+                over -= sizes.pop()
+                leaving += 1
+            needed = max(needed, leaving)
+        total += len(there) - len(stay) + needed
+    return total
+
+
 def sharing(large: bool) -> None:
     """Against packing that knows of no sharing; the paper reports 32 to 50 % fewer servers."""
     some = {"os": 0.1, "distribution": 0.05, "version": 0.1, "application": 0.1, "image": 0.05}
@@ -215,6 +315,7 @@ BENCHMARKS: dict[str, Callable[[bool], None]] = {
     "balance": balance,
     "consolidate": consolidate,
     "drain": drain,
+    "heal": heal,
     "sharing": sharing,
 }
 

@@ -1,9 +1,10 @@
 """How fast plans are walked: seconds from the first start to the last end in Nova, CPU, requests a second.
 
-usage: python benchmarks/throughput.py [--case short|long] [--settle SECONDS]
+usage: python benchmarks/throughput.py [--case short|long] [--settle SECONDS] [--notify URL]
 
 A simulated cloud and vmpath-service in processes of their own; a target placement is asked for over the HTTP API. The
-cloud's own records say when the first migration began and when the last one ended. Two cases:
+cloud's own records say when the first migration began and when the last one ended, in whole seconds. With the URL of a
+message broker (rabbit://...) the cloud sends Nova's notifications there, and vmpath listens. Two cases:
 
 short: 5 migrations of 3 s and 5 of 0.3 s, two at a time; 9 s are possible
 long: 2,000 migrations of 1 s, 50 at a time; 40 s are possible
@@ -39,6 +40,7 @@ MEMORY_MB_OF_A_SECOND = MBPS // 8
 STARTING_AT_MOST_S = 120.0
 WALKING_AT_MOST_S = 600.0
 SAMPLE_S = 1.0
+TOPIC = "vmpath_throughput"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def service_configuration(directory: Path, case: Case, port: int, settle_s: float | None) -> Path:
+def service_configuration(
+    directory: Path, case: Case, port: int, settle_s: float | None, notify: str | None
+) -> Path:
     """All limits but the total are out of the way."""
     lines = [
         "[DEFAULT]",
@@ -146,6 +150,8 @@ def service_configuration(directory: Path, case: Case, port: int, settle_s: floa
     ]
     if settle_s is not None:
         lines.append(f"settle_seconds = {settle_s}")
+    if notify is not None:
+        lines += ["[notifications]", f"transport_url = {notify}", f"topic = {TOPIC}"]
     path = directory / "vmpath.conf"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -179,7 +185,7 @@ def records_of(clouds: Path, expected: int) -> list[dict[str, Any]]:
     return found
 
 
-def measured(case: Case, settle_s: float | None) -> dict[str, float]:
+def measured(case: Case, settle_s: float | None, notify: str | None) -> dict[str, float]:
     """Walk it."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -194,6 +200,7 @@ def measured(case: Case, settle_s: float | None) -> dict[str, float]:
         simulator = program(
             "simulator", "serve", "--snapshot", str(directory / "cloud.json"), "--clouds-yaml", str(clouds),
             "--migration-mbps", str(MBPS), "--overhead", "0.001", "--concurrent-live-migrations", str(case.slots),
+            *(() if notify is None else ("--notify", notify, "--notify-topic", TOPIC)),
             environment=environment, log=directory / "simulator.log",
         )  # fmt: skip
         with simulator as cloud:
@@ -201,7 +208,7 @@ def measured(case: Case, settle_s: float | None) -> dict[str, float]:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            configuration = service_configuration(directory, case, port, settle_s)
+            configuration = service_configuration(directory, case, port, settle_s, notify)
             log = directory / "service.log"
             with program("service", "--config-file", str(configuration), environment=environment, log=log) as service:
                 url = f"http://127.0.0.1:{port}"
@@ -265,10 +272,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=sorted(CASES), help="only this one")
     parser.add_argument("--settle", type=float, metavar="SECONDS", help="[executor] settle_seconds (default: 5)")
+    parser.add_argument("--notify", metavar="URL", help="a message broker for Nova's notifications")
     parsed = parser.parse_args()
     for name in (parsed.case,) if parsed.case else CASES:
         print(name, flush=True)
-        for what, value in measured(CASES[name], parsed.settle).items():
+        for what, value in measured(CASES[name], parsed.settle, parsed.notify).items():
             print(f"  {what:40} {value:>10}")
 
 
