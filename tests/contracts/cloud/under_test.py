@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import concurrent.futures
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ SMALL = {"VCPU": 1, "MEMORY_MB": 512, "DISK_GB": 1}
 ENDED = ("completed", "error", "failed", "cancelled")
 #: metadata of a server whose memory changes faster than it is copied
 ENDLESS = {"lab_bw": "100", "lab_dirty": "200"}
+ATTEMPTS = 3
 NOWHERE = "00000000-0000-0000-0000-000000000000"
 WORKERS = 8
 
@@ -329,13 +331,46 @@ class Server:
                 "source held": self.cloud.held(record["uuid"]),
             }
 
-        self.cloud.becomes(
-            look,
-            {
-                "server": (status, at, None),
-                "migration": migration,
-                "holds": dict.fromkeys((at,) if holds is None else holds, SMALL),
-                "source held": dict.fromkeys(source_held, SMALL),
-            },
-        )
+        expected = {
+            "server": (status, at, None),
+            "migration": migration,
+            "holds": dict.fromkeys((at,) if holds is None else holds, SMALL),
+            "source held": dict.fromkeys(source_held, SMALL),
+        }
+        try:
+            self.cloud.becomes(look, expected)
+        except AssertionError as failure:
+            failure.add_note(self.story())
+            raise
         return self.records()[0]
+
+    def leaves_cold(self, to: str) -> dict[str, Any]:
+        """Have it migrated while it is stopped; its newest record, when it waits on *to* for a confirmation.
+
+        A compute whose sign of life comes late, on a machine that has too much to do, is no host to Nova's scheduler
+        for that moment. The server stays as it was then, and is asked again.
+        """
+        source = self.state()[1]
+        for _ in range(ATTEMPTS):
+            known = len(self.records())
+            answer = self.act("migrate", {"host": to})
+            assert answer.status_code == 202, answer.text
+            ends = functools.partial(self._cold_outcome, source, known)
+            if self.cloud.until(ends, "the server waits for a confirmation, or stays") == "waits":
+                break
+        return self.settles("VERIFY_RESIZE", to, "finished", source_held=[source])
+
+    def _cold_outcome(self, source: str, known: int) -> str | None:
+        state = self.state()
+        if state[0] == "VERIFY_RESIZE":
+            return "waits"
+        records = self.records()
+        refused = state == ("SHUTOFF", source, None) and len(records) > known and records[0]["status"] == "error"
+        return "stays" if refused else None
+
+    def story(self) -> str:
+        """What was asked of it and what came of that, as the cloud tells it: for who reads of a failure."""
+        path = f"/servers/{self.id}/os-instance-actions"
+        asked = self.cloud.compute.get(path).json().get("instanceActions", ())
+        told = [self.cloud.compute.get(f"{path}/{each['request_id']}").text for each in asked]
+        return "\n".join([f"its migrations: {self.records()}", *told])
