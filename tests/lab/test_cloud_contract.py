@@ -94,6 +94,17 @@ def cloud(clean_lab_for_module: NovaLab, request: pytest.FixtureRequest) -> Iter
     made.close()
 
 
+@pytest.fixture(autouse=True)
+def hosts_take_in(cloud: Genuine) -> None:
+    """Before each test: Placement has no host as disabled.
+
+    A host that is enabled while its compute reports to Placement is now and then reported as disabled once more, and
+    the scheduler passes it over until the next report, a minute later.
+    """
+    disabled = "/resource_providers?required=COMPUTE_STATUS_DISABLED"
+    cloud.until(lambda: not cloud.placement.get(disabled).json()["resource_providers"], "every host takes in")
+
+
 class TestLiveMigration(LiveMigrationContract):
     pass
 

@@ -183,7 +183,8 @@ def _delete_allocations(cloud: identity.Cloud) -> None:
 
 
 def _verify(cloud: identity.Cloud, computes: int) -> None:
-    deadline = time.monotonic() + 60
+    # a compute that reported a service as disabled while it was enabled says so until its next report, after 60 s
+    deadline = time.monotonic() + PATIENCE
     while problems := _problems(cloud, computes):
         if time.monotonic() > deadline:
             raise LabError("the lab is not clean: " + "; ".join(problems))
