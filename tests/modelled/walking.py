@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import Any, ClassVar
 
 import msgspec
@@ -14,6 +14,7 @@ from modelled.cloud import HostState, ModelCloud, Server
 from modelled.senders import AtOnce
 from modelled.store import MemoryStore
 
+from vmpath_service.engine.asking import Senders
 from vmpath_service.engine.executor.beginning import BACK, begin
 from vmpath_service.engine.executor.extending import FACTS, Rest, extend
 from vmpath_service.engine.executor.facts import Facts, Keys
@@ -85,7 +86,7 @@ class World:
         self.plan = plan
         self.settings = settings
         self.slowdown = Slowdown(self.clock)
-        self.senders: Callable[[], Executor] = AtOnce
+        self.senders: Callable[[], Senders] = AtOnce
         self.stop: Callable[[], bool] = lambda: False
         self.identity = self.store.create(Request("drain")).id
         epoch = self.store.claim(self.identity, "engine")

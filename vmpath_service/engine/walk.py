@@ -6,8 +6,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -16,19 +15,16 @@ import msgspec
 import tenacity
 from oslo_log import log as logging
 
+from vmpath_service.engine.asking import Asking, Senders, Threads
 from vmpath_service.engine.executor import machine
 from vmpath_service.engine.executor.beginning import begin
 from vmpath_service.engine.executor.events import (
-    Accepted,
-    AnswerLost,
-    Busy,
     Diverted,
     Event,
     HostActed,
     Intended,
     NotReplanned,
     Orders,
-    Refused,
     Replanned,
     Tick,
 )
@@ -53,26 +49,17 @@ from vmpath_service.engine.replanning import Destination, in_quarantine
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model.errors import (
     CloudBusy,
-    CloudDenied,
     CloudError,
-    CloudUnreachable,
     Conflict,
     Fenced,
-    RequestRefused,
     StoreError,
     VmpathError,
 )
-from vmpath_service.model.records import SETTLED, Demand, HostAction, Migration, RearrangementState
+from vmpath_service.model.records import SETTLED, HostAction, Migration, RearrangementState
 
 LOG = logging.getLogger(__name__)
 
-SENDERS = 8
-"""How many requests are sent at once."""
 STORE_ATTEMPTS = 5
-STALE = 0.5
-"""The share of the time in which a request may arrive after which one that is not sent yet is not sent any more."""
-FRESH_SECONDS = 2.0
-"""One that is sent later than this is sent only if no other engine has taken over meanwhile."""
 SOONEST = 0.25
 """The share of the usual pause between two looks that passes in any case, whatever happens."""
 RECENT = 0.75
@@ -97,11 +84,6 @@ class Outlook:
 
     state: State
     quarantined: tuple[str, ...]
-
-
-def side_by_side() -> Executor:
-    """Sends a few requests at once."""
-    return ThreadPoolExecutor(SENDERS, "send")
 
 
 class Planner(Protocol):
@@ -165,10 +147,9 @@ class Walk:
         planner: Planner,
         act: Callable[[HostAction], HostAction],
         happenings: Happenings | None = None,
-        senders: Callable[[], Executor] = side_by_side,
+        senders: Callable[[], Senders] = Threads,
     ) -> None:
         self._identity = identity
-        self._make_senders = senders
         self._happenings = happenings
         self._watched: frozenset[str] = frozenset()
         self._end_watch: Callable[[], None] | None = None
@@ -192,8 +173,16 @@ class Walk:
         self._quarantined: tuple[str, ...] = ()
         self._planning: tuple[Plan, frozenset[int], Future[Rest | Destination]] | None = None
         self._recent = min(RECENT, state.settings.settle_seconds / 2)
+        self._asking = Asking(
+            identity,
+            cloud=cloud,
+            clock=clock,
+            slowdown=slowdown,
+            settle_seconds=state.settings.request_settle_seconds,
+            still_ours=self._still_ours,
+            senders=senders(),
+        )
         self._to_ask: list[Send | Ask] = []
-        self._asked: list[Future[Event]] = []
         self._answers: list[Event] = []
         self._to_act: list[HostAction] = []
 
@@ -213,29 +202,27 @@ class Walk:
         )
         self._cloud.expect(len({task.step.instance for task in self._state.tasks.values() if not task.settled()}))
         alarm = self._clock.alarm()
-        with self._make_senders() as senders:
-            try:
-                with contextlib.suppress(_Stopped):
-                    while self._finish is None and not self._stopping():
-                        self._be_hurried(alarm)
-                        looking(self._look, senders)
-                        if self._finish is None and not self._look_again:
-                            soonest = self._clock.monotonic() + SOONEST * self._poll_seconds
-                            self._hear(SOONEST * self._poll_seconds)
-                            self._clock.wait(max(0.0, soonest - self._clock.monotonic()))
-                            alarm.wait((1 - SOONEST) * self._poll_seconds)
-                self._hear(None)
-                return self._finish
-            except (CloudError, StoreError) as error:
-                if not self._stopping() or isinstance(error, Fenced):
-                    raise
-            finally:
-                # what is not sent by now would be sent by one that has given up
-                senders.shutdown(wait=False, cancel_futures=True)
-                if self._end_watch is not None:
-                    self._end_watch()
-                if self._planning is not None:
-                    self._planner.stop()
+        try:
+            with contextlib.suppress(_Stopped):
+                while self._finish is None and not self._stopping():
+                    self._be_hurried(alarm)
+                    looking(self._look)
+                    if self._finish is None and not self._look_again:
+                        soonest = self._clock.monotonic() + SOONEST * self._poll_seconds
+                        self._hear(SOONEST * self._poll_seconds)
+                        self._clock.wait(max(0.0, soonest - self._clock.monotonic()))
+                        alarm.wait((1 - SOONEST) * self._poll_seconds)
+            self._hear(None)
+            return self._finish
+        except (CloudError, StoreError) as error:
+            if not self._stopping() or isinstance(error, Fenced):
+                raise
+        finally:
+            if self._end_watch is not None:
+                self._end_watch()
+            if self._planning is not None:
+                self._planner.stop()
+            self._asking.close()
         return None
 
     def _be_hurried(self, alarm: Alarm) -> None:
@@ -247,7 +234,7 @@ class Walk:
             self._end_watch()
         self._watched, self._end_watch = instances, self._happenings.watch(instances, alarm.ring)
 
-    def _look(self, senders: Executor) -> None:
+    def _look(self) -> None:
         """One tick; raises CloudError, with nothing decided, if the cloud cannot be read."""
         if self._stopping():
             raise _Stopped
@@ -257,10 +244,11 @@ class Walk:
                 raise _Stopped
         self._look_again = False
         self._take_plan()
-        self._take_answers()
+        # known before the look, and written down with what that shows
+        self._answers += self._asking.take()
         with self._turn() if machine.may_start_something(self._state) else contextlib.nullcontext():
             tick = self._read()
-            self._apply_together(tick, partial(self._send, senders, self._clock.monotonic()))
+            self._apply_together(tick, partial(self._send, self._clock.monotonic()))
         acts, self._to_act = self._to_act, []
         if acts:
             # what was asked for before is to find the hosts as they were when it was decided
@@ -271,28 +259,24 @@ class Walk:
             self._hear(None)
             raise self._trouble
 
-    def _send(self, senders: Executor, decided_at: float) -> None:
+    def _send(self, decided_at: float) -> None:
         """Have asked what is to be asked."""
         asked, self._to_ask = self._to_ask, []
         self._look_again |= len(asked) >= machine.MOST_AT_ONCE
-        self._asked += [senders.submit(self._ask, each, decided_at) for each in asked]
+        self._asking.send(asked, decided_at)
 
     def _hear(self, seconds: float | None) -> None:
         """Wait for answers, until all are there (None) or for so long, and take them in."""
-        if self._asked:
-            wait_for(self._asked, seconds)
-            self._take_answers()
+        self._asking.wait(seconds)
+        self._answers += self._asking.take()
         if self._answers:
             self._apply_together()
 
-    def _take_answers(self) -> None:
-        """What has been answered by now is known before the next look, and written down with what that shows."""
-        asked, self._asked = self._asked, []
-        for each in asked:
-            if each.done():
-                self._answers.append(each.result())
-            else:
-                self._asked.append(each)
+    def _still_ours(self) -> bool:
+        try:
+            return self._store.get(self._identity).epoch == self._epoch
+        except StoreError:
+            return False
 
     def _tell_frozen(self, frozen: bool) -> None:
         """Whoever watches is to know why nothing new starts, and since when it may again."""
@@ -438,55 +422,6 @@ class Walk:
         kind = f"host.{ended.action}d" if ended.state == "done" else "host.failed"
         self._tell(kind, f"{ended.action} {ended.host} {ended.state}{said}", ended.step, ended.host)
         return ended
-
-    def _ask(self, ask: Send | Ask, decided_at: float) -> Event:
-        """Ask Nova, once; whatever comes of it is an event."""
-        demand = ask.demand if isinstance(ask, Ask) else None
-        late = self._clock.monotonic() - decided_at
-        if late > self._state.settings.request_settle_seconds * STALE:
-            # this engine stood still: another one may have taken over and given the request up by now
-            return Busy(ask.step, self._clock.time(), f"it was not sent, {late:.0f} s after it was decided", demand)
-        if late > FRESH_SECONDS and not self._still_ours():
-            return Busy(ask.step, self._clock.time(), "it was not sent: another engine may have taken over", demand)
-        try:
-            self._request(ask)
-        except CloudBusy as error:
-            self._slowdown.busy(error.retry_after)
-            return Busy(ask.step, self._clock.time(), str(error), demand)
-        except CloudUnreachable as error:
-            # it surely never left
-            return Busy(ask.step, self._clock.time(), str(error), demand)
-        except (RequestRefused, CloudDenied) as error:
-            return Refused(ask.step, self._clock.time(), str(error), demand)
-        except CloudError as error:
-            return AnswerLost(ask.step, str(error), demand)
-        except Exception as error:
-            LOG.exception("Rearrangement %s: the request of step %s broke", self._identity, ask.step)
-            return AnswerLost(ask.step, f"{type(error).__name__}: {error}", demand)
-        return Accepted(ask.step, demand)
-
-    def _still_ours(self) -> bool:
-        try:
-            return self._store.get(self._identity).epoch == self._epoch
-        except StoreError:
-            return False
-
-    def _request(self, ask: Send | Ask) -> None:
-        match ask:
-            case Send(_, instance, dest, "cold"):
-                self._cloud.cold_migrate(instance, dest)
-            case Send(_, instance, dest):
-                self._cloud.live_migrate(instance, dest)
-            case Ask(_, Demand.ABORT, instance, migration):
-                self._cloud.abort(instance, migration)
-            case Ask(_, Demand.FORCE_COMPLETE, instance, migration):
-                self._cloud.force_complete(instance, migration)
-            case Ask(_, Demand.CONFIRM, instance):
-                self._cloud.confirm_resize(instance)
-            case Ask(_, Demand.REVERT, instance):
-                self._cloud.revert_resize(instance)
-            case Ask(_, Demand.RESET_STATE, instance):
-                self._cloud.reset_state(instance)
 
     def _take_plan(self) -> None:
         """Take over what the planner has worked out, if it has."""
