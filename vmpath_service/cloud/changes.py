@@ -31,21 +31,24 @@ class Changes:
         self._numbers = itertools.count()
         self._telling = True
 
-    def happened(self, instance: str) -> None:
-        """Something happened to an instance: whoever watches it is called."""
+    def happened(self, *instances: str) -> None:
+        """Something happened to these instances: whoever watches some of them is called, once."""
+        hurried: set[int] = set()
         with self._told:
-            self._count += 1
-            self._newest[instance] = self._count
-            self._newest.move_to_end(instance)
+            for instance in instances:
+                self._count += 1
+                self._newest[instance] = self._count
+                self._newest.move_to_end(instance)
+                hurried |= self._watched.get(instance, frozenset())
             while len(self._newest) > self._at_most:
                 self._forgotten = self._newest.popitem(last=False)[1]
-            hurried = [self._watches[number] for number in self._watched.get(instance, ())]
+            calls = [self._watches[number] for number in sorted(hurried)]
             self._told.notify_all()
-        for hurry in hurried:
+        for hurry in calls:
             try:
                 hurry()
             except Exception:  # whoever watches must not keep the others from being told
-                LOG.exception("somebody could not be told that something happened to instance %s", instance)
+                LOG.exception("somebody could not be told that something happened to instances")
 
     def tell(self, telling: bool) -> None:
         """Whether somebody tells of what happens, as far as is known; without a word they do."""

@@ -50,6 +50,19 @@ def test_watches_are_called_until_they_end() -> None:
     assert calls == ["first", "first", "second", "second"]
 
 
+def test_who_watches_is_called_once_for_what_is_told_together() -> None:
+    changes = Changes(remembered_at_most=3)
+    calls: list[str] = []
+    changes.watch(["a", "b"], lambda: calls.append("first"))
+    changes.watch(["b", "c"], lambda: calls.append("second"))
+    changes.happened("a", "b", "d")
+    assert calls == ["first", "second"]
+    assert changes.since(1) == {"b", "d"}
+    changes.happened()
+    assert changes.since(0) == {"a", "b", "d"}
+    assert calls == ["first", "second"]
+
+
 def test_one_can_wait_until_something_is_told() -> None:
     changes = Changes()
     mark = changes.mark()

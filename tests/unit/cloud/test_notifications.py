@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from vmpath_service.cloud.notifications import NotificationSettings, broker_hosts, instance_of
+from vmpath_service.cloud.changes import Changes
+from vmpath_service.cloud.notifications import Endpoint, NotificationSettings, broker_hosts, instance_of
 from vmpath_service.model.errors import InvalidInput
 
 DATA = {"nova_object.name": "InstanceActionPayload", "nova_object.data": {"uuid": "x", "host": "a"}}
@@ -24,11 +25,21 @@ DATA = {"nova_object.name": "InstanceActionPayload", "nova_object.data": {"uuid"
         ("compute.instance.update", {"instance_id": "x"}, None),
         ("instance.update", {}, None),
         ("instance.update", "x", None),
+        (None, DATA, None),
         ("instance.update", {"nova_object.data": {"uuid": 7}}, None),
     ],
 )
-def test_the_instance_of_a_notification(event_type: str, payload: Any, expected: str | None) -> None:
+def test_the_instance_of_a_notification(event_type: str | None, payload: Any, expected: str | None) -> None:
     assert instance_of(event_type, payload) == expected
+
+
+def test_what_comes_together_is_told_but_for_what_makes_no_sense() -> None:
+    changes = Changes()
+    odd: list[dict[str, Any]] = [{"event_type": None, "payload": 7}, {"event_type": "instance.update", "payload": []}]
+    payloads = [{"nova_object.data": {"uuid": name}} for name in "xyx"]
+    Endpoint(changes).info([*odd, *({"event_type": "instance.update", "payload": each} for each in payloads), *odd])
+    assert changes.since(0) == {"x", "y"}
+    assert changes.mark() == 2
 
 
 @pytest.mark.parametrize(
