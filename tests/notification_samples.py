@@ -64,12 +64,15 @@ class Rearrangements(Kept[Rearrangement]):
         return Plan("found", {}, "sha256:0", migrations=steps, summary=Summary(migrations=2, makespan_s=13.1))
 
     def migration(self, identity: str, step: int) -> Migration:
-        done = Migration(identity, 1, VM, "compute-003", "compute-001", MigrationState.DONE, attempt=1)
+        done = Migration(
+            *(identity, 1, VM, "compute-003", "compute-001", MigrationState.DONE), attempt=1, instance_name="mail-1"
+        )
         failed = Migration(
             *(identity, 2, OTHER, "compute-003", "compute-002", MigrationState.FAILED),
             attempt=3,
             reason="Nova's record says error before anything was copied",
             failure=FailureKind.BEFORE_COPY,
+            instance_name="db-2",
         )
         return {1: done, 2: failed}[step]
 
@@ -107,9 +110,9 @@ def samples() -> Mapping[str, Notification]:
         (of_plan, "rearrangement.awaiting_approval", "rearrangement awaiting approval", None),
         (of_plan, "rearrangement.running", "rearrangement approved", None),
         (of_plan, "rearrangement.failed", "rearrangement failed: 1 of 2 migrations failed", None),
-        (of_plan, "migration.requested", f"migration of {VM} from compute-003 to compute-001 requested", 1),
-        (of_plan, "migration.done", f"migration of {VM} from compute-003 to compute-001 done", 1),
-        (of_plan, "migration.failed", f"migration of {OTHER} from compute-003 to compute-002 failed", 2),
+        (of_plan, "migration.requested", f"migration of mail-1 ({VM}) from compute-003 to compute-001 requested", 1),
+        (of_plan, "migration.done", f"migration of mail-1 ({VM}) from compute-003 to compute-001 done", 1),
+        (of_plan, "migration.failed", f"migration of db-2 ({OTHER}) from compute-003 to compute-002 failed", 2),
         (of_plan, "host.disabled", "disable compute-003 done", 3),
         (of_plan, "host.quarantined", "host compute-002 is in quarantine, after three failures", None),
         (None, "host.absolved", "host compute-002 is released from quarantine", None),

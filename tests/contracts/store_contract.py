@@ -58,7 +58,10 @@ def plan_of(steps: int) -> plans.Plan:
 
 def pending(identity: str, steps: int) -> list[Migration]:
     return [
-        Migration(rearrangement=identity, step=move.id, instance=move.instance, source=move.source, dest=move.dest)
+        Migration(
+            *(identity, move.id, move.instance, move.source, move.dest),
+            instance_name=f"called {move.instance}",
+        )
         for move in plan_of(steps).migrations
     ]
 

@@ -51,7 +51,7 @@ def test_hooks_are_told_while_the_broker_is_away(cloud: SimulatedCloud, tmp_path
         assert {(each["instance"], each["source"], each["dest"]) for each in moved} == {
             (each["instance"], each["source"], each["dest"]) for each in done["migrations"]
         }
-        assert {each["version"] for each in found} == {"1.0"}
+        assert {each["version"] for each in found} == {"1.1"}
 
         figures = requests.get(f"{service.url}/metrics", timeout=10).text.splitlines()
         shown = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in figures if not line.startswith("#")}

@@ -139,7 +139,8 @@ class Rearrangements(TypedDict):
 class Migration(TypedDict):
     """``step``: its id in the plan; ``progress``: the share of the memory that was copied; ``failure``: of what kind
     the last failure was, ``failures``: how many there were at this destination, ``tried``: destinations that were
-    given up before; ``demand``: what Nova was asked to do about it last.
+    given up before; ``demand``: what Nova was asked to do about it last;
+    ``instance_name``: as it was when the plan was made, null if it is not known.
     """
 
     rearrangement: str
@@ -162,6 +163,7 @@ class Migration(TypedDict):
     tried: list[str]
     demand: Demand | None
     demanded_at: str | None
+    instance_name: str | None
 
 
 class Migrations(TypedDict):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 MOST = 10
+
+_BEHIND_A_NAME = re.compile(r"\(([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\)")
 
 
 def in_line(names: Sequence[object], most: int = MOST) -> str:
@@ -18,6 +21,11 @@ def lines(items: Sequence[str], hint: str) -> list[str]:
     if len(items) <= MOST:
         return list(items)
     return [*items[:MOST], f"and {len(items) - MOST} more ({hint})"]
+
+
+def short(text: str) -> str:
+    """A sentence for a screen: of uuids that stand behind a name no more than their beginning."""
+    return _BEHIND_A_NAME.sub(r"(\1)", text)
 
 
 def moment(text: str) -> str:

@@ -12,8 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from vmpath_service.cli.abridged import short
 from vmpath_service.cli.progress import IN_FLIGHT, in_words
 from vmpath_service.cli.watching import View, has_ended
+from vmpath_service.model.snapshot import label_of
 
 _MOST_LINES = 30
 _BAR = 24
@@ -35,7 +37,7 @@ class LiveScreen:
         self._live.__exit__(None, None, None)
 
     def show(self, view: View) -> None:
-        self._news = [*self._news, *(str(event["message"]) for event in view.fresh)][-_NEWS:]
+        self._news = [*self._news, *(short(str(event["message"])) for event in view.fresh)][-_NEWS:]
         self._live.update(picture(view, self._news, time.time()), refresh=True)
 
 
@@ -62,7 +64,7 @@ def _flights(view: View) -> Table:
     flying = [each for each in view.migrations if each["state"] in IN_FLIGHT]
     for each in flying[:_MOST_LINES]:
         table.add_row(
-            Text(f"  {each['instance']}", no_wrap=True),
+            Text(f"  {short(label_of(each['instance'], each['instance_name']))}", no_wrap=True, overflow="ellipsis"),
             Text(f"{each['source']} → {each['dest']}"),
             ProgressBar(total=1.0, completed=_share(each), width=_BAR // 2),
             Text(each["state"] if each["progress"] is None else f"{each['state']} {each['progress']:.0%}"),

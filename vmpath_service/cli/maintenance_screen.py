@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from vmpath_service.cli.abridged import short
 from vmpath_service.cli.client import Client
 from vmpath_service.cli.live import picture
 from vmpath_service.cli.progress import duration, maintenance_left
@@ -33,7 +34,7 @@ def follow(
             record: Mapping[str, Any] = client.get("maintenances", identity)
             events = client.get("maintenances", identity, "events", after=after, limit=_EVENTS)["events"]
             for event in events:
-                console.print(Text(f"{event['at'][:19]}Z {event['message']}"))
+                console.print(Text(short(f"{event['at'][:19]}Z {event['message']}")))
                 after = event["sequence"]
             view = _drain(client, record, view)
             live.update(screen(record, view, time.time()), refresh=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,8 @@ class Apply(DocumentLister):
         self._reasons = decision.reasons
         if parsed_args.curve:
             save_curve(decision, parsed_args.curve)
-        for line in in_words(decision, in_full=self.app.options.verbose_level > 1):
+        names = {each.uuid: each.label() for each in self._cloud.snapshot.instances}
+        for line in in_words(decision, names, in_full=self.app.options.verbose_level > 1):
             self.tell(line)
         if decision.shortage:
             self.status = PARTIAL
@@ -71,8 +72,9 @@ class Apply(DocumentLister):
             yield (uuid, instance.name or "", instance.host, dest, self._reasons.get(uuid, ""))
 
 
-def in_words(decision: Decision, *, in_full: bool) -> Iterator[str]:
-    """What a policy decided, for a person; not ``in_full``: of long lists the beginning."""
+def in_words(decision: Decision, names: Mapping[str, str], *, in_full: bool) -> Iterator[str]:
+    """What a policy decided, for a person; ``names``: how instances are called. Not ``in_full``: of long lists the
+    beginning."""
     yield f"score before: {_score(decision.before)}"
     yield f"score after:  {_score(decision.after)}"
     if len(decision.curve) > 2:
@@ -81,7 +83,7 @@ def in_words(decision: Decision, *, in_full: bool) -> Iterator[str]:
         yield f"emptied: {in_line(decision.emptied, len(decision.emptied) if in_full else MOST)}"
     for note in decision.notes:
         yield f"note: {note}"
-    left = [f"left where it is: {each.instance} on {each.host}: {each.reason}" for each in decision.leftovers]
+    left = [f"left where it is: {names[each.instance]} on {each.host}: {each.reason}" for each in decision.leftovers]
     yield from left if in_full else lines(left, "vmpath -v names all")
     stay = [f"stays in use: {name}: {reason}" for name, reason in decision.in_use.items()]
     yield from stay if in_full else lines(stay, "vmpath -v names all")

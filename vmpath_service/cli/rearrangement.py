@@ -13,6 +13,7 @@ from vmpath_service.cli.command import Command, Lister, ShowOne
 from vmpath_service.cli.policy import find_policy, typed
 from vmpath_service.cli.progress import ENDED, in_words, reckon
 from vmpath_service.model.errors import InvalidInput
+from vmpath_service.model.snapshot import label_of
 
 _STATES = (
     *("planning", "planned", "awaiting approval", "running", "paused"),
@@ -295,7 +296,7 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
             yield "in_use", _lines([f"{name}: {reason}" for name, reason in decision["in_use"].items()])
         if decision.get("leftovers"):
             yield "leftovers", _lines(
-                [f"{each['instance']} on {each['host']}: {each['reason']}" for each in decision["leftovers"]]
+                [f"{_label(each)} on {each['host']}: {each['reason']}" for each in decision["leftovers"]]
             )
     if summary:
         yield (
@@ -308,10 +309,15 @@ def _gist(record: Mapping[str, Any], migrations: Sequence[Mapping[str, Any]]) ->
         if troubled:
             yield "not_done", _lines(
                 [
-                    f"{each['instance']} {each['source']} to {each['dest']}: {each['state']}: {each['reason'] or ''}"
+                    f"{_label(each)} {each['source']} to {each['dest']}: {each['state']}: {each['reason'] or ''}"
                     for each in troubled
                 ]
             )
+
+
+def _label(about: Mapping[str, Any]) -> str:
+    """Of the instance; what an older service has written down knows no name."""
+    return label_of(about["instance"], about.get("instance_name"))
 
 
 def _state_named(text: str) -> str:

@@ -146,7 +146,7 @@ def make_plan(job: Job) -> bytes:
     plan = msgspec.structs.replace(plan, extra={**plan.extra, FACTS: facts_of(cloud, plan, job.keys).plain()})
     decision, plan = along(policy, cloud, job.scope, decision, plan)
     plan = waking(plan, wake)
-    told = plain(decision)
+    told = plain(decision, {each.uuid: each.name for each in snapshot.instances})
     if job.rehearse and plan.outcome == "found":
         told["rehearsal"] = rehearsal(snapshot, plan, job.constraints)
     return msgspec.json.encode(Planned(told, plan))
@@ -236,11 +236,14 @@ def facts_of(cloud: CompiledCloud, plan: Plan, keys: Keys) -> Facts:
     return gather(cloud, moved, hosts, keys)
 
 
-def plain(decision: Decision) -> dict[str, Any]:
-    """A decision as plain data without what the plan says: the placement and the reasons."""
+def plain(decision: Decision, names: Mapping[str, str | None]) -> dict[str, Any]:
+    """A decision as plain data without what the plan says: the placement and the reasons. ``names``: of instances,
+    for those that stay; they are remembered when the instance is gone."""
     elsewhere = ("placement", "reasons")
     kept = {each.name: getattr(decision, each.name) for each in fields(decision) if each.name not in elsewhere}
     found: dict[str, Any] = msgspec.to_builtins(kept, enc_hook=dict)
+    for each in found["leftovers"]:
+        each["instance_name"] = names.get(each["instance"])
     return found
 
 

@@ -12,7 +12,7 @@ import msgspec
 from oslo_log import log as logging
 
 from vmpath_service.engine.executor.beginning import BACK, begin
-from vmpath_service.engine.executor.extending import FACTS, extend
+from vmpath_service.engine.executor.extending import FACTS, extend, pending
 from vmpath_service.engine.executor.facts import Facts
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.settings import Settings
@@ -40,7 +40,7 @@ from vmpath_service.model.errors import (
 )
 from vmpath_service.model.options import OptionValue
 from vmpath_service.model.plan import Plan
-from vmpath_service.model.records import HostAction, Migration, Rearrangement, RearrangementState, Request
+from vmpath_service.model.records import HostAction, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.policies.approval import needs_a_person
 from vmpath_service.policies.guards import dated
@@ -141,9 +141,7 @@ class Rearranging:
                 RearrangementState.FAILED, f"planning broke ({type(error).__name__}: {error}); the log says more"
             )
         plan, decision = planned.plan, planned.decision
-        migrations = [
-            Migration(self._identity, each.id, each.instance, each.source, each.dest) for each in plan.migrations
-        ]
+        migrations = pending(self._identity, plan.migrations, Facts.of(plan.extra.get(FACTS, {})))
         self._stored(lambda: self._store.save_plan(self._identity, self._epoch, plan, migrations))
         facts = {"decision": decision, "summary": msgspec.to_builtins(plan.summary)}
         state, explanation = after_planning(record.request, planned, approval)

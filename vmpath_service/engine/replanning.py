@@ -137,7 +137,11 @@ def make_rest(work: GoOn) -> bytes:
         raise PlanningFailed(f"the new plan needs a step that is not carried out: {steps[0].action} {steps[0].host}")
     if plan.outcome == "partial" and plan.explanation:
         sentences = (*sentences, plan.explanation)
-    given_up = [f"{each.instance} to {each.host or 'nowhere'}: {each.reason}" for each in found.given_up]
+    called = {each.instance: each.label() for each in work.records}
+    given_up = [
+        f"{called.get(each.instance, each.instance)} to {each.host or 'nowhere'}: {each.reason}"
+        for each in found.given_up
+    ]
     return msgspec.json.encode(_Found(plan, (*given_up, *sentences), facts_of(cloud, plan, work.job.keys)))
 
 

@@ -1,4 +1,4 @@
-"""What the world is told of an event (``notification 1.0``): hooks and the message broker get the same.
+"""What the world is told of an event (``notification 1.1``): hooks and the message broker get the same.
 
 The first number of the version grows when a field goes or changes its meaning, the second when one is added.
 """
@@ -11,7 +11,7 @@ import msgspec
 
 from vmpath_service.model.event_kinds import Level
 
-VERSION: Literal["1.0"] = "1.0"
+VERSION: Literal["1.1"] = "1.1"
 
 
 class _Subject(msgspec.Struct, frozen=True, tag_field="type"):
@@ -34,12 +34,14 @@ class AboutRearrangement(_Subject, frozen=True, tag="rearrangement"):
 
 
 class AboutMigration(_Subject, frozen=True, tag="migration"):
-    """``step``: its number in the plan. ``reason``: why the last attempt came to nothing, or what it waits for."""
+    """``step``: its number in the plan. ``instance_name``: as it was when that was made; null if it is not known.
+    ``reason``: why the last attempt came to nothing, or what it waits for."""
 
     rearrangement: str
     step: int
     policy: str
     instance: str
+    instance_name: str | None
     source: str
     dest: str
     method: str
@@ -116,4 +118,4 @@ class Notification(msgspec.Struct, frozen=True):
     next: str
     hosts: tuple[str, ...]
     subject: Subject
-    version: Literal["1.0"] = VERSION
+    version: Literal["1.1"] = VERSION

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from vmpath_service.model.snapshot import label_of
+
 
 class RearrangementState(enum.StrEnum):
     PLANNING = "planning"
@@ -131,7 +133,8 @@ class Migration(msgspec.Struct, frozen=True):
     ``nova_migration`` is the Nova migration id once it is known. ``was`` is the instance's status before.
     ``method`` is live or cold. ``failure`` is why the last attempt came to nothing, ``failures`` how many did at this
     destination, ``tried`` are destinations that were given up before ``dest``. ``demand`` was asked of Nova for this
-    attempt, or was about to be, at ``demanded_at``.
+    attempt, or was about to be, at ``demanded_at``. ``instance_name`` is how people called the instance when it was
+    planned, None if that is not known: it outlives the instance.
     """
 
     rearrangement: str
@@ -154,6 +157,11 @@ class Migration(msgspec.Struct, frozen=True):
     tried: tuple[str, ...] = ()
     demand: Demand | None = None
     demanded_at: float | None = None
+    instance_name: str | None = None
+
+    def label(self) -> str:
+        """The name a person knows the instance by, with the identity behind it."""
+        return label_of(self.instance, self.instance_name)
 
 
 class HostAction(msgspec.Struct, frozen=True):

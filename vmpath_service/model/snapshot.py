@@ -25,6 +25,11 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 FORMAT: Literal["vmpath-snapshot/1"] = "vmpath-snapshot/1"
 
 
+def label_of(uuid: str, name: str | None) -> str:
+    """The name a person knows an instance by, with the identity behind it."""
+    return uuid if name in (None, uuid) else f"{name} ({uuid})"
+
+
 class _Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of the values of a snapshot."""
 
@@ -120,7 +125,7 @@ class Instance(_Value, frozen=True):
 
     def label(self) -> str:
         """The name a person knows it by, with the identity behind it."""
-        return f"{self.name} ({self.uuid})" if self.name not in (None, self.uuid) else self.uuid
+        return label_of(self.uuid, self.name)
 
     def memory_mb(self) -> int:
         """The memory that Placement counts for it, in MiB."""

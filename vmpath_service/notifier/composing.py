@@ -120,6 +120,7 @@ class Composer:
             step=number,
             policy=record.request.policy,
             instance=now.instance,
+            instance_name=now.instance_name,
             source=now.source,
             dest=now.dest,
             method=now.method,

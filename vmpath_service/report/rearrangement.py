@@ -107,7 +107,8 @@ def html(subject: Subject) -> str:
         ),
         risks=_grouped((each["risk"], each["instance"], 0) for each in steps if each["risk"]),
         leftovers=_grouped(
-            (each["reason"], f"{each['instance']} on {each['host']}", 0) for each in decision.get("leftovers") or ()
+            (each["reason"], f"{each.get('instance_name') or each['instance']} on {each['host']}", 0)
+            for each in decision.get("leftovers") or ()
         ),
         events=subject.events[-MOST_EVENTS:],
         events_said=_counted(len(subject.events), min(len(subject.events), MOST_EVENTS), "events", "the last "),
@@ -172,7 +173,7 @@ def _cloud(subject: Subject) -> Snapshot:
     known = {str(host["name"]) for host in subject.hosts}
     moved = () if subject.plan is None else subject.plan.migrations
     gone = sorted({name for step in moved for name in (step.source, step.dest)} - known)
-    names = {str(each["uuid"]): each["name"] for each in subject.instances}
+    names = _names(subject)
     guests = dict.fromkeys(step.instance for step in moved)
     return Snapshot(
         hosts=(*hosts, *(Host(name=name, inventories={}) for name in gone)),
@@ -180,8 +181,14 @@ def _cloud(subject: Subject) -> Snapshot:
     )
 
 
+def _names(subject: Subject) -> dict[str, str | None]:
+    """What instances are called: as they were when they were moved, or as they are now."""
+    moved = {str(each["instance"]): each["instance_name"] for each in subject.migrations if each.get("instance_name")}
+    return moved | {str(each["uuid"]): each["name"] for each in subject.instances}
+
+
 def _steps(subject: Subject) -> list[dict[str, Any]]:
-    names = {str(each["uuid"]): each["name"] for each in subject.instances}
+    names = _names(subject)
     stood = {int(each["step"]): each for each in subject.migrations}
     steps = []
     for step in () if subject.plan is None else subject.plan.migrations:

@@ -107,6 +107,7 @@ class MigrationRow(Base):
     tried: Mapped[str | None] = mapped_column(LongText)
     demand: Mapped[str | None] = mapped_column(String(32))
     demanded_at: Mapped[float | None] = mapped_column(Double)
+    instance_name: Mapped[str | None] = mapped_column(String(NAME))
 
 
 class HostActionRow(Base):

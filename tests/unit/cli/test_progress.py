@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from vmpath_service.cli.abridged import short
 from vmpath_service.cli.live import picture
 from vmpath_service.cli.maintenance_screen import screen
 from vmpath_service.cli.progress import duration, in_words, maintenance_left, reckon
@@ -18,6 +19,7 @@ def move(step: int, state: str, progress: float | None = None, began: bool = Tru
     return {
         "step": step,
         "instance": f"i{step}",
+        "instance_name": None,
         "source": "a",
         "dest": "b",
         "state": state,
@@ -81,7 +83,20 @@ def test_the_live_picture_has_a_line_per_flight() -> None:
     assert "running 25%" in text
     assert "and 8 more in flight" in text
     assert "i1 is on b" in text
+    assert "  i2 " in text
     assert "frozen by ann" in text
+
+
+def test_on_a_screen_of_80_columns_instances_have_names() -> None:
+    uuid = "0b4c2e76-9f7f-4a11-8d6e-1c3f5a7b9d02"
+    flight = move(1, "switching to post-copy", 0.5) | {"instance": uuid, "instance_name": "web-1"}
+    record = {"policy": "drain", "id": "r1", "state": "running", "request": {"dry_run": False}}
+    stream = io.StringIO()
+    news = short(f"migration of web-1 ({uuid}) from compute-001 to compute-002 verifying")
+    Console(file=stream, width=80).print(picture(View(record, [flight], (), MEMORY), [news], 200.0))
+    assert "web-1 (0b4c2e76)" in stream.getvalue()
+    assert "migration of web-1 (0b4c2e76) from compute-001 to compute-002 verifying" in stream.getvalue()
+    assert short(f"migration of {uuid} from a to b") == f"migration of {uuid} from a to b"
 
 
 def test_the_screen_of_a_maintenance_tells_what_is_back_and_what_is_left() -> None:

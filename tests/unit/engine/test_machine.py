@@ -6,7 +6,7 @@ from vmpath_service.engine.executor import machine
 from vmpath_service.engine.executor.beginning import begin
 from vmpath_service.engine.executor.events import Accepted, Intended, Orders, Refused, Tick, Wanted
 from vmpath_service.engine.executor.facts import Facts, InstanceFacts
-from vmpath_service.engine.executor.instructions import Finish, Instruction, Intend, Send
+from vmpath_service.engine.executor.instructions import Finish, Instruction, Intend, Send, Tell
 from vmpath_service.engine.executor.state import State
 from vmpath_service.model.readings import HostReading, InstanceReading
 from vmpath_service.model.records import Migration, MigrationState
@@ -31,6 +31,14 @@ def test_nothing_is_sent_before_it_is_journaled() -> None:
     assert [type(each) for each in instructions] == [Intend]
     after, instructions = machine.advance(after, Intended(1))
     assert [each for each in instructions if isinstance(each, Send)] == [Send(1, "x", "b")]
+
+
+def test_events_call_an_instance_by_its_name() -> None:
+    for name, label in (("web-1", "web-1 (x)"), (None, "x")):
+        after, _ = look(state(instance_name=name))
+        _, instructions = machine.advance(after, Intended(1))
+        told = [each.message for each in instructions if isinstance(each, Tell)]
+        assert told == [f"migration of {label} from a to b requested"]
 
 
 def test_it_is_sent_once_however_often_the_journal_says_so() -> None:

@@ -29,7 +29,12 @@ from vmpath_service.model.snapshot import Snapshot
 from vmpath_service.pathfinder import check_plan
 from vmpath_service.policies.base import Scope
 
-SMALL = cloud({"a": 10, "b": 10, "c": 10}, {"x": ("a", 4), "y": ("a", 2), "z": ("b", 1)}, immovable=["y"])
+SMALL = cloud(
+    {"a": 10, "b": 10, "c": 10},
+    {"x": ("a", 4), "y": ("a", 2), "z": ("b", 1)},
+    immovable=["y"],
+    of_instance={"x": {"name": "web-1"}, "y": {"name": "mail-1"}},
+)
 
 
 def job(snapshot: Snapshot = SMALL, hosts: tuple[str, ...] = ("a",), seconds: float = 60.0) -> Job:
@@ -65,6 +70,8 @@ def test_a_drain_is_planned_with_its_host_closed() -> None:
     assert {uuid: dict(each.resources) for uuid, each in facts.instances.items()} == {"x": {"MEMORY_MB": 4}}
     assert planned.decision["disable"] == ["a"]
     assert [each["instance"] for each in planned.decision["leftovers"]] == ["y"]
+    assert [each["instance_name"] for each in planned.decision["leftovers"]] == ["mail-1"]
+    assert facts.name_of("x") == "web-1"
     assert "placement" not in planned.decision
     assert check_plan(SMALL, planned.plan) is not None
 

@@ -139,7 +139,7 @@ def test_a_listener_hears_with_the_level_as_priority(heard: Heard) -> None:
     by_kind = {kind: (priority, payload["sequence"]) for priority, _, kind, payload in heard.all}
     assert by_kind == {"migration.done": ("info", 0), "migration.stuck": ("warn", 1), "migration.failed": ("error", 2)}
     assert all(publisher.startswith("vmpath.") for _, publisher, _, _ in heard.all)
-    assert heard.all[0][3]["version"] == "1.0"
+    assert heard.all[0][3]["version"] == "1.1"
 
 
 def test_a_broker_that_is_away_keeps_nobody_waiting() -> None:

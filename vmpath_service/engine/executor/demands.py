@@ -22,7 +22,7 @@ Demanded = tuple[Task, tuple[Instruction, ...]]
 
 def name(task: Task) -> str:
     """How messages speak of a migration."""
-    return f"migration of {task.step.instance} from {task.step.source} to {task.step.dest}"
+    return f"migration of {task.record.label()} from {task.step.source} to {task.step.dest}"
 
 
 def demand(task: Task, what: Demand, why: str, nova: MigrationReading, tick: Tick) -> Demanded:

@@ -71,9 +71,10 @@ def extend(
         for each in known
         if each.state is MigrationState.PENDING or (each.state in RETRIABLE and each.instance in moved and not back)
     )
+    facts = Facts.of(plan.extra.get(FACTS, {})).updated(rest.facts)
     extra: dict[str, Any] = {
         **plan.extra,
-        FACTS: Facts.of(plan.extra.get(FACTS, {})).updated(rest.facts).plain(),
+        FACTS: facts.plain(),
         GIVEN_UP: list(rest.given_up),
         ANSWERED: sorted({*plan.extra.get(ANSWERED, ()), *answered}),
         plans.PARTS: [*plan.extra.get(plans.PARTS, ()), _part(shift + 1, rest.plan)],
@@ -89,8 +90,17 @@ def extend(
         target={**plan.target, **rest.plan.target},
         extra=extra,
     )
-    added = tuple(Migration(identity, each.id, each.instance, each.source, each.dest) for each in migrations)
-    return Extension(longer, added, changed)
+    return Extension(longer, pending(identity, migrations, facts), changed)
+
+
+def pending(identity: str, migrations: Iterable[plans.Migration], facts: Facts) -> tuple[Migration, ...]:
+    """The steps of a plan as records, none of them begun."""
+    return tuple(
+        Migration(
+            *(identity, each.id, each.instance, each.source, each.dest), instance_name=facts.name_of(each.instance)
+        )
+        for each in migrations
+    )
 
 
 def resumed(fresh: State, before: State) -> State:

@@ -33,7 +33,7 @@ class InstanceFacts:
     """``resources``: what it takes. ``kind``: the same for instances that ask the same of a host. ``mode`` and
     ``no_go``: as its metadata or its flavor says, unread. ``writes_mb_s``: how fast it writes to its memory, None
     while unknown; ``memory_mb``: how much it has. ``undecided``: whether only Nova's scheduler can tell where it
-    fits."""
+    fits. ``name``: what people call it."""
 
     resources: Mapping[str, int]
     kind: str = ""
@@ -44,6 +44,7 @@ class InstanceFacts:
     memory_mb: int = 0
     writes_mb_s: float | None = None
     undecided: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Facts:
         return Facts(
             {**self.instances, **newer.instances}, {**self.hosts, **newer.hosts}, {**self.groups, **newer.groups}
         )
+
+    def name_of(self, uuid: str) -> str | None:
+        """What people call an instance, as far as that is known."""
+        known = self.instances.get(uuid)
+        return None if known is None else known.name
 
     def plain(self) -> dict[str, Any]:
         """As plain data, for ``plan.extra``."""
@@ -129,6 +135,7 @@ def _instance(cloud: CompiledCloud, position: int, groups: Sequence[str], keys: 
         memory_mb=instance.memory_mb(),
         writes_mb_s=_writes(instance),
         undecided=bool(undecided(instance)),
+        name=instance.name,
     )
 
 

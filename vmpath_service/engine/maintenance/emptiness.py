@@ -35,6 +35,7 @@ def remainders(snapshot: Snapshot, hosts: Collection[str]) -> Sequence[Remainder
     """What is left on each of these hosts that is not empty. A host that is not in the snapshot is empty of what
     anybody knows, which is nothing: it counts as not empty."""
     wanted = set(hosts)
+    labels = {instance.uuid: instance.label() for instance in snapshot.instances}
     names: dict[str, list[str]] = {name: [] for name in hosts}
     for instance in snapshot.instances:
         if instance.host in wanted:
@@ -42,7 +43,7 @@ def remainders(snapshot: Snapshot, hosts: Collection[str]) -> Sequence[Remainder
             names[str(instance.host)].append(f"{instance.label()}{why}")
     for flight in snapshot.in_flight:
         for end in {flight.source, flight.dest} & wanted:
-            names[end].append(f"{flight.instance}: it is being migrated")
+            names[end].append(f"{labels.get(flight.instance, flight.instance)}: it is being migrated")
     known = {host.name: host for host in snapshot.hosts if host.name in wanted}
     found = []
     for name in hosts:
