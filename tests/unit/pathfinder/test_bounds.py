@@ -7,6 +7,7 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder.bottleneck import busy
 from vmpath_service.pathfinder.bounds import lower_bounds
+from vmpath_service.pathfinder.onebyone import OneByOne
 from vmpath_service.pathfinder.problem import pose
 
 # A MiB takes a second.
@@ -79,3 +80,30 @@ def test_links_work_after_the_first_boot_behind_them():
 )
 def test_turns_on_one_slot(coming, going, free, seconds):
     assert busy(coming, going, free, 1) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("coming", "going", "free", "slots", "seconds"),
+    [
+        # whoever leaves does so whole: no four of the six MiB are free before all six are
+        ([((4,), 4)], [((6,), 6)], (0,), 2, 10),
+        # two of the three leave one after the other before the second can come
+        ([((5,), 5), ((5,), 5)], [((5,), 5), ((5,), 5), ((5,), 5)], (-5,), 2, 15),
+        # of the two classes, the one that takes longer to free counts
+        ([((4, 4), 4)], [((4, 0), 4), ((0, 4), 5)], (0, 0), 1, 9),
+        # long ones first, though the short one has room at once
+        ([((1,), 1), ((1,), 1), ((1,), 4)], [], (3,), 2, 4),
+        # never: nothing to say
+        ([((4,), 4)], [((3,), 3)], (0,), 2, 0),
+    ],
+)
+def test_whole_arrivals_one_by_one(coming, going, free, slots, seconds):
+    assert OneByOne(coming, going, free, slots).least() == pytest.approx(seconds)
+
+
+def test_turns_on_a_full_host_are_taken_by_whole_instances():
+    # 4 MiB can come once the 6 MiB are gone; by shares, 4 MiB of them went through two slots in 2 s
+    snapshot = cloud({"a": 20, "b": 6}, {"x": ("a", 4), "y": ("b", 6)})
+    found = bound(snapshot, target(x="b", y="a"), per_host=2)
+    assert found.makespan_s == 10
+    assert found.binding.endswith(" b, one by one for want of MEMORY_MB")
