@@ -6,208 +6,168 @@ waits for make way for those that others wait for. Pushed back to the beginning,
 early as they can. The makespan never grows.
 
 An instance holds its destination from the start of its migration and its source until the end, so a migration that
-begins earlier needs room at its destination for that time, and one that ends later, at its source. Where the free
-room, slots, links and counters of the others are known as functions of time, that is all that has to be looked up.
+begins earlier needs room at its destination for that time. Those that have begun before it have been put where they
+are to be by then, and of all others nothing is to be heeded before it begins itself: so slots, links and room are
+accounted for anew in each pass, from those that have had their turn. Backwards in time it is the same, with source and
+destination exchanged and the end for the beginning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from vmpath_service.pathfinder.hastening.steps import (
-    INFINITY,
-    Steps,
-    below_since,
-    below_until,
-    room_since,
-    room_until,
-)
+from vmpath_service.pathfinder.hastening.steps import INFINITY, Free, Use
 from vmpath_service.pathfinder.problem import Move, Problem
 
 # Migrations that are shifted by less than this, in seconds, stay.
 LEAST = 1e-6
+# Above every number of members of a group: set as long as there is no less than none free.
+GUARD = 1 << 40
+
+Take = tuple[int, float, float]
+"""Something limited, how much of it a migration takes, and how much others may have in use meanwhile."""
+Demand = tuple[int, int, int]
+"""The account of the first host, with those of all hosts one after the other; what an instance takes, packed; the
+guard bits that tell whether there is as much."""
 
 
 class Layout:
-    """Migrations in time, with what is free on the hosts, and what is in use of all that is limited."""
+    """Migrations in time, within all that is limited."""
 
     def __init__(
         self, problem: Problem, moves: Sequence[Move], starts: Sequence[float], ends: Sequence[float]
     ) -> None:
         self.problem = problem
         self.moves, self.starts, self.ends = list(moves), list(starts), list(ends)
-        self._room = problem.room()
-        self._shares = [problem.ways.shares(move.guest, move.source, move.dest) for move in self.moves]
+        self._room = room = problem.room()
+        self._sources = [move.source for move in self.moves]
+        self._dests = [move.dest for move in self.moves]
+        self._demands: list[tuple[Demand, ...]] = []
+        """Per migration: for room, and for each counter, which is one more account of each host."""
+        hosts = len(room.free)
+        for move in self.moves:
+            demand = (0, room.need[move.guest], room.mask[move.guest])
+            counters = room.counters_of.get(move.guest)
+            if counters is None:
+                self._demands.append((demand,))
+            else:
+                self._demands.append((demand, *((hosts * (1 + counter), 1, GUARD) for counter in counters)))
+        self._gained: dict[int, int] = {}
+        """By account: how much more is free in the end than in the beginning."""
         self._previous: dict[int, int] = {}
         self._next: dict[int, int] = {}
         latest: dict[int, int] = {}
+        gained = self._gained
         for position, move in enumerate(self.moves):
             if move.guest in latest:
                 self._previous[position] = latest[move.guest]
                 self._next[latest[move.guest]] = position
             latest[move.guest] = position
-        self._account()
+            for first, need, _ in self._demands[position]:
+                gained[first + move.source] = gained.get(first + move.source, 0) + need
+                gained[first + move.dest] = gained.get(first + move.dest, 0) - need
+        self._look_up_takes()
+
+    def _look_up_takes(self) -> None:
+        """What each migration takes of what is limited, first of what most others take of too."""
+        shares = self.problem.ways.shares
+        mine = [shares(move.guest, move.source, move.dest) for move in self.moves]
+        users: dict[int, int] = {}
+        for taken in mine:
+            for key, _, _ in taken:
+                users[key] = users.get(key, 0) + 1
+        numbers = {key: number for number, key in enumerate(users)}
+        self._scarce, self._shortest = [-INFINITY] * len(users), [INFINITY] * len(users)
+        self._takes: list[list[Take]] = []
+        for taken, start, end in zip(mine, self.starts, self.ends, strict=True):
+            takes = []
+            for key, amount, limit in sorted(taken, key=lambda share: -users[share[0]]):
+                number = numbers[key]
+                takes.append((number, amount, limit - amount))
+                self._scarce[number] = max(self._scarce[number], limit - amount)
+                self._shortest[number] = min(self._shortest[number], end - start)
+            self._takes.append(takes)
 
     @property
     def makespan(self) -> float:
         return max(self.ends, default=0.0)
 
-    def _account(self) -> None:
-        """What is free and what is in use, from all migrations."""
-        room = self._room
-        self._free: dict[int, Steps[int]] = {}
-        self._counts: dict[tuple[int, int], Steps[int]] = {}
-        self._used: dict[int, Steps[float]] = {}
-        events = [(start, 1, position) for position, start in enumerate(self.starts)]
-        events += [(end, 0, position) for position, end in enumerate(self.ends)]
-        events.sort()
-        for moment, begins, position in events:
-            move = self.moves[position]
-            host, sign = (move.dest, -1) if begins else (move.source, 1)
-            self._free_of(host).go_on(moment, sign * room.need[move.guest])
-            for counter in room.counters_of.get(move.guest, ()):
-                self._count_of(counter, host).go_on(moment, -sign)
-            for key, amount, _ in self._shares[position]:
-                self._used_of(key).go_on(moment, amount if begins else -amount)
-        self._stale = False
-
-    def _free_of(self, host: int) -> Steps[int]:
-        found = self._free.get(host)
-        if found is None:
-            found = self._free[host] = Steps(self._room.free[host])
-        return found
-
-    def _count_of(self, counter: int, host: int) -> Steps[int]:
-        found = self._counts.get((counter, host))
-        if found is None:
-            found = self._counts[counter, host] = Steps(self._room.counts[counter].get(host, 0))
-        return found
-
-    def _used_of(self, key: int) -> Steps[float]:
-        found = self._used.get(key)
-        if found is None:
-            found = self._used[key] = Steps(0.0)
-        return found
-
-    def _put(self, position: int, start: float, end: float) -> None:
-        """Let a migration run then instead, with its shares already given back."""
-        move, room = self.moves[position], self._room
-        before, until = self.starts[position], self.ends[position]
-        need = room.need[move.guest]
-        counters = room.counters_of.get(move.guest, ())
-        if start != before:
-            first, last, sign = (start, before, -1) if start < before else (before, start, 1)
-            self._free_of(move.dest).add(first, last, sign * need)
-            for counter in counters:
-                self._count_of(counter, move.dest).add(first, last, -sign)
-        if end != until:
-            first, last, sign = (end, until, 1) if end < until else (until, end, -1)
-            self._free_of(move.source).add(first, last, sign * need)
-            for counter in counters:
-                self._count_of(counter, move.source).add(first, last, -sign)
-        self.starts[position], self.ends[position] = start, end
-
-    def _occupy(self, position: int, sign: int) -> None:
-        begin, end = self.starts[position], self.ends[position]
-        for key, amount, _ in self._shares[position]:
-            self._used[key].add(begin, end, sign * amount)
-
-    def advance(self, position: int) -> bool:
-        """Let a migration start as early as the others admit; whether that is earlier than before."""
-        move, room = self.moves[position], self._room
-        start, end = self.starts[position], self.ends[position]
-        lower = self.problem.boots.get(move.dest, 0.0)
-        previous = self._previous.get(position)
-        if previous is not None:
-            lower = max(lower, self.ends[previous])
-        if start - lower < LEAST:
-            return False
-        guest = move.guest
-        earliest = room_since(self._free_of(move.dest), room.need[guest], room.mask[guest], start, lower)
-        for counter in room.counters_of.get(guest, ()):
-            earliest = self._countable_since(counter, move.dest, start, earliest)
-        if start - earliest < LEAST:
-            return False
-        self._occupy(position, -1)
-        length = end - start
-        settled = False
-        while not settled and earliest < start:
-            settled = True
-            for key, amount, limit in self._shares[position]:
-                found = below_since(self._used[key], limit - amount, earliest, length)
-                if found > earliest:
-                    earliest, settled = found, False
-        sooner = start - earliest >= LEAST
-        if sooner:
-            self._put(position, earliest, earliest + length)
-        self._occupy(position, 1)
-        return sooner
-
-    def delay(self, position: int, most: float) -> bool:
-        """Let a migration end as late as the others admit, by ``most``; whether that is later than before."""
-        move, room = self.moves[position], self._room
-        start, end = self.starts[position], self.ends[position]
-        following = self._next.get(position)
-        upper = most if following is None else self.starts[following]
-        if upper - end < LEAST:
-            return False
-        guest = move.guest
-        latest = room_until(self._free_of(move.source), room.need[guest], room.mask[guest], end, upper)
-        for counter in room.counters_of.get(guest, ()):
-            latest = self._countable_until(counter, move.source, end, latest)
-        if latest - end < LEAST:
-            return False
-        self._occupy(position, -1)
-        length = end - start
-        settled = False
-        while not settled and latest > end:
-            settled = True
-            for key, amount, limit in self._shares[position]:
-                found = below_until(self._used[key], limit - amount, latest, length)
-                if found < latest:
-                    latest, settled = found, False
-        later = latest - end >= LEAST
-        if later:
-            self._put(position, latest - length, latest)
-        self._occupy(position, 1)
-        return later
-
-    def _countable_since(self, counter: int, host: int, until: float, lower: float) -> float:
-        counts = self._count_of(counter, host)
-        most = self.problem.cloud.counter_limits[counter]
-        for begin, value in zip(reversed(counts.times), reversed(counts.values), strict=True):
-            if begin >= until:
-                continue
-            if value + 1 > most:
-                return until
-            until = max(begin, lower)
-            if until == lower:
-                break
-        return until
-
-    def _countable_until(self, counter: int, host: int, since: float, upper: float) -> float:
-        counts = self._count_of(counter, host)
-        most = self.problem.cloud.counter_limits[counter]
-        following = [*counts.times[1:], INFINITY]
-        for end, value in zip(following, counts.values, strict=True):
-            if end <= since:
-                continue
-            if value + 1 > most:
-                return since
-            since = min(end, upper)
-            if since == upper:
-                break
-        return since
-
     def justify(self) -> None:
         """Push everything to the end, and then back to the beginning."""
-        if self._stale:
-            self._account()
-        positions = range(len(self.moves))
+        hosts = range(len(self._room.free))
         most = self.makespan
-        for position in sorted(positions, key=lambda each: (-self.ends[each], each)):
-            self.delay(position, most)
-        for position in sorted(positions, key=lambda each: (self.starts[each], each)):
-            self.advance(position)
-        # moments at which nothing changes any more have piled up
-        self._stale = True
+        backwards = [-end for end in self.ends], [-start for start in self.starts]
+        self._push(*backwards, self._sources, self._dests, self._next, [-most for _ in hosts], self._gained)
+        self.starts, self.ends = [-end for end in backwards[1]], [-start for start in backwards[0]]
+        boots = self.problem.boots
+        up = [boots.get(host, 0.0) for host in hosts]
+        self._push(self.starts, self.ends, self._dests, self._sources, self._previous, up, {})
+
+    def _push(
+        self,
+        starts: list[float],
+        ends: list[float],
+        taken: Sequence[int],
+        left: Sequence[int],
+        previous: Mapping[int, int],
+        lower: Sequence[float],
+        gained: Mapping[int, int],
+    ) -> None:
+        """Let all start as early as those before them admit.
+
+        ``taken``, ``left``: per migration, the host where it takes room when it starts, and the one where it gives
+        room back when it ends; ``previous``: who has to end before; ``lower``: per host, since when room can be taken
+        there; ``gained``: by account, how much more is free in the beginning than in the cloud as it is.
+        """
+        uses = [Use(*each) for each in zip(self._scarce, self._shortest, strict=True)]
+        accounts: dict[int, Free] = {}
+        for position in sorted(range(len(starts)), key=lambda each: (starts[each], each)):
+            start, end = starts[position], ends[position]
+            there, away = taken[position], left[position]
+            demands, takes = self._demands[position], self._takes[position]
+            earliest = lower[there]
+            if position in previous:
+                earliest = max(earliest, ends[previous[position]])
+            for first, need, mask in demands:
+                account = accounts.get(first + there)
+                if account is None:
+                    account = accounts[first + there] = self._opened(first + there, gained)
+                if start - earliest >= LEAST:
+                    earliest = account.since(need, mask, start, earliest)
+            if start - earliest >= LEAST:
+                earliest = self._admitted(uses, takes, earliest, start, end - start)
+                if start - earliest >= LEAST:
+                    starts[position], ends[position] = start, end = earliest, earliest + (end - start)
+            for first, need, _ in demands:
+                accounts[first + there].go_on(start, -need)
+                account = accounts.get(first + away)
+                if account is None:
+                    account = accounts[first + away] = self._opened(first + away, gained)
+                account.go_on(end, need)
+            for number, amount, _ in takes:
+                uses[number].add(start, end, amount)
+
+    def _opened(self, account: int, gained: Mapping[int, int]) -> Free:
+        """An account as it is before all migrations."""
+        counter, host = divmod(account, len(self._room.free))
+        if counter:
+            limit = self.problem.cloud.counter_limits[counter - 1]
+            free = GUARD + limit - self._room.counts[counter - 1].get(host, 0)
+        else:
+            free = self._room.free[host]
+        return Free(free + gained.get(account, 0))
+
+    @staticmethod
+    def _admitted(uses: Sequence[Use], takes: Sequence[Take], earliest: float, start: float, length: float) -> float:
+        """The earliest moment from ``earliest`` on at which all that is limited admits a migration that begins at
+        ``start`` by now, if that is before."""
+        settled = False
+        while not settled:
+            settled = True
+            for number, _, most in takes:
+                found = uses[number].since(most, earliest, length, start)
+                if found > earliest:
+                    if start - found < LEAST:
+                        return start
+                    earliest, settled = found, False
+        return earliest
