@@ -13,6 +13,7 @@ from vmpath_service.pathfinder.answer import price
 from vmpath_service.pathfinder.arrangements import Arrangements, parts
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving
+from vmpath_service.pathfinder.outlines import Outlines
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.strategies.contract import legal
 from vmpath_service.pathfinder.vector_arrangements import VectorArrangements
@@ -70,6 +71,15 @@ def test_what_is_impossible_without_some_or_by_classes_is_impossible(drawn):
         for classes in (False, True):
             search = VectorSearch(problem, (), without, classes=classes)
             assert not there_is_one or search.decide(Budget(PLENTY)).verdict == "found"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(problems(most_hosts=4, most_instances=7))
+def test_what_the_biggest_cannot_do_however_the_others_are_put_is_impossible(drawn):
+    problem = posed(drawn)
+    there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
+    forbidden = [Outlines(problem, (), without).forbid(Budget(PLENTY)) for without in parts(problem, ())]
+    assert not (there_is_one and any(forbidden))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)

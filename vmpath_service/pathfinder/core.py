@@ -34,6 +34,8 @@ PACKING = 200_000
 GLANCING = 40_000
 CLASSES = 700_000
 PART = 100_000
+OUTLINES = 300_000
+OUTLINE = 60_000
 DECIDING = 2_000_000
 ARRANGING = 1_500_000
 PROVING = 300_000
@@ -45,6 +47,10 @@ WIDENING = 100_000
 # Steps of the budget for each way to seek: whether the misplaced count by size, and whether by the room they lack.
 SEEKING = {(True, True): 15_000, (False, True): 30_000, (False, False): 55_000}
 EXHAUSTED = "no sequence of migrations exists (all that could lead to the target was searched)"
+NO_ROOM_TO_TURN = (
+    "no sequence of migrations exists (the {number} biggest that may move do not get to where they are to be,"
+    " however all others are put on the hosts at every move)"
+)
 # How much nearer to the goal counts against a cheaper way, when any way will do.
 HASTE = 5
 # How many hosts beside those of the stuck instances the first part searched has; it grows by this factor.
@@ -76,6 +82,9 @@ def settle(problem: Problem, rehearsal: Rehearsal, settings: PathSettings, budge
         return cheaper(problem, Answer("found", moves), budget, fixed)
     if verdict == "exhausted":
         return exhausted(problem, rehearsal)
+    number = outlines_forbid(problem, fixed, budget.share(OUTLINES))
+    if number:
+        return exhausted(problem, rehearsal, NO_ROOM_TO_TURN.format(number=number))
     found_out = reach(problem, fixed, budget.share(ARRANGING))
     if found_out == "unreachable":
         return exhausted(problem, rehearsal)
@@ -101,6 +110,19 @@ def classes_forbid(problem: Problem, fixed: Container[int], budget: Budget) -> b
         if search.applicable and search.decide(budget.share(PART)).verdict == "exhausted":
             return True
     return False
+
+
+def outlines_forbid(problem: Problem, fixed: Container[int], budget: Budget) -> int:
+    """How many of the biggest instances cannot get to where they are to be, whatever the others do; 0: not proved."""
+    from vmpath_service.pathfinder.outlines import Outlines
+
+    for without in parts(problem, fixed):
+        outlines = Outlines(problem, fixed, without)
+        if outlines.applicable and outlines.forbid(budget.share(OUTLINE)):
+            return outlines.count
+        if budget.left <= 0:
+            break
+    return 0
 
 
 def at_once(problem: Problem, fixed: Container[int], budget: Budget) -> tuple[Verdict, Sequence[Move]]:
@@ -209,10 +231,10 @@ def exhaust(
     return exhausted(problem, rehearsal)
 
 
-def exhausted(problem: Problem, rehearsal: Rehearsal) -> Answer:
+def exhausted(problem: Problem, rehearsal: Rehearsal, verdict: str = EXHAUSTED) -> Answer:
     """All that could lead to the target was searched: there is no path."""
     blocked = sorted(rehearsal.pending)
-    return Answer("infeasible", [], explanation.exhausted(problem, rehearsal.room, blocked, EXHAUSTED))
+    return Answer("infeasible", [], explanation.exhausted(problem, rehearsal.room, blocked, verdict))
 
 
 def whole(problem: Problem, fixed: Container[int]) -> Search:
