@@ -32,6 +32,10 @@ class Traffic:
                 return key
         return None
 
+    def full(self, key: Key) -> bool:
+        """Whether certainly nobody can have more of the link that this key stands for."""
+        return key >= self.ways.first_link and self.used[key] > self.ways.brim[key]
+
     def idle_in(self, host: int) -> float:
         """How many more migrations to this host its slots admit."""
         return self._slots - self.used[2 * self.ways.hosts + host]

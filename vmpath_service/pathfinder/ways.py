@@ -66,7 +66,10 @@ class Ways:
                 self.waited_for[self.first_link + end] = self.waited_for[self.first_link + end + 1] = False
         self.alike = not (self._groups_of or self.linked)
         """Whether all migrations take the same, but for the slots of their own hosts."""
+        self.brim: list[float] = [0.0] * self.keys
+        """Per key of a link: where more than this is in use, none fits of those that have been asked about."""
         self._paths: dict[int, tuple[float, list[int], tuple[Share, ...]]] = {}
+        self._shares: dict[int, tuple[Share, ...]] = {}
         self._loads: dict[int, list[tuple[int, float]]] = {}
         kinds: dict[int, int] = {}
         # instances of which only the memory is known take the same time: one kind each, all others are their own
@@ -92,8 +95,7 @@ class Ways:
         """The rate in Mbit/s between two hosts and the link ends on the way."""
         if not self.linked:
             return self.limits.migration_mbps, []
-        rate, ends, _ = self._path(source, dest)
-        return rate, ends
+        return self._path(source, dest)[:2]
 
     def _path(self, source: int, dest: int) -> tuple[float, list[int], tuple[Share, ...]]:
         key = source * self.hosts + dest
@@ -105,6 +107,8 @@ class Ways:
             ends = [2 * self._numbers[link] + outward for link, outward in links_between(a, b)]
             shares = tuple((self.first_link + end, rate, self._limits[end >> 1] * (1 + SLACK)) for end in ends)
             found = self._paths[key] = (rate, ends, shares)
+            for share, amount, limit in shares:
+                self.brim[share] = max(self.brim[share], limit - amount)
         return found
 
     def loads(self, source: int, dest: int) -> list[tuple[int, float]]:
@@ -137,10 +141,11 @@ class Ways:
 
     def shares(self, guest: int, source: int, dest: int) -> tuple[Share, ...]:
         """All that the migration takes while it is under way."""
-        shares = (self._slots[source], self._slots[self.hosts + dest], *self._total) if self._slots else self._total
-        if self.alike:
-            return shares
-        links = self._path(source, dest)[2] if self.linked else ()
-        if not (shares or self._groups_of):
-            return links
-        return (*shares, *self._groups_of.get(guest, ()), *links)
+        found = self._shares.get(source * self.hosts + dest) if self.linked else None
+        if found is None:
+            slots = (self._slots[source], self._slots[self.hosts + dest], *self._total) if self._slots else self._total
+            if not self.linked:
+                return slots if self.alike else (*slots, *self._groups_of.get(guest, ()))
+            found = self._shares[source * self.hosts + dest] = (*slots, *self._path(source, dest)[2])
+        # the order does not matter
+        return (*found, *self._groups_of[guest]) if guest in self._groups_of else found

@@ -352,7 +352,7 @@ class Course:
         """Let some try who wait for something that is shared by many hosts."""
         heap = self._waiting.get(key)
         again: list[Rank] = []
-        while heap and len(again) < VAIN:
+        while heap and len(again) < VAIN and not self.traffic.full(key):
             entry = heapq.heappop(heap)
             guest = entry[2]
             if self._waits_for.get(guest) != key:
