@@ -19,8 +19,19 @@ Progress = Callable[[str, int, int], None]
 
 # How many moves go by between two reports.
 REPORT = 1000
+# Steps of a search that are told as one.
+THOUSAND = 1000
 # How many instances a trace names of each kind.
 SHOWN = 20
+
+
+def announce(what: str, budget: Budget, progress: Progress | None) -> None:
+    """From now on, report ``what`` the search does, and how many thousand steps of its budget it has taken."""
+    if progress is None:
+        return
+    whole = budget.left
+    text = f"{what}, thousands of steps"
+    budget.listen(lambda left: progress(text, (whole - left) // THOUSAND, whole // THOUSAND))
 
 
 def _short_names(problem: Problem) -> list[str]:

@@ -17,6 +17,7 @@ from vmpath_service.model.snapshot import SLOWEST_MBPS
 from vmpath_service.pathfinder import admission, assembly, explanation
 from vmpath_service.pathfinder.answer import Answer
 from vmpath_service.pathfinder.arrivals import placed
+from vmpath_service.pathfinder.attempt import announce
 from vmpath_service.pathfinder.budget import Budget, deadline
 from vmpath_service.pathfinder.problem import Problem, pose
 from vmpath_service.pathfinder.settings import PathSettings
@@ -111,6 +112,7 @@ def solve(
     if answer.outcome != "found" and not budget.ended():
         from vmpath_service.pathfinder.remedies import what_would_help
 
+        announce("trying out what would help", budget, progress)
         remedy = what_would_help(problem, budget)
         if remedy:
             answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vmpath_service.pathfinder import explanation
 from vmpath_service.pathfinder.answer import Answer, least, price
-from vmpath_service.pathfinder.attempt import Progress, rehearse
+from vmpath_service.pathfinder.attempt import Progress, announce, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.greedy import Rehearsal
 from vmpath_service.pathfinder.hastening import MANY
@@ -57,6 +57,7 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
         return polished(problem, settings, found, budget)
     from vmpath_service.pathfinder import core
 
+    announce("some are stuck, searching for a way or a proof that there is none", budget, progress)
     answer = core.settle(problem, rehearsal, settings, budget)
     if answer is None:
         return given_up(problem, rehearsal, settings)

@@ -381,3 +381,17 @@ def test_progress_is_told():
         progress=lambda *news: heard.append(news),
     )
     assert heard == [("finding the path", 1000, 2000), ("finding the path", 2000, 2000)]
+
+
+def test_progress_of_a_search_is_told():
+    heard = {}
+    plan = find_path(
+        compile_cloud(cloud({"a": 10, "b": 10}, {"x": ("a", 6), "y": ("b", 6), "z": ("a", 1)})),
+        target(x="b", y="a"),
+        PathSettings(),
+        snapshot_identity="sha256:0",
+        progress=lambda what, done, of: heard.setdefault(what.split(",")[0], []).append((done, of)),
+    )
+    assert plan.outcome == "infeasible"
+    assert set(heard) == {"some are stuck", "trying out what would help"}
+    assert all(0 <= done <= of for news in heard.values() for done, of in news)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmpath_service.pathfinder import explanation, route
 from vmpath_service.pathfinder.answer import Answer
-from vmpath_service.pathfinder.attempt import Progress, rehearse
+from vmpath_service.pathfinder.attempt import Progress, announce, rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.settings import PathSettings
@@ -29,6 +29,7 @@ class ExactStrategy(Strategy):
         from vmpath_service.pathfinder.arrangements import reach
         from vmpath_service.pathfinder.fixity import never_moving, proofs
 
+        announce("searching all placements", budget, progress)
         fixed = never_moving(problem, budget.share(core.PACKING) if core.small(problem) else None)
         reasons = proofs(problem, fixed)
         verdict = None
