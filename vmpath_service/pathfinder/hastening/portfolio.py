@@ -10,6 +10,7 @@ from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.lessons import Lessons
+from vmpath_service.pathfinder.hastening.mending import mend
 from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import order
@@ -33,7 +34,7 @@ FIRST = 400
 ROUNDS = 10
 SHIFT = 2
 # Where links are what limits, most layouts are alike: after so many in a row that are no shorter, there are no more.
-IN_VAIN = 5
+IN_VAIN = 3
 # A course this much longer than the shortest so far is given up: justification does not make up for that.
 HOPELESS = 1.05
 # Where many move, time is bought only where the makespan is more than so many times the bound.
@@ -94,7 +95,10 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
             if not steps:
                 return _as_laid_out(course.moves, course.starts, course.ends)
             layout = Layout(problem, course.moves, course.starts, course.ends)
-            _justify(layout, share, ROUNDS if len(problem.movers) <= MANY else 1, enough)
+            few = len(problem.movers) <= MANY
+            _justify(layout, share, ROUNDS if few else 1, enough)
+            if few and not linked:
+                layout = _mended(layout, share, enough)
             if linked:
                 for move, end in zip(layout.moves, layout.ends, strict=True):
                     if end > enough:
@@ -124,6 +128,17 @@ def _justify(layout: Layout, budget: Budget, rounds: int, enough: float) -> None
         layout.justify()
         if not budget.spend(2 * SHIFT * len(layout.moves)) or layout.makespan > before * (1 - WORTH):
             break
+
+
+def _mended(layout: Layout, budget: Budget, enough: float) -> Layout:
+    """The layout with its longest chains broken, and justified again, as often as that is worth it."""
+    for _ in range(ROUNDS):
+        before = layout.makespan
+        layout = mend(layout, enough, budget)
+        if before <= enough or layout.makespan > before * (1 - WORTH) or budget.ended():
+            break
+        _justify(layout, budget, 1, enough)
+    return layout
 
 
 def bargain(problem: Problem, plain: Answer, exchange_rate: float, budget: Budget) -> Answer:
