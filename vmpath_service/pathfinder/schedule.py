@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,12 +88,16 @@ def schedule(
 
     Among those that could start, the one with the greatest ``urgency`` goes first (a list schedule).
     """
-    return _list_schedule(_Jobs(problem, moves, after), urgency)
+    found = _list_schedule(_Jobs(problem, moves, after), urgency, [0.0] * len(moves), math.inf)
+    assert found is not None
+    return found
 
 
-def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
+def _list_schedule(jobs: _Jobs, urgency: Sequence[float], chains: Sequence[float], most: float) -> Schedule | None:
+    """A list schedule; None as soon as a move starts too late for the chain that begins with it to end before
+    ``most``."""
     seconds, shares, followers = jobs.seconds, jobs.shares, jobs.followers
-    first_link = jobs.ways.first_link
+    first_link, brim = jobs.ways.first_link, jobs.ways.brim
     count = len(seconds)
     starts, ends = [0.0] * count, [0.0] * count
     missing = [len(earlier) for earlier in jobs.after]
@@ -103,7 +108,10 @@ def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
     events: list[tuple[float, int]] = []
     push, pop = heapq.heappush, heapq.heappop
 
+    hopeless = False
+
     def attempt(position: int, now: float) -> int | None:
+        nonlocal hopeless
         mine = shares[position]
         for key, amount, limit in mine:
             if used[key] + amount > limit:
@@ -118,6 +126,7 @@ def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
         starts[position] = now
         ends[position] = end = now + seconds[position]
         push(events, (end, position))
+        hopeless = hopeless or now + chains[position] >= most
         return None
 
     for position, boot in enumerate(jobs.boots):
@@ -128,6 +137,8 @@ def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
     for position in sorted(ready, key=lambda p: (rank[p], p)):
         attempt(position, 0.0)
     while events:
+        if hopeless:
+            return None
         now = events[0][0]
         freed: dict[int, None] = {}
         ready = []
@@ -162,6 +173,8 @@ def _list_schedule(jobs: _Jobs, urgency: Sequence[float]) -> Schedule:
         for key in freed:
             heap, vain = waiting.get(key), 0
             while heap and vain < VAIN:
+                if key >= first_link and used[key] > brim[key]:
+                    break
                 _, position = pop(heap)
                 if attempt(position, now) == key:
                     vain += 1
@@ -233,14 +246,16 @@ def best_schedule(
     jobs = _Jobs(problem, moves, after)
     seconds = jobs.seconds
     chains = tails(seconds, after)
-    first = _list_schedule(jobs, chains)
-    if objective == "cost":
-        return first
-    if expected is not None:
+    best: Schedule | None = None
+    if expected is not None and objective != "cost":
         planned = [end - took for end, took in zip(expected, seconds, strict=True)]
-        kept = _timetable(jobs, planned)
-        if kept.makespan <= first.makespan:
-            first = kept
+        best = _timetable(jobs, planned)
+        if best.makespan <= problem.bounds.makespan_s:
+            return best
+    best = _list_schedule(jobs, chains, chains, math.inf if best is None else best.makespan) or best
+    assert best is not None
+    if objective == "cost":
+        return best
     outward, inward = [0.0] * len(problem.receives), [0.0] * len(problem.receives)
     for move, took in zip(moves, seconds, strict=True):
         outward[move.source] += took
@@ -249,8 +264,7 @@ def best_schedule(
     urgency = [
         chain + max(outward[move.source], inward[move.dest]) / slots for chain, move in zip(chains, moves, strict=True)
     ]
-    second = _list_schedule(jobs, urgency)
-    return second if second.makespan < first.makespan else first
+    return _list_schedule(jobs, urgency, chains, best.makespan) or best
 
 
 def waves(problem: Problem, moves: Sequence[Move], after: Sequence[Sequence[int]]) -> list[int]:

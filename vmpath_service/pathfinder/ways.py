@@ -95,7 +95,8 @@ class Ways:
         """The rate in Mbit/s between two hosts and the link ends on the way."""
         if not self.linked:
             return self.limits.migration_mbps, []
-        return self._path(source, dest)[:2]
+        rate, ends, _ = self._paths.get(source * self.hosts + dest) or self._path(source, dest)
+        return rate, ends
 
     def _path(self, source: int, dest: int) -> tuple[float, list[int], tuple[Share, ...]]:
         key = source * self.hosts + dest

@@ -76,16 +76,22 @@ class Layout:
         for taken in mine:
             for key, _, _ in taken:
                 users[key] = users.get(key, 0) + 1
-        numbers = {key: number for number, key in enumerate(users)}
-        self._scarce, self._shortest = [-INFINITY] * len(users), [INFINITY] * len(users)
+        # those of which most take come first
+        numbers = {key: number for number, key in enumerate(sorted(users, key=lambda key: -users[key]))}
+        scarce, shortest = [-INFINITY] * len(users), [INFINITY] * len(users)
+        self._scarce, self._shortest = scarce, shortest
         self._takes: list[list[Take]] = []
         for taken, start, end in zip(mine, self.starts, self.ends, strict=True):
+            took = end - start
             takes = []
-            for key, amount, limit in sorted(taken, key=lambda share: -users[share[0]]):
-                number = numbers[key]
-                takes.append((number, amount, limit - amount))
-                self._scarce[number] = max(self._scarce[number], limit - amount)
-                self._shortest[number] = min(self._shortest[number], end - start)
+            for key, amount, limit in taken:
+                number, most = numbers[key], limit - amount
+                takes.append((number, amount, most))
+                if most > scarce[number]:
+                    scarce[number] = most
+                if took < shortest[number]:
+                    shortest[number] = took
+            takes.sort()
             self._takes.append(takes)
 
     @property
