@@ -72,7 +72,12 @@ def problems(draw: st.DrawFn, most_hosts: int = 5, most_instances: int = 9) -> P
         immovable=[name for name in names if draw(rarely)],
         of_host={host: {"traits": [] if draw(rarely) else ["T"]} for host in hosts},
         of_instance={name: {"required_traits": ["T"]} for name in names if draw(rarely)},
-        in_flight={placed[0]: (str(start[placed[0]]), draw(st.sampled_from(hosts)))}
+        in_flight={
+            placed[0]: (
+                str(start[placed[0]]),
+                draw(st.sampled_from([host for host in hosts if host != start[placed[0]]])),
+            )
+        }
         if placed and draw(rarely)
         else {},
     )

@@ -23,8 +23,9 @@ Bin = tuple[Vector, Vector]
 
 # Combinations are numbered by integers of the machine, and amounts added up.
 MOST = 2**62
-# How many combinations are looked at in a step of a budget.
+# How many combinations are looked at in a step of a budget, and what a look at a host takes.
 PER_STEP = 12
+HOST = 16
 # In how many ways one host may be filled, and how many ways are looked at to find those.
 FILLS = 4_000
 PARTIAL_FILLS = 60_000
@@ -56,6 +57,8 @@ class Brim:
         """Whether so many of each kind can be put on the hosts; None if that was not found out."""
         count = np.array(wanted, dtype=np.int64)
         if math.prod(int(number) + 1 for number in count) > MOST:
+            return None
+        if not budget.spend(HOST * len(bins)):
             return None
         room = np.array([amounts for amounts, _ in bins], dtype=np.int64)
         if (room < 0).any():

@@ -22,8 +22,9 @@ from vmpath_service.pathfinder.trace import told
 State = tuple[tuple[int, ...], ...]
 """Per kind of big ones, the sorted hosts of its members."""
 
-# Steps of the budget for a look at a state, and for a packing.
+# Steps of the budget for a look at a state, at a move from there, and at most for a packing.
 STATE = 16
+MOVE = 12
 PACKING = 30_000
 
 
@@ -113,6 +114,7 @@ class Outlines:
 
     def _packs(self, room: list[list[int]], dest: int, need: Vector, budget: Budget) -> bool:
         """Whether the small ones can be put beside the big ones and one more on ``dest``; True if not known."""
+        budget.spend(MOVE)
         before = room[dest]
         room[dest] = list(map(int.__sub__, before, need))
         possible = min(room[dest], default=0) >= 0 and all(min(row, default=0) >= 0 for row in room)
