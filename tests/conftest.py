@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,3 +18,27 @@ def _own_logging() -> Iterator[None]:
     for handler in [each for each in root.handlers if each not in before]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Callable[[str], str]]:
+    """Gives the URL of the database of a server, "mariadb" or "postgresql", with empty tables; the server is started
+    when it is asked for first."""
+    from tests.database_servers import SERVERS, empty
+    from vmpath_service.store import Database
+
+    urls: dict[str, str] = {}
+    with ExitStack() as running:
+
+        def url_of(name: str) -> str:
+            if name not in urls:
+                urls[name] = running.enter_context(SERVERS[name]())
+            database = Database(urls[name])
+            if database.revision() is None:
+                database.upgrade()
+            else:
+                empty(urls[name])
+            database.close()
+            return urls[name]
+
+        yield url_of

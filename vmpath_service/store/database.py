@@ -33,15 +33,39 @@ _TRIES = 6
 _FIRST_PAUSE = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Standing:
-    """The transaction of a thread that is within ``together``, or ``at_once`` if it only reads."""
+    """The transaction of a thread that is within ``together``, or ``at_once`` if it only reads.
+
+    ``broken``: what the database has refused in it. It may have rolled back all of it by itself (InnoDB after a
+    deadlock), and would take what follows for a new transaction: nothing follows, and nothing is committed.
+    """
 
     session: Session
     reads: bool = False
+    broken: StoreError | None = None
     at_last: list[Callable[[Session], None]] = field(default_factory=list)
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     known: dict[Any, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises StoreError if it is broken."""
+        if self.broken is not None:
+            raise StoreError(str(self.broken)) from self.broken
+
+    @contextmanager
+    def watched(self, *, savepoint: bool) -> Iterator[None]:
+        """Notes whether it breaks in the block."""
+        self.check()
+        try:
+            yield
+        except StoreError as error:
+            cause = error.__cause__
+            # taken back by its savepoint, and nothing else with it
+            duplicate = savepoint and isinstance(cause, exception.DBDuplicateEntry)
+            if isinstance(cause, (exception.DBError, SQLAlchemyError)) and not duplicate:
+                self.broken = error
+            raise
 
 
 class Database:
@@ -92,7 +116,8 @@ class Database:
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make one transaction of all that the calling thread reads and writes in the block, on the disk when it is
-        left; what is raised rolls back all of it. It is not repeated after a deadlock: keep it short."""
+        left; what is raised rolls back all of it, and so does whatever the database has refused in it, but for a
+        duplicate, even if that was caught. It is not repeated after a deadlock: keep it short."""
         if self._standing() is not None:
             yield
             return
@@ -102,6 +127,7 @@ class Database:
                 standing = self._own.standing = _Standing(session)
                 try:
                     yield
+                    standing.check()
                     for write in standing.at_last:
                         write(session)
                 finally:
@@ -198,7 +224,11 @@ class Database:
         if standing is not None:
             if writes and standing.reads:
                 raise TypeError("a write within at_once()")
-            with translated(self.label), standing.session.begin_nested() if savepoint else nullcontext():
+            with (
+                standing.watched(savepoint=savepoint),
+                translated(self.label),
+                standing.session.begin_nested() if savepoint else nullcontext(),
+            ):
                 return work(standing.session)
         with translated(self.label):
             engine = self._engine().execution_options(**{sqlite.WRITES: writes})

@@ -130,8 +130,21 @@ def test_what_fails_on_the_way_undoes_all_that_was_to_be_done_together(tmp_path:
     assert called == []
     with store.together():
         store.add_event("b", "two")
-        # a statement that fails undoes itself alone
+        # what is there already undoes itself alone
         with pytest.raises(StoreError):
-            database.write(lambda session: session.execute(sqlalchemy.text("INSERT INTO nothing VALUES (1)")))
+            database.write(lambda session: session.execute(sqlalchemy.text("INSERT INTO counters VALUES ('events', 1)")))
     assert [event.kind for event in store.events()] == ["b"]
+
+    def go_on() -> None:
+        with store.together():
+            store.add_event("c", "three")
+            store.afterwards(lambda: called.append("never"))
+            # who knows what the database has made of the rest
+            with pytest.raises(StoreError):
+                database.write(lambda session: session.execute(sqlalchemy.text("INSERT INTO nothing VALUES (1)")))
+
+    with pytest.raises(StoreError, match="nothing"):
+        go_on()
+    assert [event.kind for event in store.events()] == ["b"]
+    assert called == []
     database.close()

@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from tests.database_servers import wipe
 from vmpath_service import store as package
 from vmpath_service.model.errors import StoreError
 from vmpath_service.store import Database, SqlStore
@@ -42,6 +43,8 @@ def test_there_is_one_line_of_revisions_and_no_way_back() -> None:
 
 
 def test_an_upgrade_tells_what_it_did(database_url: str) -> None:
+    if not database_url.startswith("sqlite"):
+        wipe(database_url)
     database = Database(database_url)
     assert database.revision() is None
     assert database.upgrade() == (None, expected_revision())
