@@ -17,6 +17,7 @@ from vmpath_service.pathfinder.bottleneck import busy
 from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.onebyone import OneByOne
 from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.together import Together
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 # A MiB takes a second.
@@ -93,8 +94,10 @@ def test_no_schedule_of_a_crowded_host_beats_the_bound(problem, per_host):
     assert not beaten, bound
 
 
-def quickest(coming, going, free, slots):
-    """When all have arrived on one host: all orders of arrivals and departures, each as early as it can be."""
+def quickest(coming, going, free, slots, all_go=False):
+    """When all have arrived on one host: all orders of arrivals and departures, each as early as it can be.
+
+    With ``all_go``, when all departures have ended too."""
     best = None
     for leaving in permutations(going):
         times, ended = [0.0] * slots, []
@@ -122,7 +125,8 @@ def quickest(coming, going, free, slots):
                 at = min(possible)
                 slot[0] = at + seconds
             else:
-                best = max(slot) if best is None else min(best, max(slot))
+                end = max([*slot, *times] if all_go else slot)
+                best = end if best is None else min(best, end)
     return best
 
 
@@ -147,6 +151,29 @@ def test_one_by_one_is_a_bound_on_one_host(coming, going, free, slots):
         simple = busy(*loads, free[number], slots)
         event("beyond the simple bound" if least > simple + 1e-6 else "no better")
         assert least >= simple * 0.999
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW)
+@given(
+    st.lists(tasks, min_size=1, max_size=4),
+    st.lists(tasks, max_size=4),
+    st.tuples(st.integers(-2, 4), st.integers(0, 8)),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_arrivals_and_departures_laid_out_together_are_a_bound_on_one_host(coming, going, free, slots, all_go):
+    best = quickest(coming, going, free, slots, all_go)
+    assume(best is not None)
+    arrivals = OneByOne(coming, going, free, slots)
+    known = arrivals.least()
+    least, _ = Together(arrivals, going, all_go).least(known, 100_000)
+    event("exact" if least > best - 1e-6 else "lower")
+    event("higher" if least > known + 1e-6 else "no higher")
+    assert known <= least <= best + 1e-6
+    # what is left out is when departures end that no arrival waits for
+    assert all_go or least >= best - 1e-6
+    barely, _ = Together(arrivals, going, all_go).least(known, 5)
+    assert known <= barely <= best + 1e-6
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from math import prod
 
-from vmpath_service.model.compiled import NOWHERE, CompiledCloud
+from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.plan import Bounds
-from vmpath_service.pathfinder.bottleneck import busy
+from vmpath_service.pathfinder.crowds import crowded
 from vmpath_service.pathfinder.leastwork import LeastWork
-from vmpath_service.pathfinder.onebyone import OneByOne, Task
 from vmpath_service.pathfinder.problem import Problem
 from vmpath_service.pathfinder.room import Room
 
 # For so many sets of hosts to which instances are bound, the free room is looked at by itself.
 CONFINED = 32
-# Instances are taken one by one on so many hosts, those where the simple bound is highest, and only where there are no
-# more multisets of arrivals, and no more that may go, than that.
-TIGHTEST = 40
-ORDERS = 300
-MANY = 40
-# How much higher than its estimate the bound is looked for.
-AMPLE = 1.25
-# So much is free where nothing is known to be short.
-PLENTY = 1 << 62
 
 Found = tuple[float, str]
 
@@ -38,9 +25,9 @@ def lower_bounds(problem: Problem) -> Bounds:
     for seconds, what in _makespans(problem, least, room):
         if seconds > best + 1e-9:
             best, binding = seconds, what
-    crowded = _crowded(problem, least, room, best)
-    if crowded is not None:
-        best, binding = crowded
+    longer = crowded(problem, least, room, best)
+    if longer is not None:
+        best, binding = longer
     instances = problem.cloud.snapshot.instances
     return Bounds(
         migrations=len(problem.movers),
@@ -189,98 +176,3 @@ def _name(problem: Problem, inside: Sequence[bool]) -> str:
     if len(zones) == 1:
         return f"zone {zones.pop()}"
     return f"the {sum(inside)} hosts that some instances are bound to"
-
-
-def _crowded(problem: Problem, least: LeastWork, room: Room, best: float) -> Found | None:
-    """Arrivals on a host that wait for departures from it, and the reverse (see ``bottleneck`` and ``onebyone``);
-    None if that is no longer than ``best``."""
-    slots = problem.limits.per_host
-    if slots is None:
-        return None
-    cloud = problem.cloud
-    arriving: dict[int, list[int]] = {}
-    departing: dict[int, list[int]] = {}
-    settled: dict[int, list[int]] = {}
-    final = list(room.free)
-    for guest in problem.movers:
-        home, goal = cloud.home[guest], problem.goal[guest]
-        arriving.setdefault(goal, []).append(guest)
-        departing.setdefault(home, []).append(guest)
-        final[home] += room.need[guest]
-        final[goal] -= room.need[guest]
-    candidates = []
-    for inward, moving in ((True, arriving), (False, departing)):
-        for host, guests in moving.items():
-            seconds = [least.seconds(guest, host) for guest in guests]
-            # more than this the bound cannot be, unless room is freed slower than it is taken
-            most = (sum(seconds) + max(seconds)) / slots
-            if most > best or (most * AMPLE > best and _orders(cloud, guests) <= ORDERS):
-                candidates.append((most, inward, host))
-    wanted = {host for _, _, host in candidates}
-    for guest, host in enumerate(room.where):
-        if host in wanted and problem.mobile[guest] and problem.goal[guest] == host:
-            settled.setdefault(host, []).append(guest)
-    tight: list[tuple[float, int, Turns]] = []
-    result: Found | None = None
-    for _, inward, host in sorted(candidates, key=lambda each: (-each[0], each[2], not each[1])):
-        coming, going = (arriving, departing) if inward else (departing, arriving)
-        start, end = list(room.amounts(room.free[host])), list(room.amounts(final[host]))
-        turns = Turns(
-            f"{'arrivals on' if inward else 'departures from'} {cloud.snapshot.hosts[host].name}",
-            [(cloud.demand(guest), least.seconds(guest, host)) for guest in coming[host]],
-            [
-                (cloud.demand(guest), least.seconds(guest, host))
-                for guest in (*going.get(host, ()), *settled.get(host, ()))
-            ],
-            # backwards in time, nothing is known of what is beyond its capacity at the start
-            start if inward else [after if before >= 0 else PLENTY for before, after in zip(start, end, strict=True)],
-        )
-        longest = 0.0
-        for number, dimension in enumerate(cloud.dimensions):
-            took = turns.simple(number, slots)
-            longest = max(longest, took)
-            if took > best + 1e-9:
-                best = took
-                result = took, f"{turns.what}, by turns for want of {dimension}"
-        if len(turns.going) <= MANY and _orders(cloud, coming[host]) <= ORDERS:
-            tight.append((longest, len(tight), turns))
-    tight.sort(key=lambda each: (-each[0], each[1]))
-    for _, _, turns in tight[:TIGHTEST]:
-        if turns.most(slots) <= best:
-            continue
-        strict = OneByOne(turns.coming, turns.going, turns.free, slots)
-        took = strict.least()
-        if took > best + 1e-9:
-            best = took
-            scarce = " and ".join(cloud.dimensions[number] for number in strict.scarce)
-            result = took, f"{turns.what}, one by one for want of {scarce}"
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class Turns:
-    """What comes to a host and what may go from it (or the reverse, backwards in time), and what is free at first."""
-
-    what: str
-    coming: list[Task]
-    going: list[Task]
-    free: list[int]
-
-    def simple(self, number: int, slots: int) -> float:
-        """The bound of ``bottleneck`` in one resource class."""
-        if self.free[number] == PLENTY:
-            return 0.0
-        coming, going = ([(size[number], seconds) for size, seconds in tasks] for tasks in (self.coming, self.going))
-        return busy(coming, going, self.free[number], slots)
-
-    def most(self, slots: int) -> float:
-        """What no bound exceeds: first all go, then all come."""
-        return sum(
-            sum(seconds for _, seconds in tasks) / slots + max((seconds for _, seconds in tasks), default=0.0)
-            for tasks in (self.coming, self.going)
-        )
-
-
-def _orders(cloud: CompiledCloud, guests: Sequence[int]) -> int:
-    """How many multisets of classes there are among these."""
-    return prod(count + 1 for count in Counter(cloud.class_of[guest] for guest in guests).values())

@@ -82,11 +82,12 @@ class OneByOne:
 
     def __init__(self, coming: Sequence[Task], going: Sequence[Task], free: Sequence[int], slots: int) -> None:
         kinds = sorted(Counter(coming).items(), key=lambda kind: (-kind[0][1], kind[0][0]))
-        self._kinds = [kind for kind, _ in kinds]
-        self._counts = [count for _, count in kinds]
-        self._free, self._slots = free, slots
+        self.kinds = [kind for kind, _ in kinds]
+        self.counts = [count for _, count in kinds]
+        self.free, self.slots = free, slots
         self._work = sum(seconds for _, seconds in coming)
-        self._number = len(coming)
+        self._after: dict[tuple[int, ...], float] = {}
+        self.number = len(coming)
         # the others have room for all that comes
         self.scarce = [
             number for number, amount in enumerate(free) if sum(size[number] for size, _ in coming) > max(amount, 0)
@@ -102,9 +103,9 @@ class OneByOne:
         if upper == inf:
             return 0.0
         layer: dict[tuple[int, ...], State] = {
-            (0,) * len(self._kinds): ((0,) * len(self._free), self._work, [((0.0,) * self._slots, 0.0)])
+            (0,) * len(self.kinds): ((0,) * len(self.free), self._work, [((0.0,) * self.slots, 0.0)])
         }
-        for _ in range(self._number):
+        for _ in range(self.number):
             following: dict[tuple[int, ...], State] = {}
             for started, state in layer.items():
                 for kind, new in self._continued(started, state, upper):
@@ -118,8 +119,32 @@ class OneByOne:
                 # nothing is better than what was guessed
                 return upper
             layer = {key: (taken, rest, _fewer(labels)) for key, (taken, rest, labels) in following.items()}
-        ends = [max(times[-1], total / self._slots) for _, _, labels in layer.values() for times, total in labels]
+        ends = [max(times[-1], total / self.slots) for _, _, labels in layer.values() for times, total in labels]
         return min(upper, *ends)
+
+    def rest(self, started: tuple[int, ...]) -> float:
+        """The slot seconds of those that have not started yet, where so many of each kind have."""
+        return self._work - sum(count * seconds for count, (_, seconds) in zip(started, self.kinds, strict=True))
+
+    def after(self, started: tuple[int, ...]) -> float:
+        """The seconds, from the beginning, before which all cannot have arrived if these are the first to start."""
+        known = self._after.get(started)
+        if known is not None:
+            return known
+        rest = self.rest(started)
+        taken = [
+            sum(count * size[number] for count, (size, _) in zip(started, self.kinds, strict=True))
+            for number in range(len(self.free))
+        ]
+        best = inf
+        for kind, (size, seconds) in enumerate(self.kinds):
+            if started[kind] < self.counts[kind]:
+                later = self._ready(taken, size) + max(seconds, rest / self.slots)
+                if later < best:
+                    following = self.after((*started[:kind], started[kind] + 1, *started[kind + 1 :]))
+                    best = min(best, max(later, following))
+        self._after[started] = 0.0 if best == inf and started == tuple(self.counts) else best
+        return self._after[started]
 
     def _ready(self, taken: Sequence[int], size: tuple[int, ...]) -> float:
         """When there can be room for one of this size at the earliest, after those that have taken so much."""
@@ -127,7 +152,7 @@ class OneByOne:
         for number, freed in self._freed:
             asked = size[number]
             if asked:
-                short = taken[number] + asked - self._free[number]
+                short = taken[number] + asked - self.free[number]
                 if short > 0:
                     latest = max(latest, freed.when(short))
         return latest
@@ -135,8 +160,8 @@ class OneByOne:
     def _continued(self, started: tuple[int, ...], state: State, upper: float) -> Iterator[tuple[int, State]]:
         """What follows if one of each kind starts next, where that may be over before ``upper``."""
         taken, work, labels = state
-        for kind, (size, seconds) in enumerate(self._kinds):
-            if started[kind] == self._counts[kind]:
+        for kind, (size, seconds) in enumerate(self.kinds):
+            if started[kind] == self.counts[kind]:
                 continue
             room = self._ready(taken, size)
             if room + seconds >= upper:
@@ -150,25 +175,25 @@ class OneByOne:
                 total = max(total, sum(others) + start) + seconds
                 others.append(start + seconds)
                 others.sort()
-                if others[-1] < upper and total + rest < self._slots * upper:
+                if others[-1] < upper and total + rest < self.slots * upper:
                     new.append((tuple(others), total))
             if new:
                 yield kind, (tuple(map(int.__add__, taken, size)), rest, new)
 
     def _guessed(self, eagerness: float) -> float:
         """When all have arrived if the one starts next that can do so first, longer ones ahead of their time."""
-        left = list(self._counts)
-        taken: tuple[int, ...] = (0,) * len(self._free)
-        times = [0.0] * self._slots
-        for _ in range(self._number):
+        left = list(self.counts)
+        taken: tuple[int, ...] = (0,) * len(self.free)
+        times = [0.0] * self.slots
+        for _ in range(self.number):
             choices = [
                 (start - eagerness * seconds, kind, start)
-                for kind, (size, seconds) in enumerate(self._kinds)
+                for kind, (size, seconds) in enumerate(self.kinds)
                 if left[kind]
                 for start in (max(times[0], self._ready(taken, size)),)
             ]
             _, kind, start = min(choices)
-            size, seconds = self._kinds[kind]
+            size, seconds = self.kinds[kind]
             left[kind] -= 1
             taken = tuple(map(int.__add__, taken, size))
             times = sorted([*(max(time, start) for time in times[1:]), start + seconds])

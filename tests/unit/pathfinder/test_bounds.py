@@ -9,6 +9,7 @@ from vmpath_service.pathfinder.bottleneck import busy
 from vmpath_service.pathfinder.bounds import lower_bounds
 from vmpath_service.pathfinder.onebyone import OneByOne
 from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.together import Together
 
 # A MiB takes a second.
 MBPS = 8.0
@@ -107,3 +108,26 @@ def test_turns_on_a_full_host_are_taken_by_whole_instances():
     found = bound(snapshot, target(x="b", y="a"), per_host=2)
     assert found.makespan_s == 10
     assert found.binding.endswith(" b, one by one for want of MEMORY_MB")
+
+
+def test_departures_follow_from_one_another():
+    # the first 3 MiB can come after 3 s, and all 5 MiB after 4 s, but not both: either way it takes a second more
+    coming, going = [((3,), 3), ((2,), 2)], [((3,), 3), ((5,), 4)]
+    arrivals = OneByOne(coming, going, (0,), 1)
+    known = arrivals.least()
+    assert known == pytest.approx(8)
+    assert Together(arrivals, going, all_go=True).least(known, 1000)[0] == pytest.approx(9)
+
+
+def test_who_is_to_stay_may_step_aside_sooner_than_others_leave():
+    # x needs 4 GB of disk: y, which is to leave, takes 6 s to free them, z but 1 s, and is back before 7 s are over
+    host = {"MEMORY_MB": 100, "DISK_GB": 8}
+    snapshot = cloud(
+        {"a": {"MEMORY_MB": 100, "DISK_GB": 100}, "b": host},
+        {
+            "x": ("a", {"MEMORY_MB": 6, "DISK_GB": 4}),
+            "y": ("b", {"MEMORY_MB": 6, "DISK_GB": 4}),
+            "z": ("b", {"MEMORY_MB": 1, "DISK_GB": 4}),
+        },
+    )
+    assert bound(snapshot, target(x="b", y="a"), per_host=2).makespan_s == 7
