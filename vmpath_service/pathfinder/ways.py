@@ -71,10 +71,9 @@ class Ways:
         self._paths: dict[int, tuple[float, list[int], tuple[Share, ...]]] = {}
         self._shares: dict[int, tuple[Share, ...]] = {}
         self._loads: dict[int, list[tuple[int, float]]] = {}
-        kinds: dict[int, int] = {}
-        # instances of which only the memory is known take the same time: one kind each, all others are their own
+        kinds: dict[tuple[object, ...], int] = {}
         self.kinds = [
-            kinds.setdefault(each.memory_mb() if each.memory is None and each.storage is None else -1 - guest, guest)
+            kinds.setdefault((each.memory_mb(), each.memory, each.storage, each.movable), guest)
             for guest, each in enumerate(snapshot.instances)
         ]
         """Per instance: the first one that takes the same time at every rate."""
