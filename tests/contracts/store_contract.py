@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from vmpath_service.model import plan as plans
-from vmpath_service.model.errors import Conflict, Fenced, NotFound
+from vmpath_service.model.errors import Conflict, Fenced, NotFound, Outdated
 from vmpath_service.model.records import (
     ENDED,
     UNRESOLVED,
@@ -119,6 +119,25 @@ class StoreContract:
         assert (made.decision, made.summary, made.explanation, made.disabled) == (None, None, None, ())
         assert store.get(made.id) == made
         assert store.create(asked).id != made.id
+
+    def test_who_has_seen_an_older_version_changes_nothing(self, store: Any) -> None:
+        made = store.create(request("drain"))
+        seen, epoch = made.version, made.epoch
+        now = store.request_cancel(made.id, known=seen)
+        for ask in (
+            lambda: store.claim(made.id, "engine", known=seen),
+            lambda: store.change(made.id, epoch, known=seen, state=S.CANCELLED),
+            lambda: store.request_cancel(made.id, abort=True, known=seen),
+            lambda: store.request_rollback(made.id, expected=tuple(S), known=seen),
+            lambda: store.delete(made.id, known=seen),
+        ):
+            with pytest.raises(Outdated):
+                ask()
+            assert store.get(made.id) == now
+        ended = store.change(made.id, epoch, known=now.version, state=S.CANCELLED)
+        with pytest.raises(Outdated):
+            store.delete(made.id, known=now.version)
+        store.delete(made.id, known=ended.version)
 
     def test_what_does_not_exist_is_not_found(self, store: Any) -> None:
         for ask in (

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,24 @@ def test_nothing_moves_before_a_person_has_said_so(cloud: SimulatedCloud, servic
     again = service.command("rearrangement", "approve", made["id"])
     assert again.returncode == 1
     assert "is succeeded, not awaiting approval" in again.stderr
+
+
+def test_of_two_clients_at_once_that_have_seen_the_same_one_is_heard(service: Service) -> None:
+    for _ in range(5):
+        made = service.answer("rearrangement", "create", "consolidate", "--wait")
+        address = f"{service.url}/v1/rearrangements/{made['id']}"
+        seen = {"If-Match": requests.get(address, timeout=10).headers["ETag"]}
+        words = ("cancel", "cancel?abort=true", "cancel", "cancel?abort=true")
+        together = threading.Barrier(len(words))
+
+        def say(
+            word: str, address: str = address, seen: dict[str, str] = seen, together: threading.Barrier = together
+        ) -> int:
+            together.wait(30)
+            return requests.post(f"{address}/{word}", headers=seen, timeout=30).status_code
+
+        with ThreadPoolExecutor(len(words)) as threads:
+            assert sorted(threads.map(say, words)) == [202, 412, 412, 412]
 
 
 def test_freeze_and_pause_hold_everything_back_until_they_are_lifted(cloud: SimulatedCloud, service: Service) -> None:

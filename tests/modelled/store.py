@@ -13,7 +13,7 @@ import msgspec
 from modelled.clock import StepClock
 
 from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import Conflict, Fenced, NotFound
+from vmpath_service.model.errors import Conflict, Fenced, NotFound, Outdated
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import (
     ENDED,
@@ -78,38 +78,54 @@ class MemoryStore:
                 found = found[found.index(self.get(marker)) + 1 :]
         return [each for each in found if not states or each.state in states][:limit]
 
-    def claim(self, identity: str, owner: str) -> int:
+    def claim(self, identity: str, owner: str, *, known: int | None = None) -> int:
         with self._lock:
+            self._compare(identity, known)
             self._set(identity, owner=owner, epoch=self.get(identity).epoch + 1)
             return self.get(identity).epoch
 
     def change(
-        self, identity: str, epoch: int, *, expected: Collection[RearrangementState] = (), **values: Any
+        self,
+        identity: str,
+        epoch: int,
+        *,
+        expected: Collection[RearrangementState] = (),
+        known: int | None = None,
+        **values: Any,
     ) -> Rearrangement:
         if unknown := set(values) - CHANGEABLE:
             raise TypeError(f"a rearrangement has no changeable field {', '.join(sorted(unknown))}")
         with self._lock:
+            self._compare(identity, known)
             self._fence(identity, epoch)
             if expected and self.get(identity).state not in expected:
                 raise Conflict(f"rearrangement {identity} is {self.get(identity).state}")
             return self._set(identity, **values)
 
-    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def request_cancel(self, identity: str, *, abort: bool = False, known: int | None = None) -> Rearrangement:
         with self._lock:
+            self._compare(identity, known)
             if self.get(identity).state in ENDED:
                 raise Conflict(f"rearrangement {identity} has ended")
             return self._set(identity, cancel_requested=True, **({"abort_requested": True} if abort else {}))
 
     def request_rollback(
-        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+        self,
+        identity: str,
+        *,
+        expected: Collection[RearrangementState],
+        abort: bool = False,
+        known: int | None = None,
     ) -> Rearrangement:
         with self._lock:
+            self._compare(identity, known)
             if self.get(identity).state not in expected:
                 raise Conflict(f"rearrangement {identity} is {self.get(identity).state}")
             return self._set(identity, rolling_back=True, cancel_requested=False, abort_requested=abort)
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, *, known: int | None = None) -> None:
         with self._lock:
+            self._compare(identity, known)
             if self.get(identity).state not in ENDED:
                 raise Conflict(f"rearrangement {identity} has not ended")
             if any(each.state in UNRESOLVED for each in self._migrations[identity].values()):
@@ -285,6 +301,10 @@ class MemoryStore:
         if kept is None:
             raise NotFound(f"rearrangement {migration.rearrangement} has no step {migration.step}")
         return kept
+
+    def _compare(self, identity: str, known: int | None) -> None:
+        if known is not None and self.get(identity).version != known:
+            raise Outdated(f"rearrangement {identity} has changed")
 
     def _fence(self, identity: str, epoch: int) -> None:
         if self.get(identity).epoch != epoch:

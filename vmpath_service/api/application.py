@@ -81,7 +81,7 @@ def resources(parts: Parts) -> Mapping[str, object]:
     engine, store = parts.engine, parts.store
     patience = waiting.Patience(parts.stopping)
     one = "/v1/rearrangements/{identity}"
-    orders: Mapping[str, Callable[[str], Rearrangement]] = {
+    orders: Mapping[str, Callable[[str, int | None], Rearrangement]] = {
         "approve": engine.approve,
         "pause": engine.pause,
         "resume": engine.proceed,

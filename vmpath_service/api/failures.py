@@ -17,6 +17,7 @@ from vmpath_service.model.errors import (
     InvalidInput,
     NoDecision,
     NotFound,
+    Outdated,
     StoreError,
     VmpathError,
 )
@@ -28,6 +29,7 @@ _LONGEST = 2000
 _CODES: tuple[tuple[type[VmpathError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (InvalidInput, HTTPStatus.BAD_REQUEST),
+    (Outdated, HTTPStatus.PRECONDITION_FAILED),
     (Conflict, HTTPStatus.CONFLICT),
     (CloudDenied, HTTPStatus.BAD_GATEWAY),
     (CloudUnreachable, HTTPStatus.BAD_GATEWAY),
@@ -36,10 +38,6 @@ _CODES: tuple[tuple[type[VmpathError], HTTPStatus], ...] = (
     (EngineUnreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-
-
-class PreconditionFailed(VmpathError):
-    """If-Match names a version that is not the present one."""
 
 
 def install(app: falcon.App[Any, Any]) -> None:
@@ -53,11 +51,8 @@ def install(app: falcon.App[Any, Any]) -> None:
 def _vmpath_error(
     request: falcon.Request, response: falcon.Response, error: VmpathError, parameters: dict[str, Any]
 ) -> None:
-    if isinstance(error, PreconditionFailed):
-        code = HTTPStatus.PRECONDITION_FAILED
-    else:
-        found = (code for kind, code in _CODES if isinstance(error, kind))
-        code = next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+    found = (code for kind, code in _CODES if isinstance(error, kind))
+    code = next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
     if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         LOG.warning("%s %s: %s (%s)", request.method, request.path, error, request.context.request_id)
     _write(request, response, code, str(error))

@@ -8,8 +8,8 @@ from http import HTTPStatus
 import falcon
 
 from vmpath_service.api import bodies, paging, views, waiting
-from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import MaintenanceOrders, MaintenanceRecords, Reading
+from vmpath_service.model.errors import Outdated
 from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, MaintenanceState
 
 
@@ -21,13 +21,13 @@ def show(request: falcon.Request, response: falcon.Response, record: Maintenance
 
 def check_version(request: falcon.Request, records: MaintenanceRecords, identity: str) -> int | None:
     """The version that an order is about, None for any: if the client names versions that it knows, the present one
-    has to be among them. Raises NotFound and PreconditionFailed."""
+    has to be among them. Raises NotFound and Outdated."""
     record = records.get(identity)
     known = request.if_match
     if known is None or "*" in known:
         return None
     if str(record.version) not in [str(tag) for tag in known]:
-        raise PreconditionFailed(f"maintenance {identity} has changed: it is at version {record.version} now")
+        raise Outdated(f"maintenance {identity} has changed: it is at version {record.version} now")
     return record.version
 
 

@@ -12,8 +12,8 @@ import falcon
 import msgspec
 
 from vmpath_service.api import access, bodies, paging, views, waiting
-from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import Commands, Reading
+from vmpath_service.model.errors import Outdated
 from vmpath_service.model.records import Rearrangement, RearrangementState, Request
 
 
@@ -23,15 +23,16 @@ def show(request: falcon.Request, response: falcon.Response, record: Rearrangeme
     response.media = views.rearrangement(record, request.prefix)
 
 
-def check_version(request: falcon.Request, store: Reading, identity: str) -> None:
-    """If the client names the version it knows, it has to be the present one; raises NotFound and
-    PreconditionFailed."""
+def check_version(request: falcon.Request, store: Reading, identity: str) -> int | None:
+    """The version that an order is about, None for any: if the client names versions that it knows, the present one
+    has to be among them, and whoever carries the order out compares again. Raises NotFound and Outdated."""
     record = store.get(identity)
     known = request.if_match
     if known is None or "*" in known:
-        return
+        return None
     if str(record.version) not in [str(tag) for tag in known]:
-        raise PreconditionFailed(f"rearrangement {identity} has changed: it is at version {record.version} now")
+        raise Outdated(f"rearrangement {identity} has changed: it is at version {record.version} now")
+    return record.version
 
 
 class Rearrangements:
@@ -74,8 +75,7 @@ class One:
     def on_delete(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._store, identity)
-        self._engine.delete(identity)
+        self._engine.delete(identity, check_version(request, self._store, identity))
         response.status = HTTPStatus.NO_CONTENT
 
 
@@ -123,16 +123,15 @@ class Events:
 class Order:
     """``/v1/rearrangements/{id}/approve``, ``pause`` and ``resume``: one word to the engine each."""
 
-    def __init__(self, tell: Callable[[str], Rearrangement], store: Reading) -> None:
-        """``tell`` takes the identity and answers with the rearrangement as it then is."""
+    def __init__(self, tell: Callable[[str, int | None], Rearrangement], store: Reading) -> None:
+        """``tell`` takes the identity and its version, and answers with the rearrangement as it then is."""
         self._tell = tell
         self._store = store
 
     def on_post(self, request: falcon.Request, response: falcon.Response, identity: str) -> None:
         bodies.only(request)
         bodies.no_body(request)
-        check_version(request, self._store, identity)
-        show(request, response, self._tell(identity))
+        show(request, response, self._tell(identity, check_version(request, self._store, identity)))
         response.status = HTTPStatus.ACCEPTED
 
 
@@ -140,7 +139,7 @@ class Ending:
     """``/v1/rearrangements/{id}/cancel`` and ``rollback``: with ``?abort=true``, what is in flight is aborted, too."""
 
     def __init__(self, tell: Callable[..., Rearrangement], store: Reading) -> None:
-        """``tell`` takes the identity and ``abort``, and answers with the rearrangement as it then is."""
+        """``tell`` takes the identity, its version and ``abort``, and answers with the rearrangement as it then is."""
         self._tell = tell
         self._store = store
 
@@ -148,6 +147,6 @@ class Ending:
         bodies.only(request, "abort")
         bodies.no_body(request)
         abort = bodies.flag(request, "abort")
-        check_version(request, self._store, identity)
-        show(request, response, self._tell(identity, abort=abort))
+        known = check_version(request, self._store, identity)
+        show(request, response, self._tell(identity, known, abort=abort))
         response.status = HTTPStatus.ACCEPTED

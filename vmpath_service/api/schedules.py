@@ -9,8 +9,8 @@ from http import HTTPStatus
 import falcon
 
 from vmpath_service.api import bodies, paging, views
-from vmpath_service.api.failures import PreconditionFailed
 from vmpath_service.api.ports import ScheduleOrders, ScheduleRecords
+from vmpath_service.model.errors import Outdated
 from vmpath_service.model.schedules import Schedule, ScheduleRequest
 
 
@@ -22,13 +22,13 @@ def show(request: falcon.Request, response: falcon.Response, schedule: Schedule)
 
 def check_version(request: falcon.Request, records: ScheduleRecords, name: str) -> int | None:
     """The version that an order is about, None for any: if the client names versions that it knows, the present one
-    has to be among them. Raises NotFound and PreconditionFailed."""
+    has to be among them. Raises NotFound and Outdated."""
     schedule = records.get(name)
     known = request.if_match
     if known is None or "*" in known:
         return None
     if str(schedule.version) not in [str(tag) for tag in known]:
-        raise PreconditionFailed(f"schedule {name} has changed: it is at version {schedule.version} now")
+        raise Outdated(f"schedule {name} has changed: it is at version {schedule.version} now")
     return schedule.version
 
 

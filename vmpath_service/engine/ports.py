@@ -92,7 +92,8 @@ class Cloud(Protocol):
 
 
 class Store(Protocol):
-    """The database. Raises StoreError; Fenced if ``epoch`` is no longer the rearrangement's."""
+    """The database. Raises StoreError; Fenced if ``epoch`` is no longer the rearrangement's; Outdated if ``known`` is
+    not its version when it is changed (None: any will do)."""
 
     def create(self, request: Request) -> Rearrangement:
         """A new rearrangement in state planning, without an owner."""
@@ -105,26 +106,37 @@ class Store(Protocol):
     ) -> Sequence[Rearrangement]:
         """Newest first; raises NotFound for an unknown marker."""
 
-    def claim(self, identity: str, owner: str) -> int:
+    def claim(self, identity: str, owner: str, *, known: int | None = None) -> int:
         """Make ``owner`` the owner and return the new epoch, which fences every earlier owner."""
 
     def change(
-        self, identity: str, epoch: int, *, expected: Collection[RearrangementState] = (), **values: Any
+        self,
+        identity: str,
+        epoch: int,
+        *,
+        expected: Collection[RearrangementState] = (),
+        known: int | None = None,
+        **values: Any,
     ) -> Rearrangement:
         """Set fields of a rearrangement; raises Conflict if its state is not one of ``expected``."""
 
-    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def request_cancel(self, identity: str, *, abort: bool = False, known: int | None = None) -> Rearrangement:
         """Ask the owner to cancel, and to abort what is in flight; needs no epoch. Raises Conflict if it has ended."""
 
     def request_rollback(
-        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+        self,
+        identity: str,
+        *,
+        expected: Collection[RearrangementState],
+        abort: bool = False,
+        known: int | None = None,
     ) -> Rearrangement:
         """Ask the owner to move everything back, and to abort what is in flight; needs no epoch. Takes a cancel back.
 
         Raises Conflict if the state is not one of ``expected``.
         """
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, *, known: int | None = None) -> None:
         """Forget a rearrangement that has ended; raises Conflict otherwise."""
 
     def save_plan(self, identity: str, epoch: int, plan: Plan, migrations: Sequence[Migration]) -> None:

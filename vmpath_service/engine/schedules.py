@@ -12,7 +12,7 @@ from oslo_log import log as logging
 
 from vmpath_service.engine.maintenance.ports import Rearrangements
 from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import Conflict, InvalidInput, NotFound, VmpathError
+from vmpath_service.model.errors import Conflict, InvalidInput, NotFound, Outdated, VmpathError
 from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
 from vmpath_service.model.schedules import Schedule, ScheduleRequest, Times
 
@@ -213,9 +213,9 @@ class ScheduleKeeper:
 
 
 def _expect(schedule: Schedule, known: int | None) -> None:
-    """Raises Conflict if it has changed since."""
+    """Raises Outdated if it has changed since."""
     if known is not None and schedule.version != known:
-        raise Conflict(f"schedule {schedule.name} has changed: it is at version {schedule.version} now, not {known}")
+        raise Outdated(f"schedule {schedule.name} has changed: it is at version {schedule.version} now, not {known}")
 
 
 def _wanted(request: ScheduleRequest) -> Request:

@@ -20,7 +20,7 @@ from vmpath_service.engine.replanning import in_quarantine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
 from vmpath_service.engine.slowdown import Slowdown
 from vmpath_service.model import event_kinds
-from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, PlanningFailed, StoreError
+from vmpath_service.model.errors import Conflict, Fenced, InvalidInput, NotFound, Outdated, PlanningFailed, StoreError
 from vmpath_service.model.hints import hint
 from vmpath_service.model.options import OptionValue, read_options
 from vmpath_service.model.records import (
@@ -144,7 +144,7 @@ class Engine:
         """All instances as they are now, with what keeps them where they are; raises CloudError."""
         return views.instances(self._cloud.read(), self._settings.constraints)
 
-    # what can be ordered
+    # what can be ordered; known: the version that whoever orders it has seen (raises Outdated), None for any
 
     def create(self, request: Request) -> Rearrangement:
         """Begin a rearrangement. Raises InvalidInput for an unknown policy or wrong options, Conflict if too many
@@ -157,43 +157,46 @@ class Engine:
             self._start(record.id)
         return record
 
-    def approve(self, identity: str) -> Rearrangement:
+    def approve(self, identity: str, known: int | None = None) -> Rearrangement:
         """Let a plan be walked. Raises NotFound, Conflict if the rearrangement does not wait for that."""
         with self._lock:
-            record = self._store.get(identity)
+            record = self._seen(identity, known)
             if record.state is RearrangementState.PLANNED:
                 raise Conflict(f"rearrangement {identity} is a dry run: nothing is moved for it")
             if record.state is not RearrangementState.AWAITING_APPROVAL:
                 raise Conflict(f"rearrangement {identity} is {record.state.value}, not awaiting approval")
             self._check_bound()
-            record = self._take(record, RearrangementState.RUNNING)
+            record = self._take(record, RearrangementState.RUNNING, known)
             self._tell("rearrangement.running", "rearrangement approved", identity, None)
             self._start(identity)
         return record
 
-    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def cancel(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
         """Start nothing more; what is in flight is followed to its end, or aborted where Nova can do that.
 
         Raises NotFound, Conflict if it has ended.
         """
         with self._lock:
-            record = self._store.request_cancel(identity, abort=abort)
-            if record.state in WAITING:
-                record = self._take(record, RearrangementState.CANCELLED)
+            with self._store.together():
+                record = self._store.request_cancel(identity, abort=abort, known=known)
+                waited = record.state in WAITING
+                if waited:
+                    record = self._take(record, RearrangementState.CANCELLED)
+            if waited:
                 self._tell("rearrangement.cancelled", "rearrangement cancelled", identity, None)
             else:
                 what = "cancel requested, with what is in flight" if abort else "cancel requested"
                 self._tell("rearrangement.cancelling", what, identity, None)
         return record
 
-    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def rollback(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
         """Move back what was moved, as far as that is possible by now; also after the rearrangement has ended.
 
         Nothing new of the plan starts; what is in flight is followed to its end, or aborted where Nova can do that.
         Raises NotFound, Conflict if nothing was moved yet, or it goes back already.
         """
         with self._lock:
-            record = self._store.get(identity)
+            record = self._seen(identity, known)
             if record.state not in MAY_TURN_BACK:
                 raise Conflict(f"rearrangement {identity} is {record.state.value}: there is nothing to move back")
             going = record.state not in ENDED
@@ -205,11 +208,13 @@ class Engine:
                 if BACK in self._store.plan(identity).extra:
                     raise Conflict(f"rearrangement {identity} has been rolled back already")
                 self._check_bound()
-            record = self._store.request_rollback(identity, expected=(record.state,), abort=abort)
-            if going:
-                record = self._switch(identity, (record.state,), RearrangementState.ROLLING_BACK)
-            else:
-                record = self._take(record, RearrangementState.ROLLING_BACK)
+            with self._store.together():
+                record = self._store.request_rollback(identity, expected=(record.state,), abort=abort, known=known)
+                if going:
+                    record = self._switch(identity, (record.state,), RearrangementState.ROLLING_BACK)
+                else:
+                    record = self._take(record, RearrangementState.ROLLING_BACK)
+            if not going:
                 self._start(identity)
             self._tell("rearrangement.rolling_back", "rollback requested", identity, None)
         return record
@@ -221,34 +226,35 @@ class Engine:
             self._tell("host.absolved", f"host {host} is released from quarantine", None, None, host)
         return found
 
-    def pause(self, identity: str) -> Rearrangement:
+    def pause(self, identity: str, known: int | None = None) -> Rearrangement:
         """Start nothing more for now; what is in flight is followed to its end.
 
         Raises NotFound, Conflict if it is not running.
         """
         going = (RearrangementState.RUNNING, RearrangementState.ROLLING_BACK)
-        record = self._switch(identity, going, RearrangementState.PAUSED)
+        record = self._switch(identity, going, RearrangementState.PAUSED, known)
         self._tell("rearrangement.paused", "rearrangement paused", identity, None)
         return record
 
-    def proceed(self, identity: str) -> Rearrangement:
+    def proceed(self, identity: str, known: int | None = None) -> Rearrangement:
         """Undo ``pause``. Raises NotFound, Conflict if it is not paused."""
         back = self._store.get(identity).rolling_back
         after = RearrangementState.ROLLING_BACK if back else RearrangementState.RUNNING
-        record = self._switch(identity, (RearrangementState.PAUSED,), after)
+        record = self._switch(identity, (RearrangementState.PAUSED,), after, known)
         self._tell("rearrangement.running", "rearrangement goes on", identity, None)
         return record
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         """Forget a rearrangement that has ended; raises NotFound, Conflict if it has not.
 
         A dry run has ended when it is planned.
         """
-        with self._lock:
+        with self._lock, self._store.together():
             record = self._store.get(identity)
             if record.state is RearrangementState.PLANNED:
-                self._take(record, RearrangementState.CANCELLED)
-            self._store.delete(identity)
+                self._take(record, RearrangementState.CANCELLED, known)
+                known = None
+            self._store.delete(identity, known=known)
 
     def freeze(self, reason: str, by: str) -> Freeze:
         """Nothing new starts anywhere until ``thaw``; what is in flight is followed to its end."""
@@ -310,17 +316,30 @@ class Engine:
         given = {**section.settings, **request.options}
         return section.driver, read_options(declared, given, texts=False, where=f"policy {request.policy}")
 
-    def _take(self, record: Rearrangement, state: RearrangementState) -> Rearrangement:
+    def _seen(self, identity: str, known: int | None) -> Rearrangement:
+        """As it is now; raises Outdated if that is not what whoever orders something has seen. The change compares
+        again."""
+        record = self._store.get(identity)
+        if known is not None and record.version != known:
+            raise Outdated(f"rearrangement {identity} has changed: it is at version {record.version} now, not {known}")
+        return record
+
+    def _take(self, record: Rearrangement, state: RearrangementState, known: int | None = None) -> Rearrangement:
         """Change one that nobody attends to, whoever did before."""
-        epoch = self._store.claim(record.id, self._settings.owner)
-        return self._store.change(record.id, epoch, expected=(record.state,), state=state)
+        with self._store.together():
+            epoch = self._store.claim(record.id, self._settings.owner, known=known)
+            return self._store.change(record.id, epoch, expected=(record.state,), state=state)
 
     def _switch(
-        self, identity: str, before: tuple[RearrangementState, ...], after: RearrangementState
+        self,
+        identity: str,
+        before: tuple[RearrangementState, ...],
+        after: RearrangementState,
+        known: int | None = None,
     ) -> Rearrangement:
         record = self._store.get(identity)
         try:
-            return self._store.change(identity, record.epoch, expected=before, state=after)
+            return self._store.change(identity, record.epoch, expected=before, known=known, state=after)
         except Fenced as error:
             raise Conflict(f"rearrangement {identity} has just been taken over; ask again") from error
 

@@ -40,6 +40,10 @@ class Conflict(VmpathError):
     """The state of things forbids what was asked for now (exit status 1, HTTP 409)."""
 
 
+class Outdated(Conflict):
+    """Somebody has changed it since whoever wants to change it has seen it (exit status 1, HTTP 412)."""
+
+
 class CloudError(VmpathError):
     """Nova, Placement or Keystone did not do what was asked."""
 

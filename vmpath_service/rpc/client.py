@@ -35,33 +35,33 @@ class EngineClient:
         """Ask for a rearrangement; it is planned in the background."""
         return _rearrangement(call(self._client, "create", request=msgspec.to_builtins(request)))
 
-    def approve(self, identity: str) -> Rearrangement:
+    def approve(self, identity: str, known: int | None = None) -> Rearrangement:
         """Let a plan be carried out."""
-        return _rearrangement(call(self._client, "approve", identity=identity))
+        return _rearrangement(call(self._client, "approve", identity=identity, known=known))
 
-    def pause(self, identity: str) -> Rearrangement:
+    def pause(self, identity: str, known: int | None = None) -> Rearrangement:
         """Start nothing more of it for now."""
-        return _rearrangement(call(self._client, "pause", identity=identity))
+        return _rearrangement(call(self._client, "pause", identity=identity, known=known))
 
-    def proceed(self, identity: str) -> Rearrangement:
+    def proceed(self, identity: str, known: int | None = None) -> Rearrangement:
         """Undo ``pause``."""
-        return _rearrangement(call(self._client, "proceed", identity=identity))
+        return _rearrangement(call(self._client, "proceed", identity=identity, known=known))
 
-    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def rollback(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
         """Move back what was moved."""
-        return _rearrangement(call(self._client, "rollback", identity=identity, abort=abort))
+        return _rearrangement(call(self._client, "rollback", identity=identity, known=known, abort=abort))
 
     def release(self, host: str) -> bool:
         """Free a host from quarantine; whether it was in it."""
         return bool(call(self._client, "release", host=host))
 
-    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def cancel(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
         """Start nothing more of it."""
-        return _rearrangement(call(self._client, "cancel", identity=identity, abort=abort))
+        return _rearrangement(call(self._client, "cancel", identity=identity, known=known, abort=abort))
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         """Forget one that has ended."""
-        call(self._client, "delete", identity=identity)
+        call(self._client, "delete", identity=identity, known=known)
 
     def freeze(self, reason: str, by: str) -> Freeze:
         """Let nothing new start anywhere."""

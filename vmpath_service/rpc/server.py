@@ -22,13 +22,13 @@ class Commands(Protocol):
     def hosts(self) -> Any: ...
     def instances(self) -> Any: ...
     def create(self, request: Request) -> Rearrangement: ...
-    def approve(self, identity: str) -> Rearrangement: ...
-    def pause(self, identity: str) -> Rearrangement: ...
-    def proceed(self, identity: str) -> Rearrangement: ...
-    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement: ...
-    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement: ...
+    def approve(self, identity: str, known: int | None = None) -> Rearrangement: ...
+    def pause(self, identity: str, known: int | None = None) -> Rearrangement: ...
+    def proceed(self, identity: str, known: int | None = None) -> Rearrangement: ...
+    def cancel(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement: ...
+    def rollback(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement: ...
     def release(self, host: str) -> bool: ...
-    def delete(self, identity: str) -> None: ...
+    def delete(self, identity: str, known: int | None = None) -> None: ...
     def freeze(self, reason: str, by: str) -> Freeze: ...
     def thaw(self) -> None: ...
 
@@ -54,26 +54,30 @@ class _Endpoint:
     def create(self, context: Mapping[str, Any], request: dict[str, Any]) -> dict[str, Any]:
         return answer(lambda: self._engine.create(msgspec.convert(request, Request)))
 
-    def approve(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._engine.approve(identity))
+    def approve(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._engine.approve(identity, known))
 
-    def pause(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._engine.pause(identity))
+    def pause(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._engine.pause(identity, known))
 
-    def proceed(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._engine.proceed(identity))
+    def proceed(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._engine.proceed(identity, known))
 
-    def cancel(self, context: Mapping[str, Any], identity: str, abort: bool = False) -> dict[str, Any]:
-        return answer(lambda: self._engine.cancel(identity, abort=abort))
+    def cancel(
+        self, context: Mapping[str, Any], identity: str, known: int | None = None, abort: bool = False
+    ) -> dict[str, Any]:
+        return answer(lambda: self._engine.cancel(identity, known, abort=abort))
 
-    def rollback(self, context: Mapping[str, Any], identity: str, abort: bool = False) -> dict[str, Any]:
-        return answer(lambda: self._engine.rollback(identity, abort=abort))
+    def rollback(
+        self, context: Mapping[str, Any], identity: str, known: int | None = None, abort: bool = False
+    ) -> dict[str, Any]:
+        return answer(lambda: self._engine.rollback(identity, known, abort=abort))
 
     def release(self, context: Mapping[str, Any], host: str) -> dict[str, Any]:
         return answer(lambda: self._engine.release(host))
 
-    def delete(self, context: Mapping[str, Any], identity: str) -> dict[str, Any]:
-        return answer(lambda: self._engine.delete(identity))
+    def delete(self, context: Mapping[str, Any], identity: str, known: int | None = None) -> dict[str, Any]:
+        return answer(lambda: self._engine.delete(identity, known))
 
     def freeze(self, context: Mapping[str, Any], reason: str, by: str) -> dict[str, Any]:
         return answer(lambda: self._engine.freeze(reason, by))

@@ -17,7 +17,7 @@ from oslo_db import exception
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from vmpath_service.model.errors import Conflict, NotFound, StoreError
+from vmpath_service.model.errors import Conflict, NotFound, Outdated, StoreError
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import (
     ENDED,
@@ -63,6 +63,9 @@ class Tallies:
 
 class SqlStore(Journal, Troubles, Events):
     """All that vmpath remembers. Safe for any number of threads, processes and machines at once.
+
+    Where a change of a rearrangement takes ``known``, it is made only if that is its version then, else Outdated is
+    raised; None: whatever its version is.
 
     Raises StoreError for whatever the database does, Fenced for a write with an epoch that is not the
     rearrangement's any more.
@@ -112,17 +115,23 @@ class SqlStore(Journal, Troubles, Events):
 
         return self._database.read(work)
 
-    def claim(self, identity: str, owner: str) -> int:
+    def claim(self, identity: str, owner: str, *, known: int | None = None) -> int:
         """Make ``owner`` the owner and return the new epoch, which fences every earlier owner."""
 
         def work(session: Session) -> int:
-            self._change_row(session, identity, epoch=RearrangementRow.epoch + 1, owner=owner)
+            self._change_row(session, identity, known=known, epoch=RearrangementRow.epoch + 1, owner=owner)
             return rearrangement_row(session, identity).epoch
 
         return self._database.write(work)
 
     def change(
-        self, identity: str, epoch: int, *, expected: Collection[RearrangementState] = (), **values: Any
+        self,
+        identity: str,
+        epoch: int,
+        *,
+        expected: Collection[RearrangementState] = (),
+        known: int | None = None,
+        **values: Any,
     ) -> Rearrangement:
         """Set fields of a rearrangement; raises Conflict if its state is not one of ``expected``.
 
@@ -134,34 +143,43 @@ class SqlStore(Journal, Troubles, Events):
         columns = {name: _column(name, value) for name, value in values.items()}
 
         def work(session: Session) -> Rearrangement:
-            return self._change_row(session, identity, at_epoch=epoch, expected=expected, **columns)
+            return self._change_row(session, identity, at_epoch=epoch, expected=expected, known=known, **columns)
 
         return self._database.write(work)
 
-    def request_cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def request_cancel(self, identity: str, *, abort: bool = False, known: int | None = None) -> Rearrangement:
         """Ask the owner to cancel, and to abort what is in flight; needs no epoch. Raises Conflict if it has ended."""
         going = [state for state in RearrangementState if state not in ENDED]
         wanted = {"cancel_requested": True} | ({"abort_requested": True} if abort else {})
-        return self._database.write(lambda session: self._change_row(session, identity, expected=going, **wanted))
+        return self._database.write(
+            lambda session: self._change_row(session, identity, expected=going, known=known, **wanted)
+        )
 
     def request_rollback(
-        self, identity: str, *, expected: Collection[RearrangementState], abort: bool = False
+        self,
+        identity: str,
+        *,
+        expected: Collection[RearrangementState],
+        abort: bool = False,
+        known: int | None = None,
     ) -> Rearrangement:
         """Ask the owner to move everything back, and to abort what is in flight; needs no epoch.
 
         Whatever cancel was asked for before is over. Raises Conflict if the state is not one of ``expected``.
         """
         wanted = {"rolling_back": True, "cancel_requested": False, "abort_requested": abort}
-        return self._database.write(lambda session: self._change_row(session, identity, expected=expected, **wanted))
+        return self._database.write(
+            lambda session: self._change_row(session, identity, expected=expected, known=known, **wanted)
+        )
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, *, known: int | None = None) -> None:
         """Forget a rearrangement that has ended, with all that belongs to it.
 
         Raises Conflict if it has not, or if one of its migrations may still move its instance.
         """
 
         def work(session: Session) -> None:
-            self._change_row(session, identity, expected=ENDED)
+            self._change_row(session, identity, expected=ENDED, known=known)
             moving = session.scalars(
                 select(MigrationRow.step).where(MigrationRow.rearrangement == identity, IS_UNRESOLVED).limit(1)
             ).first()
@@ -307,18 +325,23 @@ class SqlStore(Journal, Troubles, Events):
         *,
         at_epoch: int | None = None,
         expected: Collection[RearrangementState] = (),
+        known: int | None = None,
         **columns: Any,
     ) -> Rearrangement:
         """The only way in which a rearrangement changes: under conditions, all in one statement."""
         change = update(RearrangementRow).where(RearrangementRow.id == identity)
         if at_epoch is not None:
             change = change.where(RearrangementRow.epoch == at_epoch)
+        if known is not None:
+            change = change.where(RearrangementRow.version == known)
         if expected:
             change = change.where(RearrangementRow.state.in_([state.value for state in expected]))
         change = change.values(version=RearrangementRow.version + 1, updated_at=self._clock.time(), **columns)
         if count(session, change):
             return records.to_rearrangement(rearrangement_row(session, identity))
         row = rearrangement_row(session, identity)
+        if known is not None and row.version != known:
+            raise Outdated(f"rearrangement {identity} has changed: it is at version {row.version} now, not {known}")
         if at_epoch is not None and row.epoch != at_epoch:
             raise fenced(row, at_epoch)
         wanted = ", ".join(sorted(state.value for state in expected))

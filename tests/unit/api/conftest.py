@@ -102,27 +102,27 @@ class NotingEngine:
         self._look()
         return self.store.create(request)
 
-    def approve(self, identity: str) -> Rearrangement:
-        return self._change(identity, RearrangementState.RUNNING)
+    def approve(self, identity: str, known: int | None = None) -> Rearrangement:
+        return self._change(identity, RearrangementState.RUNNING, known)
 
-    def pause(self, identity: str) -> Rearrangement:
-        return self._change(identity, RearrangementState.PAUSED)
+    def pause(self, identity: str, known: int | None = None) -> Rearrangement:
+        return self._change(identity, RearrangementState.PAUSED, known)
 
     proceed = approve
 
-    def cancel(self, identity: str, *, abort: bool = False) -> Rearrangement:
-        self.store.request_cancel(identity, abort=abort)
+    def cancel(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
+        self.store.request_cancel(identity, abort=abort, known=known)
         return self._change(identity, RearrangementState.CANCELLED)
 
-    def rollback(self, identity: str, *, abort: bool = False) -> Rearrangement:
-        self.store.request_rollback(identity, expected=tuple(RearrangementState), abort=abort)
+    def rollback(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
+        self.store.request_rollback(identity, expected=tuple(RearrangementState), abort=abort, known=known)
         return self._change(identity, RearrangementState.ROLLING_BACK)
 
     def release(self, host: str) -> bool:
         return self.store.absolve(host)
 
-    def delete(self, identity: str) -> None:
-        self.store.delete(identity)
+    def delete(self, identity: str, known: int | None = None) -> None:
+        self.store.delete(identity, known=known)
 
     def freeze(self, reason: str, by: str) -> Freeze:
         return self.store.freeze(reason, by)
@@ -130,8 +130,8 @@ class NotingEngine:
     def thaw(self) -> None:
         self.store.thaw()
 
-    def _change(self, identity: str, state: RearrangementState) -> Rearrangement:
-        return self.store.change(identity, self.store.get(identity).epoch, state=state)
+    def _change(self, identity: str, state: RearrangementState, known: int | None = None) -> Rearrangement:
+        return self.store.change(identity, self.store.get(identity).epoch, known=known, state=state)
 
 
 class NotingMaintenances:

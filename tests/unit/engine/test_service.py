@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from vmpath_service.engine import planning, replanning
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.service import Engine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
-from vmpath_service.model.errors import CloudUnreachable, Conflict, InvalidInput, NotFound, StoreError
+from vmpath_service.model.errors import CloudUnreachable, Conflict, InvalidInput, NotFound, Outdated, StoreError
 from vmpath_service.model.records import ENDED, Event, Rearrangement, RearrangementState, Request
 from vmpath_service.store import Database, SqlStore
 
@@ -149,6 +150,36 @@ def test_nothing_moves_before_a_person_has_said_so(site: Site) -> None:
     assert site.ended(identity).state is RearrangementState.SUCCEEDED
     with pytest.raises(Conflict):
         site.engine.approve(identity)
+
+
+def test_of_two_who_have_seen_the_same_one_is_heard(site: Site) -> None:
+    other = Engine(site.cloud, site.connect(), site.clock, EngineSettings(owner="engine-2", policies=POLICIES))
+    words = [
+        lambda identity, seen: site.engine.cancel(identity, seen),
+        lambda identity, seen: other.delete(identity, seen),
+        lambda identity, seen: site.engine.delete(identity, seen),
+        lambda identity, seen: other.cancel(identity, seen, abort=True),
+    ]
+    for _ in range(5):
+        identity = site.engine.create(Request("drain", hosts=("a",), dry_run=True)).id
+        seen = site.reaches(identity, RearrangementState.PLANNED).version
+        together = threading.Barrier(len(words))
+
+        def say(
+            word: Callable[[str, int], object], identity: str = identity, seen: int = seen,
+            together: threading.Barrier = together,
+        ) -> bool:
+            together.wait(PATIENCE)
+            try:
+                word(identity, seen)
+            except (Outdated, NotFound):
+                return False
+            return True
+
+        with ThreadPoolExecutor(len(words)) as threads:
+            heard = list(threads.map(say, words))
+        assert heard.count(True) == 1, heard
+    assert other.stop()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ class Engine:
         made: Rearrangement = self._answer(Rearrangement("r1", request, RearrangementState.PLANNING, 1.5, 2.5))
         return made
 
-    def approve(self, identity: str, *, abort: bool = False) -> Rearrangement:
+    def approve(self, identity: str, known: int | None = None, *, abort: bool = False) -> Rearrangement:
         made: Rearrangement = self._answer(Rearrangement(identity, REQUEST, RearrangementState.RUNNING, 1.5, 2.5))
         return made
 
@@ -56,7 +56,7 @@ class Engine:
     def release(self, host: str) -> bool:
         return bool(self._answer(host == "a"))
 
-    def delete(self, identity: str) -> None:
+    def delete(self, identity: str, known: int | None = None) -> None:
         self._answer(None)
 
     def freeze(self, reason: str, by: str) -> Freeze:

@@ -17,7 +17,7 @@ from vmpath_service.engine.maintenance.attending import Surroundings
 from vmpath_service.engine.maintenance.maintaining import Maintaining
 from vmpath_service.engine.perseverance import persevere
 from vmpath_service.model.declarations import declaration_of
-from vmpath_service.model.errors import Conflict, InvalidInput, NotFound
+from vmpath_service.model.errors import Conflict, InvalidInput, NotFound, Outdated
 from vmpath_service.model.maintenances import (
     GOING,
     POWER_OFF,
@@ -232,9 +232,9 @@ class MaintenanceKeeper:
 
 
 def _expect(record: Maintenance, known: int | None) -> None:
-    """Raises Conflict if it has changed since."""
+    """Raises Outdated if it has changed since."""
     if known is not None and record.version != known:
-        raise Conflict(f"maintenance {record.id} has changed: it is at version {record.version} now, not {known}")
+        raise Outdated(f"maintenance {record.id} has changed: it is at version {record.version} now, not {known}")
 
 
 def _time_of(record: Maintenance) -> str:
