@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 from cliff import app
@@ -18,6 +21,22 @@ from vmpath_service.model.errors import InvalidInput, NotFound, VmpathError
 
 _INTERRUPTED = 130
 _PIPE_BROKEN = 141
+
+
+def _heed_termination() -> Any:
+    """From now on SIGTERM ends what goes on as an interrupt does, so that nothing half done is left behind; what held
+    before is returned, None where that cannot be said."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise SystemExit(128 + number)
+
+    # only the main thread is told of signals
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    if signal.getsignal(signal.SIGTERM) in (None, signal.SIG_IGN):
+        return None
+    return signal.signal(signal.SIGTERM, end)
 
 
 def exit_status(error: Exception) -> int:
@@ -100,6 +119,7 @@ class Application(app.App):
     def run(self, argv: Sequence[str]) -> int:
         """Parse, look up, run; the exit status."""
         self.interactive_mode = False
+        before = _heed_termination()
         try:
             self.options, rest = self.parser.parse_known_args(list(argv))
             return self._answer(rest)
@@ -115,6 +135,9 @@ class Application(app.App):
                 raise
             self.stderr.write(f"vmpath: {' '.join(str(error).split())}\n")
             return exit_status(error)
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
 
     def _answer(self, rest: list[str]) -> int:
         self.configure_logging()

@@ -12,7 +12,7 @@ from vmpath_service.cli.constraints import add_constraints, chosen_constraints
 from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.path_question import add_question, answer
 from vmpath_service.cli.ticker import Ticker
-from vmpath_service.model.errors import InvalidFile
+from vmpath_service.model.errors import InvalidFile, InvalidInput
 
 if TYPE_CHECKING:
     from vmpath_service.model.plan import Plan
@@ -44,8 +44,13 @@ class Find(DocumentLister):
             return super().take_action(parsed_args)
 
     def make(self, parsed_args: argparse.Namespace) -> Plan:
+        from vmpath_service.model.semantics import endless
+
         with Ticker(self.app.stderr) as ticker:
             plan = answer(self.app, parsed_args, progress=ticker.show, stop=self._interrupt.asked)
+        for problem, instance in endless(plan):
+            where = f"--migration-mbps, or a link of the network: the migration of {instance}"
+            raise InvalidInput(f"{where}: {problem.text}")
         self.status = STATUS[plan.outcome]
         return plan
 

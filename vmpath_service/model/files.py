@@ -6,12 +6,12 @@ afterwards. Every error names the file, the place in it as a JSON pointer, and w
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
 import re
-import tempfile
 from typing import Any, TypeVar
 
 import msgspec
@@ -94,18 +94,17 @@ def write_bytes(data: bytes, path: str) -> None:
             with open(path, "wb") as device:  # /dev/stdout, a pipe: nothing to replace
                 device.write(data)
             return
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path) or ".", prefix=".vmpath-")
+        # its name is known before it is there: whenever a signal ends this, it can be taken away
+        temporary = os.path.join(os.path.dirname(path), f".vmpath-{os.urandom(8).hex()}")
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with open(temporary, "xb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
             raise
     except OSError as error:
         raise InvalidFile(path, "", f"cannot be written: {error.strerror}") from error

@@ -11,6 +11,10 @@ from vmpath_service.model.placement import Placement
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.snapshot import Snapshot
 
+LONGEST_S = 365 * 86400.0
+"""Seconds. A rate at which the memory of an instance takes longer is a mistake."""
+_MBIT = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -42,12 +46,16 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
             uuids.add(host.uuid)
         for resource_class, inventory in host.inventories.items():
             place = f"/hosts/{position}/inventories/{resource_class}"
-            if inventory.total is None and inventory.capacity is None:
-                yield Problem(place, "expected 'total' or 'capacity'")
+            if (inventory.total is None) == (inventory.capacity is None):
+                both = "" if inventory.total is None else "found both, "
+                yield Problem(place, f"{both}expected 'total' or 'capacity'")
             elif inventory.total is not None and inventory.reserved > inventory.total:
                 yield Problem(
                     f"{place}/reserved", f"found {inventory.reserved}, expected at most the total {inventory.total}"
                 )
+            if inventory.max_unit is not None and inventory.min_unit > inventory.max_unit:
+                text = f"found {inventory.min_unit}, expected at most the max_unit {inventory.max_unit}"
+                yield Problem(f"{place}/min_unit", text)
         if links is not None:
             for number, link in enumerate(host.links):
                 if link not in links:
@@ -73,6 +81,8 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
                 f"instance {flight.instance!r} is on {where[flight.instance]!r}, expected {flight.source!r} or "
                 f"{flight.dest!r}",
             )
+        elif flight.source == flight.dest:
+            yield Problem(f"{place}/dest", f"found {flight.dest!r}, expected another host than the source")
     yield from _group_problems(snapshot, instances)
 
 
@@ -108,6 +118,19 @@ def plan_problems(plan: Plan) -> Iterator[Problem]:
                 yield Problem(f"{place}/after/{number}", f"there is no step with id {earlier}")
             elif earlier >= identity:
                 yield Problem(f"{place}/after/{number}", f"found {earlier}, expected an id smaller than {identity}")
+
+
+    yield from (problem for problem, _ in endless(plan))
+
+
+def endless(plan: Plan) -> Iterator[tuple[Problem, str]]:
+    """The migrations whose rates make no sense, with their instances."""
+    for number, migration in enumerate(plan.migrations):
+        # 0: it has none, which is for the replay to judge
+        seconds = migration.memory_mb * _MBIT / migration.rate_mbps if migration.rate_mbps else 0.0
+        if seconds > LONGEST_S:
+            text = f"found {migration.rate_mbps:g} Mbit/s, at which {migration.memory_mb} MiB take more than a year"
+            yield Problem(f"/migrations/{number}/rate_mbps", text), migration.instance
 
 
 def foreign_names(snapshot: Snapshot, plan: Plan) -> Iterator[Problem]:

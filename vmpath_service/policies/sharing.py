@@ -44,6 +44,8 @@ class SharingPolicy(Policy):
             "share",
             "Which part of an instance's memory is pages of its os, distribution, version, application and image.",
             {"os": 0.1, "distribution": 0.05, "version": 0.1, "application": 0.1, "image": 0.05},
+            form="parts of the memory (os, distribution, version, application, image) with percentages that add up to "
+            "less than 100, such as os:10%, image:5%",
         ),
         *(
             Option(f"{level}_key", "string", f"Metadata key of the {level} of an instance.", f"{key}")

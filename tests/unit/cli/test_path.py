@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -48,6 +49,53 @@ def test_a_path_is_found_and_holds(vmpath: Run, case: Callable[..., list[str]], 
     checked = vmpath("path", "check", *files_given[:2], "--plan", str(tmp_path / "plan.json"), "-f", "json")
     assert (checked.status, checked.err) == (0, "")
     assert json.loads(checked.out)["holds"] is True
+
+
+_ON_A_SLOW_DISK = """
+import os, sys, time
+from vmpath_service.cmd.vmpath import main
+
+def fsync(file):
+    print("writing", flush=True)
+    time.sleep(60)
+
+os.fsync = fsync
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_told_to_end_while_it_writes_it_leaves_nothing_behind(
+    case: Callable[..., list[str]], tmp_path: pathlib.Path
+) -> None:
+    files_given = case(cloud({"a": 10, "b": 10, "c": 10}, SWAP), SWAPPED)
+    (tmp_path / "plan.json").write_text("what was there")
+    arguments = ["path", "find", *files_given, "-o", str(tmp_path / "plan.json")]
+    command = [sys.executable, "-c", _ON_A_SLOW_DISK, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "writing\n"
+        assert [each for each in tmp_path.iterdir() if each.name.startswith(".vmpath-")]
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(60) == 143
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["cloud.json", "plan.json", "target.json"]
+    assert (tmp_path / "plan.json").read_text() == "what was there"
+
+
+def test_a_rate_at_which_nothing_arrives_is_refused(
+    vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path
+) -> None:
+    big = {"x": ("a", 400_000), "y": ("b", 1)}
+    files_given = case(cloud({"a": 400_000, "b": 400_001}, big), target(x="b"))
+    found = vmpath("path", "find", *files_given, "--migration-mbps", "0.01", "-f", "json")
+    assert found.status == 2
+    words = "found 0.01 Mbit/s, at which 400000 MiB take more than a year"
+    assert found.err == f"vmpath: --migration-mbps, or a link of the network: the migration of x: {words}\n"
+    plan = json.loads(vmpath("path", "find", *files_given, "-f", "json").out)
+    plan["migrations"][0]["rate_mbps"] = 0.01
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    checked = vmpath("path", "check", *files_given[:2], "--plan", str(tmp_path / "plan.json"))
+    assert checked.status == 2
+    assert checked.err == f"vmpath: {tmp_path}/plan.json at /migrations/0/rate_mbps: {words}\n"
 
 
 def test_a_plan_that_breaks_is_told_apart(vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path) -> None:

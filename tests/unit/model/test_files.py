@@ -121,7 +121,7 @@ def test_what_is_absent_has_the_default_that_a_reader_expects():
         ({"total": 100, "allocation_ratio": 1.15}, 114),  # in double precision 114.99999999999999
         ({"total": 32, "reserved": 2, "allocation_ratio": 4.0}, 120),
         ({"total": 7}, 7),
-        ({"capacity": 5, "total": 7}, 5),
+        ({"capacity": 5}, 5),
     ],
 )
 def test_capacity_is_placements(inventory, capacity):
@@ -157,6 +157,14 @@ def put(path, value):
         (put("hosts/0/inventories/VCPU/total", 2.5), "cloud.json at /hosts/0/inventories/VCPU/total: found 2.5"),
         (put("hosts/0/inventories/VCPU", {}), "/hosts/0/inventories/VCPU: expected 'total' or 'capacity'"),
         (put("hosts/0/inventories/VCPU/reserved", 33), "/reserved: found 33, expected at most the total 32"),
+        (
+            put("hosts/0/inventories/VCPU/capacity", 9),
+            "/hosts/0/inventories/VCPU: found both, expected 'total' or 'capacity'",
+        ),
+        (
+            put("hosts/0/inventories/VCPU/min_unit", 33),
+            "/hosts/0/inventories/VCPU/min_unit: found 33, expected at most the max_unit 32",
+        ),
         (put("hosts/0/state", "asleep"), "/hosts/0/state: found \"asleep\": invalid enum value 'asleep'"),
         (put("hosts/1/name", "compute-001"), "/hosts/1/name: host 'compute-001' stands twice"),
         (
@@ -173,6 +181,10 @@ def put(path, value):
         (put("instances/0/resources/VCPU", True), "/instances/0/resources/VCPU: found true: expected int, got bool"),
         (put("instances/0/metadata", {"x": 1}), "/instances/0/metadata/x: found 1: expected str, got int"),
         (put("in_flight/0/source", "compute-002"), "instance 'i1' is on 'compute-001', expected 'compute-002' or"),
+        (
+            put("in_flight/0/dest", "compute-001"),
+            "/in_flight/0/dest: found 'compute-001', expected another host than the source",
+        ),
         (put("in_flight/0/dest", "nowhere"), "/in_flight/0/dest: there is no host 'nowhere'"),
         (put("server_groups/0/members/0", "i9"), "/server_groups/0/members/0: there is no instance 'i9'"),
         (put("server_groups/0/policy", "love"), "/server_groups/0/policy"),
@@ -292,6 +304,10 @@ def test_the_steps_of_a_plan_refer_to_earlier_ones(tmp_path):
         ((good,), "/migrations/0/after/0: there is no step with id 1"),
         ((Migration(id=1, instance="i", source="a", dest="b", after=(1,)),), "found 1, expected an id smaller than 1"),
         ((Migration(id=1, instance="i", source="a", dest="b"),) * 2, "/migrations/1/id: id 1 stands twice"),
+        (
+            (Migration(id=1, instance="i", source="a", dest="b", rate_mbps=1e-3, memory_mb=4096),),
+            "/migrations/0/rate_mbps: found 0.001 Mbit/s, at which 4096 MiB take more than a year",
+        ),
     ):
         files.save(plan(*wrong), path)
         with pytest.raises(InvalidFile) as caught:
