@@ -28,7 +28,7 @@ ORDERS = 300
 MANY = 40
 # Departures are laid out with them on hosts whose bound is that near to the best, where there are no more multisets
 # and slots than that, within so many steps for each instance that moves, and in all.
-NEAR = 0.95
+NEAR = 0.98
 LAID_OUT = 4000
 FEW_SLOTS = 4
 STEPS_EACH = 15

@@ -60,15 +60,16 @@ class Together:
     def least(self, known: float, steps: int) -> tuple[float, int]:
         """A bound, no lower than the one that is ``known``, and how many of the steps are left."""
         self._steps = steps
-        proved = known
-        while self._steps > 0:
-            moment = proved * (1 + STRIDE)
+        proved, took = known, 0
+        # the later the moment, the more states there are
+        while self._steps > took:
+            moment, before = proved * (1 + STRIDE), self._steps
             end = self._over_before(moment)
             if end is None:
                 break
             if end < moment:
                 return max(proved, end), self._steps
-            proved = moment
+            proved, took = moment, before - self._steps
         return proved, max(0, self._steps)
 
     def _over_before(self, moment: float) -> float | None:
