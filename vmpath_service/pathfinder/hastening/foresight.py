@@ -8,11 +8,14 @@ host where that one comes from, and so on. Chains run in circles on full clouds:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vmpath_service.pathfinder.hastening.course import Course
 
 # How many hosts a chain is followed along. Chains are looked at again when so much of all has started, or after so
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 DEPTH = 3
 STARTED = 0.02
 FRESH = 0.5
+# How many have to wait for the chains to be followed by array operations.
+MANY = 2_000
 
 
 class Foresight:
@@ -37,6 +42,8 @@ class Foresight:
         self._behind = [0.0] * hosts
         self._until = 0.0
         self._started = 0
+        self._lasting: NDArray[np.float64] | None = None
+        """The seconds of each instance, once they are asked for as an array."""
         self._enough = STARTED * len(course.pending)
 
     def tails(self, guests: Iterable[int]) -> list[float]:
@@ -79,6 +86,9 @@ class Foresight:
         behind = [0.0] * len(course.owed)
         for host in short:
             behind[host] = self._coming[host] / self._slots
+        if sum(len(course.incoming[host]) for host in short) >= MANY:
+            self._behind = self._followed_at_once(short, behind)
+            return
         # what is looked up does not change meanwhile: it is laid out in rows first
         waiting = [guest for host in short for guest in course.incoming[host]]
         took = [course.seconds[guest] for guest in waiting]
@@ -92,3 +102,26 @@ class Foresight:
                 longer[host] = max(behind[host], max(chains[first:last]))
             behind = longer
         self._behind = behind
+
+    def _followed_at_once(self, short: Sequence[int], behind: list[float]) -> list[float]:
+        """The same by array operations, which compare and add the same numbers; worth it where many wait."""
+        # numpy takes long to be imported, and few clouds are so big
+        import numpy as np
+
+        course = self._course
+        rows = [course.incoming[host] for host in short]
+        sizes = np.array([len(row) for row in rows])
+        waiting = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(sizes.sum()))
+        if self._lasting is None:
+            self._lasting = np.array(course.seconds)
+        took = self._lasting[waiting]
+        sources = np.fromiter(map(course.where.__getitem__, waiting.tolist()), dtype=np.int64, count=len(waiting))
+        begins = np.cumsum(sizes) - sizes
+        known = np.array(behind)
+        for _ in range(DEPTH):
+            longest = np.maximum.reduceat(took + known[sources], begins)
+            longer = np.zeros(len(behind))
+            longer[short] = np.maximum(known[short], longest)
+            known = longer
+        followed: list[float] = known.tolist()
+        return followed
