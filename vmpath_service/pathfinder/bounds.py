@@ -107,22 +107,24 @@ def _links(problem: Problem, least: LeastWork) -> Iterator[Found]:
             behind.setdefault(link, []).append(number)
     fastest = max(least.fastest)
     jobs: dict[int, list[tuple[float, float]]] = {}
-    rates: dict[int, float] = {}
+    known: dict[int, tuple[float, float]] = {}
     for guest in problem.movers:
         home, goal = cloud.home[guest], problem.goal[guest]
         for end in ways.path(home, goal)[1]:
-            name, limit = ways.link(end)
-            inside = behind[name]
-            if end not in rates:
-                rates[end] = min(limit, fastest, max(least.fastest[host] for host in inside))
-            boot = 0.0 if end & 1 else min(problem.boots.get(host, 0.0) for host in inside)
-            jobs.setdefault(end, []).append((boot, least.sent(guest, rates[end])))
+            if end not in known:
+                name, limit = ways.link(end)
+                inside = behind[name]
+                boot = 0.0 if end & 1 else min(problem.boots.get(host, 0.0) for host in inside)
+                known[end] = boot, min(limit, fastest, max(least.fastest[host] for host in inside))
+            boot, rate = known[end]
+            jobs.setdefault(end, []).append((boot, least.sent(guest, rate)))
     for end, work in sorted(jobs.items()):
         name, limit = ways.link(end)
+        what = f"work of link {name} {'outward' if end & 1 else 'inward'}"
         sent = 0.0
         for release, amount in sorted(work, reverse=True):
             sent += amount
-            yield release + sent / limit, f"work of link {name} {'outward' if end & 1 else 'inward'}"
+            yield release + sent / limit, what
 
 
 def _space(problem: Problem, least: LeastWork, room: Room) -> Iterator[Found]:
