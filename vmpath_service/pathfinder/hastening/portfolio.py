@@ -13,6 +13,7 @@ from vmpath_service.pathfinder.hastening.lessons import Lessons
 from vmpath_service.pathfinder.hastening.mending import mend
 from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
+from vmpath_service.pathfinder.hastening.timeline import INFINITY
 from vmpath_service.pathfinder.ordering import order
 from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.schedule import best_schedule
@@ -42,6 +43,8 @@ HOPELESS = 1.05
 BEARABLE = 4.0
 # Where more than so many move, a path for which time is one of two things is taken as it is laid out.
 JUSTIFIED = 50_000
+# A layout this much longer than the shortest so far is not mended.
+MENDABLE = 1.05
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
 # How much sooner those go in the next layout who came too late in one.
@@ -77,7 +80,7 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
     if steps is None:
         steps = STEPS if linked else STEPS + MORE_STEPS * len(problem.movers)
     lessons = Lessons()
-    shortest = float("inf")
+    shortest = INFINITY
     enough = bound * (CLOSE_LINKED if linked else CLOSE)
     all_late: dict[int, float] = {}
     # the first layout comes to its end at any size
@@ -98,7 +101,8 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
             layout = Layout(problem, course.moves, course.starts, course.ends)
             few = len(problem.movers) <= MANY
             _justify(layout, share, ROUNDS if few else 1, enough)
-            if few and not linked:
+            record = INFINITY if lessons.best is None else lessons.best.makespan
+            if few and not linked and layout.makespan <= MENDABLE * record:
                 layout = _mended(layout, share, enough)
             if linked:
                 for move, end in zip(layout.moves, layout.ends, strict=True):
