@@ -12,9 +12,9 @@ from vmpath_service.cmd.configuration import Configuration
 from vmpath_service.engine import schedules
 from vmpath_service.engine.maintenance import attending
 from vmpath_service.engine.maintenance.keeper import MaintenanceKeeper
-from vmpath_service.engine.maintenance.maintaining import RESTORING
 from vmpath_service.engine.maintenance.orders import EngineRearrangements
 from vmpath_service.engine.maintenance.outlooks import RoundPlanner
+from vmpath_service.engine.maintenance.returning import RESTORING
 from vmpath_service.engine.ports import Clock, Cloud
 from vmpath_service.engine.schedules import ScheduleKeeper
 from vmpath_service.engine.service import Engine
