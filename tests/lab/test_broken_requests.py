@@ -10,7 +10,7 @@ import pathlib
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call, until
 from tests.lab.proxy import Answer, Lost, before_nova, clouds_by_way_of
-from tests.lab.test_failures import ENDLESS, ask_for, ended, migrations
+from tests.lab.wishing import ENDLESS, ask_for, configured, ended, migrations
 from tests.programs import Service
 
 ROWS = {
@@ -57,26 +57,19 @@ def test_requests_that_do_not_come_through(clean_lab: NovaLab, tmp_path: pathlib
                 return Lost(forwarded=False)
         return None
 
-    sections: dict[str, dict[str, object]] = {
-        "DEFAULT": {"enabled_policies": "wish"},
-        "policy:wish": {"driver": "target", "file": tmp_path / "wish.json", "approval": "automatic"},
-        "executor": {
-            "poll_seconds": 0.5,
-            "settle_seconds": 1,
-            "abort_settle_seconds": 8,
-            "request_settle_seconds": 12,
-            "retry_seconds": 1,
-            "start_wait_seconds": 10,
-            "per_source": 4,
-            "per_destination": 8,
-            "on_failure": "skip",
-            "quarantine_failures": 0,
-            "mode": "pre-copy",
-            "when_not_converging": "abort",
-            "copy_seconds": 8,
-            "stall_seconds": 4,
-        },
-    }
+    sections = configured(
+        tmp_path,
+        settle_seconds=1,
+        abort_settle_seconds=8,
+        request_settle_seconds=12,
+        retry_seconds=1,
+        start_wait_seconds=10,
+        per_source=4,
+        per_destination=8,
+        when_not_converging="abort",
+        copy_seconds=8,
+        stall_seconds=4,
+    )
     huge = {"flavor": {"name": "vmpath.huge", "ram": (32 << 10) - 512, "vcpus": 1, "disk": 1}}
     flavor = call(clean_lab.compute, "POST", "/flavors", huge)["flavor"]["id"]
     with before_nova(clean_lab, judge) as address:

@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 import collections
-import json
 import pathlib
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call, until
 from tests.lab.tiers import slow
+from tests.lab.wishing import ENDLESS, ask_for, configured, ended, migrations
 from tests.programs import Service, wait_until
 
-ENDLESS = {"lab_bw": "100", "lab_dirty": "200"}
 ROWS = {
     # metadata: state and kind of failure of the migration, status and host of the server
     "sound": ({}, ("done", None), ("ACTIVE", "compute2")),
@@ -40,54 +38,11 @@ ROWS = {
 @pytest.fixture
 def service(clean_lab: NovaLab, tmp_path: pathlib.Path) -> Iterator[Service]:
     """vmpath on the lab, moving where a file says, and answering failures with nothing but the truth."""
-    sections: dict[str, dict[str, object]] = {
-        "DEFAULT": {"enabled_policies": "wish"},
-        "policy:wish": {"driver": "target", "file": tmp_path / "wish.json", "approval": "automatic"},
-        "executor": {
-            "poll_seconds": 0.5,
-            "settle_seconds": 1.5,
-            "abort_settle_seconds": 3,
-            "request_settle_seconds": 20,
-            "per_source": 4,
-            "per_destination": 4,
-            "on_failure": "skip",
-            "quarantine_failures": 0,
-            "mode": "pre-copy",
-            "when_not_converging": "abort",
-            "copy_seconds": 15,
-            "stall_seconds": 8,
-        },
-    }
+    sections = configured(
+        tmp_path, per_source=4, per_destination=4, when_not_converging="abort", copy_seconds=15, stall_seconds=8
+    )
     with Service(tmp_path, clean_lab.clouds_file, "novalab", sections) as running:
         yield running
-
-
-def ask_for(service: Service, wish: Mapping[str, str]) -> str:
-    """Have servers moved to hosts, by their ids; the id of the rearrangement."""
-    content = {"format": "vmpath-placement/1", "placement": dict(wish)}
-    (service.directory / "wish.json").write_text(json.dumps(content))
-    return str(service.answer("rearrangement", "create", "wish", "--approve")["id"])
-
-
-def ended(service: Service, identity: str, seconds: float = 300) -> dict[str, Any]:
-    """The rearrangement when it has come to an end."""
-    address = f"{service.url}/v1/rearrangements/{identity}"
-
-    def look() -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = requests.get(address, timeout=30).json()
-        except requests.RequestException:
-            return None
-        return found if found["state"] in ("succeeded", "failed", "cancelled") else None
-
-    found: dict[str, Any] = wait_until(look, f"rearrangement {identity} has ended", seconds)
-    return found
-
-
-def migrations(service: Service, identity: str) -> dict[str, dict[str, Any]]:
-    """By instance."""
-    listed = requests.get(f"{service.url}/v1/rearrangements/{identity}/migrations?limit=1000", timeout=30).json()
-    return {each["instance"]: each for each in listed["migrations"]}
 
 
 def test_every_row_of_the_table_is_answered(clean_lab: NovaLab, service: Service) -> None:

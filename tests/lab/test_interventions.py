@@ -12,8 +12,8 @@ import requests
 
 from tests.lab import observe, scenario
 from tests.lab.nova_lab import NovaLab, call, until
-from tests.lab.test_failures import ENDLESS, ask_for, ended, migrations
 from tests.lab.tiers import slow
+from tests.lab.wishing import ENDLESS, ask_for, configured, ended, migrations
 from tests.programs import Service
 
 pytestmark = slow
@@ -27,22 +27,9 @@ def start(clean_lab: NovaLab, tmp_path: pathlib.Path) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
         def started(aggregate: Mapping[str, object] | None = None, **executor: object) -> Service:
-            sections: dict[str, dict[str, object]] = {
-                "DEFAULT": {"enabled_policies": "wish"},
-                "policy:wish": {"driver": "target", "file": tmp_path / "wish.json", "approval": "automatic"},
-                "executor": {
-                    "poll_seconds": 0.5,
-                    "settle_seconds": 1.5,
-                    "abort_settle_seconds": 3,
-                    "request_settle_seconds": 20,
-                    "start_wait_seconds": 20,
-                    "on_failure": "skip",
-                    "quarantine_failures": 0,
-                    "mode": "pre-copy",
-                    **executor,
-                },
-                **({"aggregate:*": dict(aggregate)} if aggregate else {}),
-            }
+            sections = configured(tmp_path, **{"start_wait_seconds": 20, **executor})
+            if aggregate:
+                sections["aggregate:*"] = dict(aggregate)
             return stack.enter_context(Service(tmp_path, clean_lab.clouds_file, "novalab", sections))
 
         yield started
