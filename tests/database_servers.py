@@ -19,6 +19,8 @@ import sqlalchemy
 from tests.programs import free_port, wait_until
 from vmpath_service.store.tables import Base, CounterRow, table_of
 
+ASKED_FOR = tuple(os.environ.get("VMPATH_TEST_DATABASES", "").split())
+"""The servers, "mariadb" and "postgresql", with which tests that take long are run, too (``tools/test --databases``)."""
 PASSWORD = "secret"
 COUNTERS = table_of(CounterRow)
 STARTING_SECONDS = 120.0
@@ -111,7 +113,7 @@ def _environment(directory: Path) -> Mapping[str, str]:
 @contextmanager
 def mariadb() -> Iterator[str]:
     """A MariaDB server; yields the URL of its database."""
-    install, server = _program("mariadb-install-db", "mariadb-server"), _program("mariadbd", "mariadb-server")
+    install, server = _program("mariadb-install-db", "mariadb-server-core"), _program("mariadbd", "mariadb-server-core")
     user, port = _user("nobody"), free_port()
     with _directory(user) as directory:
         data = f"--datadir={directory}/data"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
+from tests.database_servers import ASKED_FOR
 from tests.functional.conftest import Factory
 from tests.functional.test_service import planned, started, statuses
 from tests.programs import QUICK, Service, wait_until, write_clouds
@@ -27,8 +28,14 @@ def cloud(simulated_cloud: Factory) -> SimulatedCloud:
     return simulated_cloud(make_sample(6, 40), clock=ScaledClock(10))
 
 
+@pytest.fixture(params=["sqlite", *ASKED_FOR])
+def database(request: pytest.FixtureRequest, tmp_path: Path, database_server: Callable[[str], str]) -> str:
+    name: str = request.param
+    return f"sqlite:///{tmp_path}/shared.sqlite" if name == "sqlite" else database_server(name)
+
+
 @pytest.fixture
-def services(cloud: SimulatedCloud, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
+def services(cloud: SimulatedCloud, database: str, tmp_path: Path) -> Iterator[tuple[Service, Service]]:
     """With a state directory each, and one database."""
     clouds = write_clouds(tmp_path, cloud)
     with ExitStack() as stack:
@@ -36,20 +43,34 @@ def services(cloud: SimulatedCloud, tmp_path: Path) -> Iterator[tuple[Service, S
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
             sections = {section: dict(options) for section, options in QUICK.items()}
-            sections["database"] = {"connection": f"sqlite:///{tmp_path}/shared.sqlite"}
+            sections["database"] = {"connection": database}
             sections["executor"]["lease_seconds"] = LEASE
             made.append(stack.enter_context(Service(tmp_path / name, clouds, "simulated", sections)))
         yield made[0], made[1]
 
 
-def stopped(service: Service, database: Path) -> bool:
-    """Stop a service, unless it is writing: SQLite lets nobody else write then, for as long as it stands still."""
+LOCK = {
+    "sqlite": ("PRAGMA busy_timeout = 1000", "BEGIN IMMEDIATE"),
+    "mysql": (
+        "SET innodb_lock_wait_timeout = 1",
+        "SELECT * FROM counters FOR UPDATE",
+        "SELECT * FROM rearrangements FOR UPDATE",
+    ),
+    "postgresql": ("SET lock_timeout = '1s'", "LOCK TABLE counters, rearrangements"),
+}
+"""What waits for a second at most until nobody writes."""
+
+
+def stopped(service: Service, database: str) -> bool:
+    """Stop a service, unless it is writing: others wait for it then, for as long as it stands still."""
     os.kill(service.process.pid, signal.SIGSTOP)
+    engine = sqlalchemy.create_engine(database, poolclass=sqlalchemy.NullPool)
     try:
-        with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
+        with engine.connect() as connection:
+            for statement in LOCK[engine.dialect.name]:
+                connection.exec_driver_sql(statement)
+            connection.rollback()
+    except sqlalchemy.exc.OperationalError:
         os.kill(service.process.pid, signal.SIGCONT)
         return False
     return True
@@ -57,13 +78,13 @@ def stopped(service: Service, database: Path) -> bool:
 
 @pytest.mark.parametrize("stands_still", [False, True], ids=["dead", "standing still"])
 def test_another_engine_takes_over_and_nothing_is_asked_for_twice(
-    cloud: SimulatedCloud, services: tuple[Service, Service], stands_still: bool, tmp_path: Path
+    cloud: SimulatedCloud, services: tuple[Service, Service], stands_still: bool, database: str
 ) -> None:
     first, second = services
     identity = first.answer("rearrangement", "create", "consolidate", "--approve")["id"]
     wait_until(lambda: statuses(cloud)["completed"] >= 1, "a migration has ended")
     if stands_still:
-        wait_until(lambda: stopped(first, tmp_path / "shared.sqlite"), "it stands still without holding the database")
+        wait_until(lambda: stopped(first, database), "it stands still without holding the database")
     else:
         first.kill()
     try:

@@ -131,8 +131,9 @@ def test_what_fails_on_the_way_undoes_all_that_was_to_be_done_together(tmp_path:
     with store.together():
         store.add_event("b", "two")
         # what is there already undoes itself alone
+        twice = sqlalchemy.text("INSERT INTO counters VALUES ('events', 1)")
         with pytest.raises(StoreError):
-            database.write(lambda session: session.execute(sqlalchemy.text("INSERT INTO counters VALUES ('events', 1)")))
+            database.write(lambda session: session.execute(twice))
     assert [event.kind for event in store.events()] == ["b"]
 
     def go_on() -> None:

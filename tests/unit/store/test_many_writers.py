@@ -9,11 +9,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.contracts.store_contract import intention, planned
+from tests.database_servers import ASKED_FOR
 from vmpath_service.model.errors import Conflict
 from vmpath_service.model.records import MigrationState
 from vmpath_service.store import Database, SqlStore
 
+on_those_asked_for = pytest.mark.parametrize("database_url", ["sqlite", *ASKED_FOR], indirect=True)
 ROOT = Path(__file__).resolve().parents[3]
 ROUNDS = 25
 PROCESSES = 3
@@ -42,6 +46,7 @@ def finish(*programs: subprocess.Popen[str]) -> list[str]:
     return printed
 
 
+@on_those_asked_for
 def test_no_update_is_lost_and_each_intention_is_accepted_once(database_url: str, store: SqlStore) -> None:
     identity, epoch, migrations = planned(store, ROUNDS)
     before = store.get(identity).version
@@ -72,6 +77,7 @@ def test_no_update_is_lost_and_each_intention_is_accepted_once(database_url: str
     assert [migration.state for migration in store.migrations(identity)] == [MigrationState.REQUESTED] * ROUNDS
 
 
+@on_those_asked_for
 def test_every_claim_of_every_process_has_its_own_epoch(database_url: str, store: SqlStore) -> None:
     identity, first, _ = planned(store)
     programs = [start("claim", database_url, identity, f"engine-{n}", ROUNDS) for n in range(PROCESSES)]
@@ -79,6 +85,7 @@ def test_every_claim_of_every_process_has_its_own_epoch(database_url: str, store
     assert epochs == list(range(first + 1, first + 1 + PROCESSES * ROUNDS))
 
 
+@on_those_asked_for
 def test_what_was_intended_survives_a_kill(database_url: str, store: SqlStore) -> None:
     program = start("intend_and_die", database_url, 5)
     printed, _ = program.communicate(timeout=60)
