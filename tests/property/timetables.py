@@ -24,7 +24,8 @@ def over_before(problem: Problem, moment: float, most: int = 4000) -> bool | Non
     stack: list[tuple[tuple[int, ...], tuple[Flight, ...], float]] = [first]
     while stack:
         where, flights, now = stack.pop()
-        if not flights and all(where[guest] == problem.goal[guest] for guest in problem.movers):
+        # who is to stay may step aside, but has to be back
+        if not flights and all(host in (problem.goal[guest], NOWHERE) for guest, host in enumerate(where)):
             return True
         following = list(_started(problem, where, flights, now, moment))
         moments = [end for end, _, _ in flights] + [up for up in problem.boots.values() if up > now]
