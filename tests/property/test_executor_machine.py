@@ -168,19 +168,8 @@ class Walking(RuleBasedStateMachine):
             self.until(LONGEST)
 
         with self.ports(lambda port: Interrupted(port, at_call, take_over)):
-            try:
-                if not self.turn_back():
-                    return
-                walk = self.world.walk()
-                mine = self.store.get(self.world.identity).epoch
-                self.until(seconds)
-                finish = walk.run()
-            except Fenced:
+            if self.overtaken(seconds):
                 assert overtaken
-                return
-        # overtaken in its last look it may take the walk for ended: what it writes of that is refused
-        if self.store.get(self.world.identity).epoch == mine:
-            self.take(finish)
 
     @precondition(going)
     @rule(seconds=spans)
@@ -200,20 +189,11 @@ class Walking(RuleBasedStateMachine):
 
         self.world.senders = lambda: AtOnce(take_over)
         try:
-            if not self.turn_back():
-                return
-            walk = self.world.walk()
-            mine = self.store.get(self.world.identity).epoch
-            self.until(seconds)
-            finish = walk.run()
-        except Fenced:
-            assert decided_at is not None
-            assert len(self.cloud.requests) == asked
-            return
+            if self.overtaken(seconds):
+                assert decided_at is not None
+                assert len(self.cloud.requests) == asked
         finally:
             self.world.senders = senders
-        if self.store.get(self.world.identity).epoch == mine:
-            self.take(finish)
 
     # what people and other programs do
 
@@ -299,6 +279,23 @@ class Walking(RuleBasedStateMachine):
     def live_for(self, seconds: float) -> None:
         if self.turn_back():
             self.take(self.world.run_for(seconds))
+
+    def overtaken(self, seconds: float) -> bool:
+        """An engine carries on, with the ports and senders of now, though another may take over meanwhile; whether it
+        has noticed that."""
+        try:
+            if not self.turn_back():
+                return False
+            walk = self.world.walk()
+            mine = self.store.get(self.world.identity).epoch
+            self.until(seconds)
+            finish = walk.run()
+        except Fenced:
+            return True
+        # overtaken in its last look it may take the walk for ended: what it writes of that is refused
+        if self.store.get(self.world.identity).epoch == mine:
+            self.take(finish)
+        return False
 
     def turn_back(self) -> bool:
         """Have the way back planned, if that is what is walked; False if it cannot be now."""
