@@ -11,16 +11,19 @@ from typing import Generic, TypeVar
 
 import msgspec
 from oslo_db import exception
-from sqlalchemy import CursorResult, Update, delete, insert, select, update
+from sqlalchemy import CursorResult, Select, Update, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from vmpath_service.model.errors import Conflict, Fenced, NotFound, StoreError
 from vmpath_service.model.hints import nearest
 from vmpath_service.store.database import Database
-from vmpath_service.store.tables import DocumentRow
+from vmpath_service.store.rows import count
+from vmpath_service.store.tables import CounterRow, DocumentRow
 
 Document = TypeVar("Document", bound=msgspec.Struct)
 
+TURNS = "documents"
+"""The counter of those that were kept beside others."""
 _TRIES = 50
 # So many are looked at for one that may have been meant.
 _KNOWN = 1000
@@ -39,8 +42,17 @@ class Documents(Generic[Document]):
         self._noun = noun
         self._state = state
 
-    def create(self, identity: str, document: Document) -> Document:
-        """Keep a new one; raises Conflict if there is one of this name."""
+    def create(
+        self,
+        identity: str,
+        document: Document,
+        *,
+        beside: Collection[str] = (),
+        check: Callable[[Sequence[Document]], None] | None = None,
+    ) -> Document:
+        """Keep a new one, unless ``check`` raises, which is asked with those in the states ``beside``: what it sees
+        holds when the new one is there, whoever else keeps one at the same time. Raises Conflict if there is one of
+        this name."""
         values = {
             "kind": self._noun,
             "id": identity,
@@ -51,6 +63,12 @@ class Documents(Generic[Document]):
         }
 
         def work(session: Session) -> None:
+            if check is not None:
+                # the row stays locked until the commit: whoever comes second sees what the first one has kept
+                turn = update(CounterRow).where(CounterRow.name == TURNS).values(value=CounterRow.value + 1)
+                if not count(session, turn):
+                    raise StoreError(f"database {self._database.label}: the counter of documents is missing")
+                check([self._decode(row.content) for row in session.scalars(self._query(beside))])
             try:
                 session.execute(insert(DocumentRow).values(**values))
             except exception.DBDuplicateEntry as error:
@@ -69,13 +87,10 @@ class Documents(Generic[Document]):
         """Newest first, after the one called ``marker``; raises NotFound for an unknown marker."""
 
         def work(session: Session) -> Sequence[Document]:
-            query = select(DocumentRow).where(DocumentRow.kind == self._noun)
-            if states:
-                query = query.where(DocumentRow.state.in_(sorted(states)))
+            query = self._query(states)
             if marker is not None:
                 query = query.where(DocumentRow.number < self._row(session, marker).number)
-            rows = session.scalars(query.order_by(DocumentRow.number.desc()).limit(limit))
-            return [self._decode(row.content) for row in rows]
+            return [self._decode(row.content) for row in session.scalars(query.limit(limit))]
 
         return self._database.read(work)
 
@@ -126,6 +141,11 @@ class Documents(Generic[Document]):
             if self._database.write(work):
                 return
         raise StoreError(f"{self._noun} {identity} is being changed all the time")
+
+    def _query(self, states: Collection[str]) -> Select[DocumentRow]:
+        """Newest first; of all states where none are named."""
+        query = select(DocumentRow).where(DocumentRow.kind == self._noun).order_by(DocumentRow.number.desc())
+        return query.where(DocumentRow.state.in_(sorted(states))) if states else query
 
     def _of(self, identity: str) -> Update:
         return (

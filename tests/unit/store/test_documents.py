@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -37,6 +39,32 @@ def test_what_is_kept_is_found(notes: Documents[Note], database: Database) -> No
     assert others.list() == []
     others.create("n1", Note("other"))
     assert notes.get("n1") == made[1]
+
+
+def test_of_two_that_contradict_each_other_one_is_kept(database: Database) -> None:
+    at_once = 6
+    together = threading.Barrier(at_once)
+
+    def keep(number: int) -> bool:
+        # a connection of its own, as another engine on the same database has one
+        other = Database(database.url.render_as_string(hide_password=False))
+        notes = Documents(other, Note, "note", lambda note: "short")
+
+        def alone(others: Sequence[Note]) -> None:
+            if any(each.text == "mine" for each in others):
+                raise Conflict("there is one")
+
+        together.wait(30)
+        try:
+            notes.create(f"n{number}", Note("mine"), beside=("short",), check=alone)
+        except Conflict:
+            return False
+        finally:
+            other.close()
+        return True
+
+    with ThreadPoolExecutor(at_once) as threads:
+        assert sum(threads.map(keep, range(at_once))) == 1
 
 
 def test_names_are_given_once(notes: Documents[Note]) -> None:

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,7 +48,6 @@ class MaintenanceKeeper:
         """``check`` raises InvalidInput where policies or their options are wrong."""
         self._around = around
         self._check = check
-        self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
 
     def resume(self) -> int:
@@ -74,9 +73,10 @@ class MaintenanceKeeper:
         start = self._checked(request, now)
         identity = str(uuid.uuid4())
         record = scheduled(identity, request, start, now)
-        with self._lock:
-            self._check_overlap(record)
-            self._around.records.create(identity, record)
+        # another engine on the same database may be about to keep one of the same hosts
+        self._around.records.create(
+            identity, record, beside=_GOING, check=lambda others: _check_overlap(record, others)
+        )
         self._around.tell("maintenance.scheduled", scheduled_in_words(record), identity)
         self._start(identity)
         return record
@@ -171,18 +171,6 @@ class MaintenanceKeeper:
         if (request.afterwards == "policy") != (request.afterwards_policy is not None):
             raise InvalidInput("afterwards_policy: expected the name of a policy with afterwards = policy, only then")
 
-    def _check_overlap(self, record: Maintenance) -> None:
-        """Raises Conflict where a host would be in two at the same time."""
-        if record.request.dry_run:
-            return
-        for other in self._around.records.list(states=_GOING):
-            both = [host for host in record.request.hosts if host in other.request.hosts]
-            if both and not other.request.dry_run and record.overlaps(other):
-                raise Conflict(
-                    f"{both[0]} is in maintenance {other.id} already, which is {other.state.value} and takes "
-                    f"{_time_of(other)}; this one would take {_time_of(record)}"
-                )
-
     def _order(self, identity: str, known: int | None, kind: str, message: str, **values: Any) -> Maintenance:
         def made(record: Maintenance, version: int) -> Maintenance:
             _expect(record, known)
@@ -229,6 +217,17 @@ class MaintenanceKeeper:
             return
         if record.ended() and record.successor is not None:
             self._start(record.successor)
+
+
+def _check_overlap(record: Maintenance, others: Sequence[Maintenance]) -> None:
+    """Raises Conflict where a host would be in two at the same time."""
+    for other in others if not record.request.dry_run else ():
+        both = [host for host in record.request.hosts if host in other.request.hosts]
+        if both and not other.request.dry_run and record.overlaps(other):
+            raise Conflict(
+                f"{both[0]} is in maintenance {other.id} already, which is {other.state.value} and takes "
+                f"{_time_of(other)}; this one would take {_time_of(record)}"
+            )
 
 
 def _expect(record: Maintenance, known: int | None) -> None:

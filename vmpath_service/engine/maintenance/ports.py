@@ -12,8 +12,15 @@ from vmpath_service.model.records import Rearrangement, Request
 class Records(Protocol):
     """The database. Raises StoreError; Fenced where ``epoch`` is over."""
 
-    def create(self, identity: str, document: Maintenance) -> Maintenance:
-        """Keep a new one."""
+    def create(
+        self,
+        identity: str,
+        document: Maintenance,
+        *,
+        beside: Collection[str] = (),
+        check: Callable[[Sequence[Maintenance]], None] | None = None,
+    ) -> Maintenance:
+        """Keep a new one, unless ``check`` raises when it sees those in the states ``beside``: in one transaction."""
 
     def get(self, identity: str) -> Maintenance:
         """Raises NotFound."""
