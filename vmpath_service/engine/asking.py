@@ -65,6 +65,7 @@ class Asking:
     """The requests of one walk, and their answers. Of the walk's thread, but for the sending.
 
     ``settle_seconds``: how long a request may take to arrive. ``still_ours``: whether no other engine has taken over.
+    ``stopping``: whether the engine is asked to stop; what is not sent by then is not sent any more.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Asking:
         slowdown: Slowdown,
         settle_seconds: float,
         still_ours: Callable[[], bool],
+        stopping: Callable[[], bool],
         senders: Senders,
     ) -> None:
         self._identity = identity
@@ -84,6 +86,7 @@ class Asking:
         self._slowdown = slowdown
         self._settle_seconds = settle_seconds
         self._still_ours = still_ours
+        self._stopping = stopping
         self._senders = senders
         self._sent: list[Future[Answer]] = []
 
@@ -114,6 +117,9 @@ class Asking:
     def _ask(self, ask: Send | Ask, decided_at: float) -> Answer:
         """Ask Nova, once; whatever comes of it is an event."""
         demand = ask.demand if isinstance(ask, Ask) else None
+        if self._stopping():
+            # whoever stops waits for what has been sent, and Nova may take its time for each
+            return Busy(ask.step, self._clock.time(), "it was not sent, as the engine stops", demand)
         late = self._clock.monotonic() - decided_at
         if late > self._settle_seconds * STALE:
             # this engine stood still: another one may have taken over and given the request up by now

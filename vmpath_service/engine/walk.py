@@ -180,6 +180,7 @@ class Walk:
             slowdown=slowdown,
             settle_seconds=state.settings.request_settle_seconds,
             still_ours=self._still_ours,
+            stopping=stopping,
             senders=senders(),
         )
         self._to_ask: list[Send | Ask] = []

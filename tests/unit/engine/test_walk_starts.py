@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from modelled.cloud import Fate, Server
-from modelled.senders import late
+from modelled.senders import AtOnce, late
 from modelled.walking import World, one_move, plan_of, settings
 
 from vmpath_service.engine.executor.settings import Limits
@@ -192,3 +192,17 @@ def test_before_its_answer_what_others_do_is_not_taken_for_what_was_asked_for() 
     assert world.states() == ["failed", "done"]
     assert "Nova refused the request" in world.reason(1)
     assert world.store.migrations(world.identity)[0].nova_migration is None
+
+
+def test_what_is_not_sent_when_the_engine_stops_is_asked_for_in_its_next_life() -> None:
+    world = World({"a": 10, "b": 10}, {"x": ("a", 4), "y": ("a", 2)}, plan_of(("x", "a", "b"), ("y", "a", "b")))
+    with late(world.cloud, 1000) as senders:
+        world.senders = senders
+        assert world.run_for(5) is None
+    assert world.cloud.requests == []
+    assert world.states() == ["pending", "pending"]
+    assert "the engine stops" in world.reason(1)
+    world.senders = AtOnce
+    assert world.run().outcome == "succeeded"
+    assert sorted(name for name, _ in world.cloud.requests) == ["x", "y"]
+    assert [each.failures for each in world.store.migrations(world.identity)] == [0, 0]
