@@ -81,8 +81,6 @@ def snapshot_problems(snapshot: Snapshot) -> Iterator[Problem]:
                 f"instance {flight.instance!r} is on {where[flight.instance]!r}, expected {flight.source!r} or "
                 f"{flight.dest!r}",
             )
-        elif flight.source == flight.dest:
-            yield Problem(f"{place}/dest", f"found {flight.dest!r}, expected another host than the source")
     yield from _group_problems(snapshot, instances)
 
 
