@@ -151,7 +151,14 @@ class BarLister(Lister):
 
 
 class ShowOne(_Display, show.ShowOne, Command):
-    """A command that shows one thing."""
+    """A command that shows one thing; in a table for people, what it has not is left empty."""
+
+    def produce_output(
+        self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Sequence[Any]
+    ) -> int:
+        if parsed_args.formatter in (None, "table"):
+            data = ["" if value is None else value for value in data]
+        return super().produce_output(parsed_args, column_names, data)
 
 
 class DocumentLister(Lister):

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from vmpath_service.cli.abridged import lines
+from vmpath_service.cli.abridged import lines, moment
 from vmpath_service.cli.command import Lister, ShowOne
 
 
@@ -56,7 +56,7 @@ class Show(ShowOne):
 
 def _migration_in_words(migration: Mapping[str, Any]) -> str:
     why = f": {migration['reason']}" if migration["reason"] else ""
-    return f"{migration['intended_at']} {migration['source']} to {migration['dest']} {migration['state']}{why}"
+    return f"{moment(migration['intended_at'])} {migration['source']} to {migration['dest']} {migration['state']}{why}"
 
 
 def _text(value: Any) -> Any:

@@ -266,21 +266,27 @@ def _gist(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, ", ".join(record[name])
     outlook = record["outlook"]
     if outlook is not None and record["state"] not in ENDED - {"done"}:
-        yield from _expected(outlook, request)
+        yield from expected(outlook, request)
+    said = {"warning"} if record["warning"] == record["explanation"] else set()
     for name in ("rearrangement", "warning", "explanation", "successor"):
-        if record[name]:
+        if record[name] and name not in said:
             yield name, record[name]
     if request["reason"]:
         yield "reason", request["reason"]
 
 
-def _expected(outlook: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def expected(outlook: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What it takes, each beside what nothing could do with less."""
-    yield "rounds", f"{len(outlook['rounds'])} (at least {outlook['fewest_rounds']})"
-    yield "migrations", f"{outlook['migrations']} (at least {outlook['fewest_migrations']})"
     work = "" if request["duration_s"] else ", without the work itself (--duration)"
     least, seconds = (duration(outlook[name]) for name in ("least_seconds", "seconds"))
-    yield "predicted", f"{seconds} (at least {least}){work}"
+    if outlook["short"]:
+        # what is told beside bounds for all hosts must not be of some of them only
+        yield "rounds", f"{len(outlook['rounds'])} of at least {outlook['fewest_rounds']} fit"
+        yield "predicted", f"at least {least}{work}"
+    else:
+        yield "rounds", f"{len(outlook['rounds'])} (at least {outlook['fewest_rounds']})"
+        yield "migrations", f"{outlook['migrations']} (at least {outlook['fewest_migrations']})"
+        yield "predicted", f"{seconds} (at least {least}){work}"
     if request["rolling"]:
         yield (
             "expected rounds",

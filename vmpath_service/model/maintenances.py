@@ -110,6 +110,9 @@ class Outlook(msgspec.Struct, frozen=True):
     def in_words(self) -> str:
         """One sentence."""
         rounds, moved = len(self.rounds), self.migrations
+        if self.short is not None:
+            # bounds hold for all hosts, what fits is less
+            return f"{rounds} of at least {self.fewest_rounds} rounds fit, at least {self.least_seconds:.0f} s in all"
         return (
             f"{rounds} round{'' if rounds == 1 else 's'} (at least {self.fewest_rounds}), {moved} "
             f"migration{'' if moved == 1 else 's'} (at least {self.fewest_migrations}), about {self.seconds:.0f} s "

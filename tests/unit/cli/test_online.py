@@ -150,6 +150,8 @@ def test_freeze_and_thaw(vmpath: Run, engine: NotingEngine) -> None:
     assert "frozen already since" in second.err
     assert answer(vmpath("thaw", "-f", "json"))["frozen"] is False
     assert "nothing was frozen" in vmpath("thaw").err
+    assert "None" not in vmpath("thaw").out
+    assert answer(vmpath("thaw", "-f", "json"))["since"] is None
 
 
 def planned(engine: NotingEngine) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from vmpath_service.cli.abridged import short
 from vmpath_service.cli.live import picture
+from vmpath_service.cli.maintenance import expected
 from vmpath_service.cli.maintenance_screen import screen
 from vmpath_service.cli.progress import duration, in_words, maintenance_left, reckon
 from vmpath_service.cli.watching import View
@@ -85,6 +86,23 @@ def test_the_live_picture_has_a_line_per_flight() -> None:
     assert "i1 is on b" in text
     assert "  i2 " in text
     assert "frozen by ann" in text
+
+
+def test_what_does_not_fit_is_not_told_beside_bounds_of_the_whole() -> None:
+    outlook = {
+        "rounds": [{"hosts": ["a"], "migrations": 4, "drain_s": 30.0}],
+        "migrations": 4,
+        "fewest_migrations": 4,
+        "seconds": 700.0,
+        "fewest_rounds": 2,
+        "least_seconds": 1680.0,
+        "short": "there is no room",
+    }
+    request = {"rolling": True, "duration_s": 600.0}
+    told = dict(expected(outlook, request))
+    assert (told["rounds"], told["predicted"]) == ("1 of at least 2 fit", "at least 28 min")
+    assert "migrations" not in told
+    assert dict(expected(outlook | {"short": None}, request))["rounds"] == "1 (at least 2)"
 
 
 def test_on_a_screen_of_80_columns_instances_have_names() -> None:

@@ -172,6 +172,14 @@ def test_the_time_is_that_of_the_migrations_and_of_the_work() -> None:
     assert "3 rounds (at least 3)" in found.in_words()
 
 
+def test_of_rounds_that_do_not_all_fit_no_figure_is_below_its_bound() -> None:
+    snapshot = cloud({"a": 10, "b": 12, "c": 10}, {"a": ("a", 4), "b": ("b", 12)})
+    found = outlook(look(snapshot, "ab", Terms(rolling=True, duration_s=100.0)), snapshot)
+    assert [each.hosts for each in found.rounds] == [("a",)]
+    assert found.short is not None
+    assert found.in_words().startswith(f"1 of at least {found.fewest_rounds} rounds fit, at least ")
+
+
 def test_what_was_foretold_stands_as_long_as_it_fits() -> None:
     snapshot = cloud(dict.fromkeys("abcd", 10), {name: (name, 4) for name in "abcd"})
     told = (("b", "c"), ("a",), ("d",))
