@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from vmpath_service.model.errors import StoreError
-from vmpath_service.store import sqlite
+from vmpath_service.store import servers, sqlite
 from vmpath_service.store.failures import label, translated
 
 Result = TypeVar("Result")
@@ -82,10 +82,13 @@ class Database:
         pool_size: int = 5,
         connection_tries: int = 3,
         connection_pause_seconds: float = 2.0,
+        idle_seconds: int = 20,
     ) -> None:
         """``url`` as SQLAlchemy writes it. ``busy_seconds``: how long to wait for another writer of an SQLite
         file, or for a free connection. ``connection_tries`` and ``connection_pause_seconds``: how often and
-        how long apart to try to reach a database server before giving up. Nothing is opened yet."""
+        how long apart to try to reach a database server before giving up. ``idle_seconds``: the server ends a
+        transaction that holds others up and in which nothing has come for so long, as its engine stands still.
+        Nothing is opened yet."""
         try:
             self.url = make_url(url)
         except SQLAlchemyError as error:
@@ -98,6 +101,7 @@ class Database:
         self._pool_size = pool_size
         self._tries = connection_tries
         self._pause_seconds = connection_pause_seconds
+        self._idle_seconds = idle_seconds
         self._opened: Engine | None = None
         self._own = threading.local()
 
@@ -261,6 +265,7 @@ class Database:
             max_retries=self._tries,
             retry_interval=self._pause_seconds,
         )
+        servers.bound_idle_transactions(engine, self._idle_seconds)
         return engine
 
 
