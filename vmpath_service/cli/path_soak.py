@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from vmpath_service.cli import arguments
 from vmpath_service.cli.command import Command
@@ -46,22 +46,46 @@ def _make(directory: str) -> None:
         raise InvalidInput(f"--directory: {directory} cannot be made: {error.strerror}") from error
 
 
-@contextlib.contextmanager
-def _ended_with_us() -> Iterator[None]:
+class _Termination:
     """While it is entered, a request to terminate ends the trials under way, too, instead of leaving them behind."""
-    import multiprocessing
-    import signal
 
-    def end(number: int, _: FrameType | None) -> None:
+    def __init__(self) -> None:
+        self._asked: int | None = None
+        self._starting = False
+
+    def __enter__(self) -> Self:
+        import signal
+
+        self._before = signal.signal(signal.SIGTERM, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.signal(signal.SIGTERM, self._before)
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[None]:
+        """Within it, processes are started: one that does not know yet what it is for would complain of the end."""
+        self._starting = True
+        try:
+            yield
+        finally:
+            self._starting = False
+        if self._asked is not None:
+            self._end(self._asked)
+
+    def _hear(self, number: int, _: FrameType | None) -> None:
+        self._asked = number
+        if not self._starting:
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        import multiprocessing
+
         for process in multiprocessing.active_children():
             process.kill()
         raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Soak(Command):
@@ -106,14 +130,15 @@ class Soak(Command):
         context = multiprocessing.get_context("spawn")
         with (
             FirstInterrupt(lambda _: self.tell("interrupted: what there is follows")) as interrupt,
-            _ended_with_us(),
+            _Termination() as termination,
             futures.ProcessPoolExecutor(parsed_args.jobs, mp_context=context, initializer=_deaf) as pool,
         ):
             running: set[futures.Future[Trial]] = set()
             while True:
                 over = interrupt.asked() or (until is not None and time.monotonic() >= until)
                 while not over and len(running) < 2 * parsed_args.jobs and (last is None or seed < last):
-                    running.add(pool.submit(run_trial, seed, parsed_args.hosts))
+                    with termination.starting():
+                        running.add(pool.submit(run_trial, seed, parsed_args.hosts))
                     seed += 1
                 if not running:
                     break
