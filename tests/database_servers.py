@@ -20,7 +20,7 @@ from tests.programs import free_port, wait_until
 from vmpath_service.store.tables import Base, CounterRow, table_of
 
 ASKED_FOR = tuple(os.environ.get("VMPATH_TEST_DATABASES", "").split())
-"""The servers, "mariadb" and "postgresql", with which tests that take long are run, too (``tools/test --databases``)."""
+"""The servers, "mariadb" and "postgresql", with which long tests are run, too (``tools/test --databases``)."""
 PASSWORD = "secret"
 COUNTERS = table_of(CounterRow)
 STARTING_SECONDS = 120.0
@@ -113,7 +113,8 @@ def _environment(directory: Path) -> Mapping[str, str]:
 @contextmanager
 def mariadb() -> Iterator[str]:
     """A MariaDB server; yields the URL of its database."""
-    install, server = _program("mariadb-install-db", "mariadb-server-core"), _program("mariadbd", "mariadb-server-core")
+    install = _program("mariadb-install-db", "mariadb-server-core")
+    server = _program("mariadbd", "mariadb-server-core")
     user, port = _user("nobody"), free_port()
     with _directory(user) as directory:
         data = f"--datadir={directory}/data"
