@@ -101,7 +101,7 @@ def crowded(problem: Problem, least: LeastWork, room: Room, best: float) -> Foun
         if took > best + 1e-9:
             best = took
             result = took, f"{turns.what}, one by one for want of {_named(arrivals, dimensions)}"
-    if slots > FEW_SLOTS:
+    if slots > FEW_SLOTS or best <= 0.0:
         return result
     steps = min(STEPS, STEPS_EACH * len(problem.movers))
     for host, known in sorted(busiest.items(), key=lambda each: (-each[1], each[0])):
@@ -110,7 +110,8 @@ def crowded(problem: Problem, least: LeastWork, room: Room, best: float) -> Foun
             continue
         turns = min(sides, key=lambda each: _orders(each.going))
         arrivals = turns.strict(slots)
-        took, steps = Together(arrivals, turns.going, all_go=not turns.settled).least(best, steps)
+        together = Together(arrivals, turns.going, all_go=not turns.settled)
+        took, steps = together.least(best, turns.most(slots), steps)
         if took > best + 1e-9:
             best = took
             result = took, f"{turns.what}, one by one for want of {_named(arrivals, dimensions)}"

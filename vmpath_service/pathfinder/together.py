@@ -57,12 +57,15 @@ class Together:
         self._asked_by: dict[Counts, Counts] = {}
         self._given_by: dict[Counts, tuple[Counts, float]] = {}
 
-    def least(self, known: float, steps: int) -> tuple[float, int]:
-        """A bound, no lower than the one that is ``known``, and how many of the steps are left."""
+    def least(self, known: float, most: float, steps: int) -> tuple[float, int]:
+        """A bound, no lower than the one that is ``known``, and how many of the steps are left.
+
+        ``known`` is more than 0; no bound is looked for beyond ``most``.
+        """
         self._steps = steps
         proved, took = known, 0
         # the later the moment, the more states there are
-        while self._steps > took:
+        while self._steps > took and proved < most:
             moment, before = proved * (1 + STRIDE), self._steps
             end = self._over_before(moment)
             if end is None:

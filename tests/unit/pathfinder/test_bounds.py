@@ -116,7 +116,12 @@ def test_departures_follow_from_one_another():
     arrivals = OneByOne(coming, going, (0,), 1)
     known = arrivals.least()
     assert known == pytest.approx(8)
-    assert Together(arrivals, going, all_go=True).least(known, 1000)[0] == pytest.approx(9)
+    assert Together(arrivals, going, all_go=True).least(known, 100.0, 1000)[0] == pytest.approx(9)
+
+
+def test_who_never_has_room_is_not_waited_for_beyond_what_is_looked_for():
+    arrivals = OneByOne([((5,), 1)], [], (0,), 1)
+    assert Together(arrivals, [], all_go=True).least(1.0, 10.0, 100_000)[0] == pytest.approx(10, rel=0.05)
 
 
 def test_who_is_to_stay_may_step_aside_sooner_than_others_leave():
