@@ -81,7 +81,7 @@ def test_a_hook_does_the_work(cloud: SimulatedCloud, tmp_path: Path) -> None:
         assert (occasion["event"], occasion["hosts"], occasion["reason"]) == ("maintenance.ready", [host], "x")
         subject = occasion["subject"]
         assert (subject["type"], subject["id"], subject["hosts"]) == ("maintenance", done["id"], [host])
-        assert occasion["version"] == "1.0"
+        assert occasion["version"] == "1.1"
         assert occasion["why"].startswith("x")
         assert not cloud.world.hosts[host].disabled
 
