@@ -45,6 +45,8 @@ BEARABLE = 4.0
 JUSTIFIED = 50_000
 # A layout this much longer than the shortest so far is not mended.
 MENDABLE = 1.05
+# Where time is one of two things, layouts are mended where no more than so many move.
+MENDED = 5_000
 # What is gained in a round of justification by less than this share is not worth another one.
 WORTH = 0.002
 # How much sooner those go in the next layout who came too late in one.
@@ -77,8 +79,10 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
         return None
     bound = problem.bounds.makespan_s
     linked = problem.ways.linked
+    all_for_time = steps is None
     if steps is None:
         steps = STEPS if linked else STEPS + MORE_STEPS * len(problem.movers)
+    mendable = not linked and len(problem.movers) <= (MANY if all_for_time else MENDED)
     lessons = Lessons()
     shortest = INFINITY
     enough = bound * (CLOSE_LINKED if linked else CLOSE)
@@ -102,7 +106,7 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
             few = len(problem.movers) <= MANY
             _justify(layout, share, ROUNDS if few else 1, enough)
             record = INFINITY if lessons.best is None else lessons.best.makespan
-            if few and not linked and layout.makespan <= MENDABLE * record:
+            if mendable and layout.makespan <= MENDABLE * record:
                 layout = _mended(layout, share, enough)
             if linked:
                 for move, end in zip(layout.moves, layout.ends, strict=True):
