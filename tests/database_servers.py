@@ -115,6 +115,7 @@ def mariadb() -> Iterator[str]:
     """A MariaDB server; yields the URL of its database."""
     install = _program("mariadb-install-db", "mariadb-server-core")
     server = _program("mariadbd", "mariadb-server-core")
+    _program("my_print_defaults", "mariadb-client-core")  # the former asks it
     user, port = _user("nobody"), free_port()
     with _directory(user) as directory:
         data = f"--datadir={directory}/data"
