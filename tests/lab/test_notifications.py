@@ -12,6 +12,7 @@ from tests.lab.nova_lab import NovaLab, call, until
 from tests.lab.scenario import Wish
 from vmpath_service.cloud import broker
 from vmpath_service.cloud.changes import Changes
+from vmpath_service.cloud.kept import OVERLAP_S
 from vmpath_service.cloud.live import NovaCloud
 from vmpath_service.cloud.notifications import NotificationListener, NotificationSettings
 from vmpath_service.cloud.rights import Verdict
@@ -55,8 +56,9 @@ def test_a_picture_that_is_kept_is_that_of_a_full_reading(clean_lab: NovaLab, li
         return sent
 
     listed = requests()
-    # first what is told late of servers that are gone is looked up, and inventories of another generation are read
-    until(lambda: requests() < listed, "a reading that keeps the servers takes fewer requests")
+    # first what is told late of servers that are gone is looked up, and inventories of another generation are read;
+    # what was deleted just before the test is listed among the changes for OVERLAP_S, and two fill a page
+    until(lambda: requests() < listed, "a reading that keeps the servers takes fewer requests", 2 * OVERLAP_S)
     mark = listening.changes.mark()
     scenario.live_migrate(clean_lab, servers["x0"], "compute2")
     path = f"/servers/{servers['x1']}"

@@ -59,7 +59,8 @@ class ServerLifeContract:
         assert answer.status_code == 202
         second = Server(cloud, answer.json()["server"]["id"])
         cloud.becomes(second.state, ("ERROR", None, None))
-        assert "No valid host" in second.shown()["fault"]["message"]
+        # the conductor writes down why a moment after it has said that
+        cloud.becomes(lambda: "No valid host" in second.shown().get("fault", {}).get("message", ""), True)
         assert cloud.held(second.id) == {}
         groups = cloud.compute.get("/os-server-groups?all_projects=True").json()["server_groups"]
         members = {each["id"]: set(each["members"]) for each in groups}
