@@ -167,7 +167,9 @@ def part(problem: Problem, rehearsal: Rehearsal, budget: Budget) -> Answer | Non
     room = rehearsal.room.copy()
     for guest, host in rehearsal.claims.items():
         room.release(guest, host)
-    misplaced = [guest for guest in problem.movers if room.where[guest] != problem.goal[guest]]
+    # also who has stepped aside and is not back yet, though the target lets it stay
+    concerned = dict.fromkeys((*problem.movers, *(move.guest for move in rehearsal.moves)))
+    misplaced = [guest for guest in concerned if room.where[guest] != problem.goal[guest]]
     stuck = {host for guest in misplaced for host in (room.where[guest], problem.goal[guest])}
     others = [host for host, receives in enumerate(problem.receives) if receives and host not in stuck]
     share = {host: _share(problem, room, host) for host in others}

@@ -9,7 +9,7 @@ from vmpath_service.pathfinder.attempt import rehearse
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving
 from vmpath_service.pathfinder.ordering import legal
-from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.problem import Move, pose
 
 
 def fixed(snapshot, budget=None):
@@ -79,6 +79,22 @@ def test_the_stuck_part_is_searched_from_where_the_rehearsal_ended():
     assert answer.outcome == "found"
     assert legal(problem, answer.moves)
     assert len(answer.moves) == 3
+
+
+def test_who_has_stepped_aside_for_nothing_comes_back():
+    # aside is where there is most room; its home is among the last of which the search would think
+    hosts = {"a": 10, "b": 10, "roomy": 30, "home": 10, **{f"h{number}": 10 for number in range(8)}}
+    instances = {"x": ("a", 8), "y": ("b", 8), "aside": ("home", 3)}
+    compiled = compile_cloud(cloud(hosts, {**instances, "full": ("home", 7)}))
+    problem = pose(compiled, target(x="b", y="a"), Limits())
+    stuck = rehearse(problem, PathSettings(), Budget(1))
+    aside, home, roomy = compiled.instance_index["aside"], compiled.host_index["home"], compiled.host_index["roomy"]
+    stuck.moves.append(Move(aside, home, roomy))
+    stuck.room.move(aside, roomy)
+    answer = core.part(problem, stuck, Budget(100_000))
+    assert answer is not None
+    assert legal(problem, answer.moves)
+    assert [move.dest for move in answer.moves if move.guest == aside] == [roomy, home]
 
 
 def test_other_orders_are_tried_in_a_small_cloud():
