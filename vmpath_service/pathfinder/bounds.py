@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.model.plan import Bounds
 from vmpath_service.pathfinder.crowds import crowded
 from vmpath_service.pathfinder.leastwork import LeastWork
 from vmpath_service.pathfinder.problem import Problem
-from vmpath_service.pathfinder.room import Room
-
-# For so many sets of hosts to which instances are bound, the free room is looked at by itself.
-CONFINED = 32
+from vmpath_service.pathfinder.spacetime import Spaces
 
 Found = tuple[float, str]
 
@@ -22,12 +18,16 @@ def lower_bounds(problem: Problem) -> Bounds:
     best, binding = 0.0, None
     least = LeastWork(problem)
     room = problem.room()
-    for seconds, what in _makespans(problem, least, room):
+    spaces = Spaces(problem, least, room)
+    for seconds, what in (*_makespans(problem, least), *spaces.plain()):
         if seconds > best + 1e-9:
             best, binding = seconds, what
     longer = crowded(problem, least, room, best)
     if longer is not None:
         best, binding = longer
+    for seconds, what in spaces.sharp(best):
+        if seconds > best + 1e-9:
+            best, binding = seconds, what
     instances = problem.cloud.snapshot.instances
     return Bounds(
         migrations=len(problem.movers),
@@ -37,11 +37,10 @@ def lower_bounds(problem: Problem) -> Bounds:
     )
 
 
-def _makespans(problem: Problem, least: LeastWork, room: Room) -> Iterator[Found]:
+def _makespans(problem: Problem, least: LeastWork) -> Iterator[Found]:
     yield from _boots_and_longest(problem, least)
     yield from _slots(problem, least)
     yield from _links(problem, least)
-    yield from _space(problem, least, room)
 
 
 def _boots_and_longest(problem: Problem, least: LeastWork) -> Iterator[Found]:
@@ -125,56 +124,3 @@ def _links(problem: Problem, least: LeastWork) -> Iterator[Found]:
         for release, amount in sorted(work, reverse=True):
             sent += amount
             yield release + sent / limit, what
-
-
-def _space(problem: Problem, least: LeastWork, room: Room) -> Iterator[Found]:
-    """Free room times time: what is in flight is counted at both its ends, and there is only so much room.
-
-    On the hosts that take something in, what is free (where it is not negative) never grows in all: who leaves one
-    of them goes to another. While an instance arrives where it is to end, it takes of that. For hosts to which some
-    instances are confined, the same holds of those, once all others are taken to be gone from there.
-    """
-    cloud = problem.cloud
-    sets: dict[bytes | None, None] = {None: None}
-    for guest in problem.movers:
-        mask = cloud.mask(guest)
-        if mask not in sets and len(sets) <= CONFINED:
-            sets[mask] = None
-    free = [[max(0, amount) for amount in room.amounts(packed)] for packed in room.free]
-    for mask in sets:
-        inside = [receives and (mask is None or mask[host] == 1) for host, receives in enumerate(problem.receives)]
-        own = {
-            number for number in range(len(cloud.classes)) if _within(cloud.mask(cloud.classes[number].example), mask)
-        }
-        there = [
-            sum(column) for column in zip(*(free[host] for host in range(len(free)) if inside[host]), strict=True)
-        ]
-        if mask is not None:
-            for guest, host in enumerate(room.where):
-                if host != NOWHERE and inside[host] and cloud.class_of[guest] not in own and problem.mobile[guest]:
-                    there = [a + b for a, b in zip(there, cloud.demand(guest), strict=True)]
-        work = [0.0] * len(cloud.dimensions)
-        for guest in problem.movers:
-            if cloud.class_of[guest] in own and inside[problem.goal[guest]]:
-                seconds = least.seconds(guest, problem.goal[guest])
-                for number, amount in enumerate(cloud.demand(guest)):
-                    work[number] += amount * seconds
-        where = "all hosts" if mask is None else _name(problem, inside)
-        for number, amount in enumerate(there):
-            if work[number] and amount:
-                yield work[number] / amount, f"free {cloud.dimensions[number]} of {where}"
-
-
-def _within(inner: bytes | None, outer: bytes | None) -> bool:
-    """Whether a mask admits only what the other admits."""
-    if outer is None or inner is outer:
-        return True
-    return inner is not None and not int.from_bytes(inner) & ~int.from_bytes(outer)
-
-
-def _name(problem: Problem, inside: Sequence[bool]) -> str:
-    hosts = problem.cloud.snapshot.hosts
-    zones = {hosts[host].availability_zone for host, within in enumerate(inside) if within}
-    if len(zones) == 1:
-        return f"zone {zones.pop()}"
-    return f"the {sum(inside)} hosts that some instances are bound to"

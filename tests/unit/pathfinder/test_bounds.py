@@ -7,8 +7,10 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder.bottleneck import busy
 from vmpath_service.pathfinder.bounds import lower_bounds
+from vmpath_service.pathfinder.leastwork import LeastWork
 from vmpath_service.pathfinder.onebyone import OneByOne
 from vmpath_service.pathfinder.problem import pose
+from vmpath_service.pathfinder.spacetime import Spaces
 from vmpath_service.pathfinder.together import Together
 
 # A MiB takes a second.
@@ -37,16 +39,41 @@ def test_what_arrives_on_a_full_host_waits_for_what_leaves_it():
 def test_free_room_of_a_zone_binds_those_who_may_not_leave_it():
     zones = {"a": "z1", "b": "z1", "c": "z2"}
     snapshot = cloud(
-        {"a": 11, "b": 10, "c": 100},
+        {"a": 12, "b": 10, "c": 100},
         {f"i{number}": ("a" if number < 5 else "b", 2) for number in range(10)},
         of_host={host: {"availability_zone": zone} for host, zone in zones.items()},
         of_instance={f"i{number}": {"pinned_availability_zone": "z1"} for number in range(10)},
     )
     wanted = target(**{f"i{number}": "b" if number < 5 else "a" for number in range(10)})
-    # ten times 2 MiB for 2 s each in 1 MiB
+    # ten times 2 MiB for 2 s each in 2 MiB
     found = bound(snapshot, wanted, per_host=2)
-    assert found.makespan_s == 40
+    assert found.makespan_s == 20
     assert found.binding == "free MEMORY_MB of zone z1"
+
+
+def test_room_that_nobody_fits_in_is_idle_at_both_ends():
+    # 3 MiB on a: until somebody has left, and after the last but one has come, 1 MiB of them is idle for 2 s
+    snapshot = cloud({"a": 13, "b": 10}, {f"i{number}": ("a" if number < 5 else "b", 2) for number in range(10)})
+    wanted = target(**{f"i{number}": "b" if number < 5 else "a" for number in range(10)})
+    found = bound(snapshot, wanted, per_host=2)
+    assert found.makespan_s == pytest.approx((40 + 2 + 2) / 3, abs=1e-3)
+    assert found.binding == "free MEMORY_MB of all hosts"
+
+
+def test_a_host_is_idle_until_it_is_up():
+    # 16 MiB for 2 s each are to go through the 2 MiB of a and, after 30 s, the 10 MiB of c
+    snapshot = cloud(
+        {"a": 10, "b": 8, "c": 10},
+        {f"i{number}": ("a" if number < 4 else "b", 2) for number in range(8)},
+        off=["c"],
+        of_host={"c": {"boot_s": 30}},
+    )
+    wanted = target(**{f"i{number}": "b" if number < 4 else "a" for number in range(8)})
+    problem = pose(compile_cloud(snapshot), wanted, Limits(per_host=2, migration_mbps=MBPS))
+    spaces = Spaces(problem, LeastWork(problem), problem.room())
+    assert max(spaces.plain())[0] == pytest.approx(32 / 12)
+    # if it takes 3 s at least, c is idle all the time
+    assert max(spaces.sharp(3.0))[0] == pytest.approx((32 + 3 * 10) / 12)
 
 
 def test_links_work_after_the_first_boot_behind_them():
