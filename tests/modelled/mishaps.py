@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from modelled.cloud import Fate, ModelCloud, Server
-from modelled.walking import World
+from tests.modelled.cloud import Fate, ModelCloud, Server
+from tests.modelled.walking import World
 
 READS = frozenset(("get", "frozen", "unresolved", "plan", "migrations", "read_hosts", "read_instances"))
 

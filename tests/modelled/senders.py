@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
-from modelled.cloud import ModelCloud
-
+from tests.modelled.cloud import ModelCloud
 from vmpath_service.engine.asking import Answer, Senders
 
 

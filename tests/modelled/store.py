@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
-from modelled.clock import StepClock
 
+from tests.modelled.clock import StepClock
 from vmpath_service.engine.ports import Clock
 from vmpath_service.model.errors import Conflict, Fenced, NotFound, Outdated
 from vmpath_service.model.plan import Plan

@@ -9,11 +9,11 @@ from concurrent.futures import Future
 from typing import Any, ClassVar
 
 import msgspec
-from modelled.clock import StepClock
-from modelled.cloud import HostState, ModelCloud, Server
-from modelled.senders import AtOnce
-from modelled.store import MemoryStore
 
+from tests.modelled.clock import StepClock
+from tests.modelled.cloud import HostState, ModelCloud, Server
+from tests.modelled.senders import AtOnce
+from tests.modelled.store import MemoryStore
 from vmpath_service.engine.asking import Senders
 from vmpath_service.engine.executor.beginning import BACK, begin
 from vmpath_service.engine.executor.extending import FACTS, Rest, extend

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as of_hypothesis
 from hypothesis import strategies as st
-from modelled.cloud import Aborted, Fate
-from modelled.mishaps import Deaths, Drift, Killed, Mortal, live_and_die
-from modelled.walking import World, plan_of
-from property.test_executor_walk import ANSWERS, CAPACITY, ENDS, HOSTS, plans
 
+from tests.modelled.cloud import Aborted, Fate
+from tests.modelled.mishaps import Deaths, Drift, Killed, Mortal, live_and_die
+from tests.modelled.walking import World, plan_of
+from tests.property.test_executor_walk import ANSWERS, CAPACITY, ENDS, HOSTS, plans
 from vmpath_service.engine.executor.beginning import BACK, GIVEN_UP
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.engine.executor.settings import (

@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as of_hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from modelled.cloud import End, Fate
-from modelled.mishaps import Deaths, Drift, Interrupted, Killed, Mortal
-from modelled.senders import AtOnce, late
-from modelled.walking import World, plan_of
-from property.test_executor_answers import DECLARED, Tale, check, executors, fates
-from property.test_executor_walk import CAPACITY, HOSTS, plans
 
+from tests.modelled.cloud import End, Fate
+from tests.modelled.mishaps import Deaths, Drift, Interrupted, Killed, Mortal
+from tests.modelled.senders import AtOnce, late
+from tests.modelled.walking import World, plan_of
+from tests.property.test_executor_answers import DECLARED, Tale, check, executors, fates
+from tests.property.test_executor_walk import CAPACITY, HOSTS, plans
 from vmpath_service.engine.executor.instructions import Finish
 from vmpath_service.model.errors import CloudUnreachable, Fenced
 from vmpath_service.model.plan import HostStep, Plan

@@ -10,12 +10,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as of_hypothesis
 from hypothesis import strategies as st
-from modelled.cloud import Fate
-from modelled.mishaps import Deaths, live_and_die
-from modelled.senders import late
-from property.test_executor_machine import REASONS, TIMES, Scene
-from property.test_executor_walk import HOSTS, plans
 
+from tests.modelled.cloud import Fate
+from tests.modelled.mishaps import Deaths, live_and_die
+from tests.modelled.senders import late
+from tests.property.test_executor_machine import REASONS, TIMES, Scene
+from tests.property.test_executor_walk import HOSTS, plans
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.model.declarations import Declaration
 from vmpath_service.model.plan import HostStep

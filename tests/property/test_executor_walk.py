@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from modelled.cloud import GOOD_ENDS, Answer, End, Fate
-from modelled.mishaps import Deaths, Drift, live_and_die
-from modelled.walking import World, plan_of
-from modelled.walking import settings as of_executor
 
+from tests.modelled.cloud import GOOD_ENDS, Answer, End, Fate
+from tests.modelled.mishaps import Deaths, Drift, live_and_die
+from tests.modelled.walking import World, plan_of
+from tests.modelled.walking import settings as of_executor
 from vmpath_service.engine.executor.settings import Convergence, Limits
 from vmpath_service.model.records import MigrationState
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from modelled.walking import World
 
+from tests.modelled.walking import World
 from vmpath_service.store import Database, SqlStore
 
 

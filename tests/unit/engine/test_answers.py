@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from modelled.cloud import Fate, HostState, ModelCloud
-from modelled.walking import POLL, World, plan_of, settings
 
+from tests.modelled.cloud import Fate, HostState, ModelCloud
+from tests.modelled.walking import POLL, World, plan_of, settings
 from vmpath_service.engine.executor.settings import Limits, Quarantine
 from vmpath_service.model import files
 from vmpath_service.model.plan import part_made_from

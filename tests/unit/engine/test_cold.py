@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from modelled.cloud import Fate
-from modelled.walking import World, plan_of, settings
 
+from tests.modelled.cloud import Fate
+from tests.modelled.walking import World, plan_of, settings
 from vmpath_service.model.plan import Plan
 from vmpath_service.model.records import FailureKind
 

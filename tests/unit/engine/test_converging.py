@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from modelled.cloud import Fate
-from modelled.walking import World, plan_of, settings
 
+from tests.modelled.cloud import Fate
+from tests.modelled.walking import World, plan_of, settings
 from vmpath_service.engine.executor.settings import Convergence, Settings
 from vmpath_service.model.declarations import Declaration
 from vmpath_service.model.records import FailureKind

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pytest
-from modelled.walking import POLL, World, plan_of
 
+from tests.modelled.walking import POLL, World, plan_of
 from vmpath_service.engine.clock import SystemClock
 from vmpath_service.engine.walk import SOONEST
 

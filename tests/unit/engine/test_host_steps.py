@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from modelled.walking import World, plan_of, settings
 
+from tests.modelled.walking import World, plan_of, settings
 from vmpath_service.model.plan import HostStep, Plan
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from modelled.clock import StepClock
-from modelled.store import MemoryStore
-
+from tests.modelled.clock import StepClock
+from tests.modelled.store import MemoryStore
 from vmpath_service.engine.keeping import Keeper, Witness
 from vmpath_service.model.records import Rearrangement, RearrangementState, Request
 

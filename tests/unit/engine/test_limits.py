@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from modelled.clock import BEGINNING
-from modelled.cloud import Fate
-from modelled.walking import World, plan_of, settings
 
+from tests.modelled.clock import BEGINNING
+from tests.modelled.cloud import Fate
+from tests.modelled.walking import World, plan_of, settings
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.model.declarations import Declaration
 from vmpath_service.model.records import UNRESOLVED, FailureKind, MigrationState

@@ -1,7 +1,6 @@
 """What the state machine says to single events."""
 
-from modelled.walking import SETTINGS, plan_of
-
+from tests.modelled.walking import SETTINGS, plan_of
 from vmpath_service.engine.executor import machine
 from vmpath_service.engine.executor.beginning import begin
 from vmpath_service.engine.executor.events import Accepted, Intended, Orders, Refused, Tick, Wanted

@@ -1,7 +1,7 @@
 import pytest
-from modelled.store import MemoryStore
 
 from tests.contracts.store_contract import StoreContract
+from tests.modelled.store import MemoryStore
 
 
 class TestMemoryStore(StoreContract):

@@ -5,17 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-from clouds import cloud
-from modelled import planners
 
+from tests.clouds import cloud
+from tests.modelled import planners
+from tests.programs import wait_until
 from vmpath_service.engine.executor.extending import FACTS
 from vmpath_service.engine.executor.facts import Facts
 from vmpath_service.engine.planning import Job, Planned, plan_apart, rehearsal, waking
@@ -127,29 +126,22 @@ def test_planning_does_not_outlive_a_killed_service(tmp_path: Path) -> None:
     script = tmp_path / "service.py"
     script.write_text(
         "import dataclasses\n"
-        "from modelled import planners\n"
-        "from unit.engine.test_planning import job, never\n"
+        "from tests.modelled import planners\n"
+        "from tests.unit.engine.test_planning import job, never\n"
         "from vmpath_service.engine.planning import plan_apart\n"
         "if __name__ == '__main__':\n"
         f"    plan_apart(dataclasses.replace(job(), policy={str(noted)!r}), never,\n"
         "               planners.never_ends_and_says_who_it_is)\n"
     )
-    tests = Path(__file__).parents[2]
-    service = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(tests)})
+    root = Path(__file__).parents[3]
+    service = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(root)})
     try:
-        wait_until(lambda: noted.exists() and noted.read_text() != "")
+        wait_until(lambda: noted.exists() and noted.read_text() != "", "planning has begun")
         planner = int(noted.read_text())
     finally:
         service.send_signal(signal.SIGKILL)
         service.wait()
-    wait_until(lambda: not is_running(planner))
-
-
-def wait_until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not reached():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.05)
+    wait_until(lambda: not is_running(planner), "planning ends with its service")
 
 
 def is_running(process: int) -> bool:

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from modelled.clock import FastClock
-from modelled.cloud import Fate, HostState, ModelCloud, Server
 
+from tests.modelled.clock import FastClock
+from tests.modelled.cloud import Fate, HostState, ModelCloud, Server
 from vmpath_service.engine import planning, replanning
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.engine.service import Engine

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from modelled.cloud import Fate, HostState
 
+from tests.modelled.cloud import Fate, HostState
 from tests.unit.engine.test_service import DRAIN_A, Site, in_processes, site
 from vmpath_service.engine.executor.settings import Limits, Settings
 from vmpath_service.model.errors import Conflict

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
-from modelled.walking import World, plan_of
 
+from tests.modelled.walking import World, plan_of
 from vmpath_service.model.readings import InstanceReading
 
 

@@ -1,7 +1,6 @@
 """What people see of the cloud and the policies."""
 
-from clouds import cloud
-
+from tests.clouds import cloud
 from vmpath_service.engine import views
 from vmpath_service.engine.settings import PolicySection
 from vmpath_service.model.constraints import registry

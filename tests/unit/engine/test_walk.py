@@ -1,9 +1,9 @@
 """Walks told as stories: how one goes when all goes well, and what is told of it."""
 
 import pytest
-from modelled.cloud import Fate
-from modelled.walking import SETTINGS, World, one_move, plan_of, swap
 
+from tests.modelled.cloud import Fate
+from tests.modelled.walking import SETTINGS, World, one_move, plan_of, swap
 from vmpath_service.model.records import MigrationState
 
 pytestmark = pytest.mark.usefixtures("worlds_in_a_database")

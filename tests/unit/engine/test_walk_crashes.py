@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
-from modelled.walking import POLL, SETTINGS, World, one_move, plan_of, swap
 
+from tests.modelled.walking import POLL, SETTINGS, World, one_move, plan_of, swap
 from vmpath_service.model.errors import Fenced, StoreError
 from vmpath_service.model.records import Migration, MigrationState
 

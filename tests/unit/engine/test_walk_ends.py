@@ -1,9 +1,9 @@
 """How the end of a migration is judged, and what is left out after a failure."""
 
 import pytest
-from modelled.cloud import Answer, End, Fate
-from modelled.walking import World, one_move, plan_of
 
+from tests.modelled.cloud import Answer, End, Fate
+from tests.modelled.walking import World, one_move, plan_of
 from vmpath_service.model.errors import AnswerLost
 
 

@@ -1,9 +1,9 @@
 """Orders of people, and a cloud that does not answer."""
 
 import pytest
-from modelled.cloud import Fate
-from modelled.walking import World, one_move, plan_of
 
+from tests.modelled.cloud import Fate
+from tests.modelled.walking import World, one_move, plan_of
 from vmpath_service.model.errors import Fenced
 from vmpath_service.model.records import RearrangementState
 

@@ -1,10 +1,10 @@
 """What came to nothing is tried again."""
 
 import pytest
-from modelled.clock import BEGINNING
-from modelled.cloud import Answer, End, Fate, HostState, Move, Server
-from modelled.walking import POLL, World, plan_of, settings
 
+from tests.modelled.clock import BEGINNING
+from tests.modelled.cloud import Answer, End, Fate, HostState, Move, Server
+from tests.modelled.walking import POLL, World, plan_of, settings
 from vmpath_service.engine.executor.settings import Limits
 from vmpath_service.model.records import FailureKind
 

@@ -2,10 +2,10 @@
 
 import msgspec
 import pytest
-from modelled.cloud import Fate, Server
-from modelled.senders import AtOnce, late
-from modelled.walking import World, one_move, plan_of, settings
 
+from tests.modelled.cloud import Fate, Server
+from tests.modelled.senders import AtOnce, late
+from tests.modelled.walking import World, one_move, plan_of, settings
 from vmpath_service.engine.executor.settings import Limits
 from vmpath_service.model.records import Migration, MigrationState, Request
 

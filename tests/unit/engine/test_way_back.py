@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from modelled.cloud import Fate, Server
-from modelled.walking import World, plan_of, swap
 
+from tests.modelled.cloud import Fate, Server
+from tests.modelled.walking import World, plan_of, swap
 from vmpath_service.model.records import RearrangementState
 
 RUNNING = (RearrangementState.RUNNING,)
