@@ -222,6 +222,8 @@ def _timetable(jobs: _Jobs, planned: Sequence[float]) -> Schedule:
                     spare = min(spare, other)
                     push(heap, (end, spare))
                     used[key] += spare
+                    # it fits now, even where rounding makes the sum look like more than the limit
+                    break
         starts[position], ends[position] = start, start + seconds[position]
         for key, amount, _ in shares:
             heap = held.get(key)

@@ -60,6 +60,19 @@ def test_one_layout_without_more_steps_goes_all_the_way(chain):
     assert max(answer.ends) < 80
 
 
+def test_a_timetable_of_rates_that_do_not_add_up_as_floats():
+    # what 250.7 leaves of the rack's 1000, with it again, is a trifle more than the rack has
+    snapshot = cloud(
+        {"a": 9000, "b": 9000, "c": 9000, "d": 9000},
+        {"x": ("a", 1000), "y": ("b", 1000)},
+        links={"slow": 250.7, "rack": 1000.0},
+        of_host={"a": {"links": ["rack"]}, "b": {"links": ["slow", "rack"]}},
+    )
+    problem = pose(compile_cloud(snapshot), target(x="c", y="d"), Limits(migration_mbps=8000.0))
+    made = timetable(problem, [Move(0, 0, 2), Move(1, 1, 3)], [[], []], [0.0, 0.0])
+    assert made.starts == [0.0, made.ends[0]]
+
+
 def test_a_timetable_does_not_start_later_than_planned():
     snapshot = cloud({"a": 20, "b": 20, "c": 20}, {"x": ("a", 4), "y": ("a", 6), "z": ("b", 2)})
     limits = Limits(per_host=1, migration_mbps=MBPS)
