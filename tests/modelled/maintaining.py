@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tests.modelled.clock import StepClock
 from tests.modelled.cloud import HostState, ModelCloud, Server
 from vmpath_service.engine.maintenance.attending import MaintenanceSettings, Surroundings
@@ -14,6 +16,7 @@ from vmpath_service.engine.maintenance.keeper import MaintenanceKeeper
 from vmpath_service.engine.maintenance.maintaining import Maintaining
 from vmpath_service.engine.maintenance.outlooks import RoundPlanner
 from vmpath_service.engine.planning import Job, Work, job_for
+from vmpath_service.engine.ports import Within, just_made
 from vmpath_service.engine.settings import EngineSettings
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, scheduled
@@ -69,7 +72,8 @@ class Rearrangements:
         self.records: dict[str, Rearrangement] = {}
         self.meanwhile: list[Callable[[], object]] = []
 
-    def create(self, request: Request) -> Rearrangement:
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement:
+        made = within(lambda: Rearrangement(f"r{len(self.records)}", request, RearrangementState.PLANNING, 0, 0))
         policy = registry.make("drain", request.options)
         decision = policy.decide(compile_cloud(self._cloud.read()), Scope(hosts=request.hosts))
         for uuid_, host in decision.placement.items():
@@ -78,15 +82,11 @@ class Rearrangements:
         if self.meanwhile:
             self.meanwhile.pop(0)()
         state = RearrangementState.FAILED if decision.shortage else RearrangementState.SUCCEEDED
-        made = Rearrangement(f"r{len(self.records)}", request, state, 0, 0, explanation=decision.shortage)
-        self.records[made.id] = made
-        return made
+        self.records[made.id] = msgspec.structs.replace(made, state=state, explanation=decision.shortage)
+        return self.records[made.id]
 
     def show(self, identity: str) -> Rearrangement:
         return self.records[identity]
-
-    def going(self) -> Sequence[Rearrangement]:
-        return []
 
     def cancel(self, identity: str) -> Rearrangement:
         return self.records[identity]

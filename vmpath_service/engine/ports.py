@@ -91,6 +91,17 @@ class Cloud(Protocol):
         """Why the host is disabled: None if it is enabled, an empty text if no reason was given."""
 
 
+Within = Callable[[Callable[[], Rearrangement]], Rearrangement]
+"""Makes a rearrangement by calling what it is given, beside whatever else it writes to the database: both are there
+in the end, or neither, and then nothing has begun. It is called in the midst of a transaction, in which it has the
+first word, and calls nobody but the database."""
+
+
+def just_made(make: Callable[[], Rearrangement]) -> Rearrangement:
+    """Nothing beside it."""
+    return make()
+
+
 class Store(Protocol):
     """The database. Raises StoreError; Fenced if ``epoch`` is no longer the rearrangement's; Outdated if ``known`` is
     not its version when it is changed (None: any will do)."""

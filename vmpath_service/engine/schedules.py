@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from oslo_log import log as logging
 
 from vmpath_service.engine.maintenance.ports import Rearrangements
 from vmpath_service.engine.ports import Clock
-from vmpath_service.model.errors import Conflict, InvalidInput, NotFound, Outdated, VmpathError
+from vmpath_service.model.errors import Conflict, InvalidInput, NotFound, Outdated, StoreError, VmpathError
 from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
 from vmpath_service.model.schedules import Schedule, ScheduleRequest, Times
 
@@ -27,6 +28,7 @@ _STOP_S = 10.0
 class Records(Protocol):
     """The database. Raises StoreError."""
 
+    def alone(self) -> AbstractContextManager[None]: ...
     def create(self, identity: str, document: Schedule) -> Schedule: ...
     def get(self, identity: str) -> Schedule: ...
     def list(
@@ -62,9 +64,15 @@ class ScheduleKeeper:
     def use(self, requests: Mapping[str, ScheduleRequest]) -> None:
         """From now on these are the schedules of the files. Raises InvalidInput where one is wrong or has the name
         of one that was made by the API; then nothing has changed."""
-        kept = {each.name: each for each in self._around.records.list()}
-        for name, request in requests.items():
+        for request in requests.values():
             self._check(request)
+        # an engine that is started at the same moment finds what this one has kept
+        with self._around.records.alone():
+            self._use(requests)
+
+    def _use(self, requests: Mapping[str, ScheduleRequest]) -> None:
+        kept = {each.name: each for each in self._around.records.list()}
+        for name in requests:
             if name in kept and kept[name].origin == "api":
                 raise InvalidInput(f"[schedule:{name}]: there is a schedule of this name that was made by the API")
         for name, schedule in kept.items():
@@ -122,15 +130,18 @@ class ScheduleKeeper:
     def run_due(self) -> None:
         """Begin what is due now, and note what came of earlier runs."""
         now = self._around.clock.time()
-        for schedule in reversed(self._around.records.list()):
+        for found in reversed(self._around.records.list()):
             if self._around.stopping():
                 return
             try:
-                self._note_outcome(schedule)
+                schedule = self._with_outcome(found)
                 if schedule.enabled:
                     self._run_if_due(schedule, now)
+            except (Outdated, NotFound) as error:
+                # ordered otherwise, or another engine was first: what is due still is seen at the next look
+                LOG.info("Schedule %s: left as it is for now: %s", found.name, error)
             except VmpathError as error:
-                LOG.warning("Schedule %s: %s", schedule.name, error)
+                LOG.warning("Schedule %s: %s", found.name, error)
 
     def _serve(self) -> None:
         while not self._around.stopping():
@@ -146,23 +157,38 @@ class ScheduleKeeper:
         if due is None:
             return
         if now - due > LATE and request.missed == "skip":
-            self._change(schedule.name, considered=now, outcome="missed: vmpath was not running")
+            self._change(schedule.name, schedule.version, considered=now, outcome="missed: vmpath was not running")
             message = f"schedule {schedule.name}: a run was missed, and is left out"
             self._around.tell("schedule.missed", message, schedule.name)
             return
-        if any(_overlap(each.request, request) for each in self._under_way()):
-            return  # they take turns: this one is due still when the others have ended
-        self._replace_waiting(schedule)
-        # written down first: a run that is lost in a crash is better than one that runs twice
-        self._change(schedule.name, considered=now, last=None, last_at=now, outcome="begun")
+        if self._waits_for_others(request):
+            return
+
+        def within(make: Callable[[], Rearrangement]) -> Rearrangement:
+            with self._around.records.alone():
+                if self._waits_for_others(request):
+                    raise Outdated("another schedule has begun meanwhile")
+                made = make()
+                self._change(
+                    schedule.name, schedule.version, considered=now, last=made.id, last_at=now, outcome="begun"
+                )
+            return made
+
         try:
-            made = self._around.rearrangements.create(_wanted(request))
+            made = self._around.rearrangements.create(_wanted(request), within)
+        except (Outdated, NotFound, StoreError):
+            raise
         except VmpathError as error:
-            self._change(schedule.name, outcome=f"could not begin: {error}")
+            said = f"could not begin: {error}"
+            self._change(schedule.name, schedule.version, considered=now, last=None, last_at=now, outcome=said)
             self._around.tell("schedule.failed", f"schedule {schedule.name} could not begin: {error}", schedule.name)
             return
-        self._change(schedule.name, last=made.id)
         self._around.tell("schedule.run", f"schedule {schedule.name}: rearrangement {made.id} begun", schedule.name)
+        self._replace_waiting(schedule)
+
+    def _waits_for_others(self, request: ScheduleRequest) -> bool:
+        """They take turns: this one is due still when the others have ended."""
+        return any(_overlap(each.request, request) for each in self._under_way())
 
     def _under_way(self) -> Sequence[Rearrangement]:
         """What schedules have begun and goes on, and does not merely wait for approval."""
@@ -175,13 +201,15 @@ class ScheduleKeeper:
         if record is not None and record.state in _WAITING:
             self._around.rearrangements.cancel(record.id)
 
-    def _note_outcome(self, schedule: Schedule) -> None:
+    def _with_outcome(self, schedule: Schedule) -> Schedule:
+        """As it is when what has come of its last run is noted."""
         record = self._last(schedule)
         if record is None:
-            return
+            return schedule
         said = record.state.value + (f": {record.explanation}" if record.explanation else "")
-        if said != schedule.outcome:
-            self._change(schedule.name, outcome=said)
+        if said == schedule.outcome:
+            return schedule
+        return self._change(schedule.name, schedule.version, outcome=said)
 
     def _last(self, schedule: Schedule) -> Rearrangement | None:
         if schedule.last is None:

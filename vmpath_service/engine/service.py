@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from oslo_log import log as logging
@@ -14,7 +15,7 @@ from vmpath_service.engine.executor.beginning import BACK
 from vmpath_service.engine.keeping import Keeper
 from vmpath_service.engine.perseverance import persevere
 from vmpath_service.engine.planning import Job, Work, apart, job_for
-from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store
+from vmpath_service.engine.ports import Clock, Cloud, Happenings, Store, Within, just_made
 from vmpath_service.engine.rearranging import Rearranging, Surroundings
 from vmpath_service.engine.replanning import in_quarantine
 from vmpath_service.engine.settings import EngineSettings, PolicySection
@@ -146,13 +147,15 @@ class Engine:
 
     # what can be ordered; known: the version that whoever orders it has seen (raises Outdated), None for any
 
-    def create(self, request: Request) -> Rearrangement:
-        """Begin a rearrangement. Raises InvalidInput for an unknown policy or wrong options, Conflict if too many
-        are going on; whatever is wrong with hosts and zones is found while it is planned."""
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement:
+        """Begin a rearrangement, made by ``within``. Raises InvalidInput for an unknown policy or wrong options,
+        Conflict if too many are going on, and what ``within`` raises; whatever is wrong with hosts and zones is found
+        while it is planned."""
         self._options(request)
         with self._lock:
             self._check_bound()
-            record = self._store.create(request)
+            with self._store.together():
+                record = within(partial(self._store.create, request))
             self._tell("rearrangement.planning", f"rearrangement with policy {request.policy} begun", record.id, None)
             self._start(record.id)
         return record

@@ -6,7 +6,8 @@ anew. So nothing is lost however many write at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import msgspec
@@ -23,7 +24,7 @@ from vmpath_service.store.tables import CounterRow, DocumentRow
 Document = TypeVar("Document", bound=msgspec.Struct)
 
 TURNS = "documents"
-"""The counter of those that were kept beside others."""
+"""The counter of what was decided by looking at several of them."""
 _TRIES = 50
 # So many are looked at for one that may have been meant.
 _KNOWN = 1000
@@ -64,10 +65,7 @@ class Documents(Generic[Document]):
 
         def work(session: Session) -> None:
             if check is not None:
-                # the row stays locked until the commit: whoever comes second sees what the first one has kept
-                turn = update(CounterRow).where(CounterRow.name == TURNS).values(value=CounterRow.value + 1)
-                if not count(session, turn):
-                    raise StoreError(f"database {self._database.label}: the counter of documents is missing")
+                self._take_turn(session)
                 check([self._decode(row.content) for row in session.scalars(self._query(beside))])
             try:
                 session.execute(insert(DocumentRow).values(**values))
@@ -77,9 +75,30 @@ class Documents(Generic[Document]):
         self._database.write(work)
         return document
 
-    def get(self, identity: str) -> Document:
-        """Raises NotFound."""
-        return self._database.read(lambda session: self._decode(self._row(session, identity).content))
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make one transaction of all that the calling thread reads and writes in the block, in which nobody else is
+        who asks for the same: what it finds holds when what it writes is there. Not repeated: keep it short, and if
+        there is more around it in one transaction, let it be the first in that."""
+        with self._database.together():
+            self._database.write(self._take_turn)
+            yield
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that the calling thread writes in the block, or nothing of it."""
+        with self._database.together():
+            yield
+
+    def get(self, identity: str, *, epoch: int | None = None) -> Document:
+        """Raises NotFound; Fenced if ``epoch`` is over."""
+
+        def work(session: Session) -> Document:
+            row = self._row(session, identity)
+            self._check_epoch(row, epoch)
+            return self._decode(row.content)
+
+        return self._database.read(work)
 
     def list(
         self, *, states: Collection[str] = (), limit: int | None = None, marker: str | None = None
@@ -114,9 +133,8 @@ class Documents(Generic[Document]):
         """
 
         def work(session: Session) -> Document | None:
-            row = self._row(session, identity)
-            if epoch is not None and row.epoch != epoch:
-                raise Fenced(f"{self._noun} {identity} is at epoch {row.epoch}; epoch {epoch} is over")
+            row = self._row(session, identity, locked=True)
+            self._check_epoch(row, epoch)
             made = make(self._decode(row.content), row.version + 1)
             change = self._of(identity).where(DocumentRow.version == row.version, DocumentRow.epoch == row.epoch)
             values = {"state": self._state(made), "version": row.version + 1, "content": _text(made)}
@@ -132,7 +150,7 @@ class Documents(Generic[Document]):
         """Forget one, unless ``check`` raises. Raises NotFound."""
 
         def work(session: Session) -> bool:
-            row = self._row(session, identity)
+            row = self._row(session, identity, locked=True)
             check(self._decode(row.content))
             gone = delete(DocumentRow).where(DocumentRow.number == row.number, DocumentRow.version == row.version)
             return bool(_count(session.execute(gone)))
@@ -154,8 +172,22 @@ class Documents(Generic[Document]):
             .execution_options(synchronize_session=False)
         )
 
-    def _row(self, session: Session, identity: str) -> DocumentRow:
+    def _take_turn(self, session: Session) -> None:
+        """The row stays locked until the commit: whoever comes second sees what the first one has written."""
+        turn = update(CounterRow).where(CounterRow.name == TURNS).values(value=CounterRow.value + 1)
+        if not count(session, turn):
+            raise StoreError(f"database {self._database.label}: the counter of documents is missing")
+
+    def _check_epoch(self, row: DocumentRow, epoch: int | None) -> None:
+        if epoch is not None and row.epoch != epoch:
+            raise Fenced(f"{self._noun} {row.id} is at epoch {row.epoch}; epoch {epoch} is over")
+
+    def _row(self, session: Session, identity: str, *, locked: bool = False) -> DocumentRow:
+        """``locked``: as it is now, also where the transaction sees all else as it was when it began, and so until
+        it ends."""
         query = select(DocumentRow).where(DocumentRow.kind == self._noun, DocumentRow.id == identity)
+        if locked:
+            query = query.with_for_update()
         row = session.scalars(query.execution_options(populate_existing=True)).first()
         if row is None:
             raise self._lost(identity, session)

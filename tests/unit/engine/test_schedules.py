@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from vmpath_service.engine.ports import Within, just_made
 from vmpath_service.engine.schedules import ScheduleKeeper, Surroundings
 from vmpath_service.model.errors import Conflict, InvalidInput, NotFound
 from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
@@ -43,12 +44,12 @@ class Begun:
         self._clock = clock
         self.records: dict[str, Rearrangement] = {}
 
-    def create(self, request: Request) -> Rearrangement:
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement:
         if request.policy == "refused":
             raise Conflict("too many are going on")
-        identity = f"r{len(self.records)}"
         state = RearrangementState.RUNNING if request.approve else RearrangementState.AWAITING_APPROVAL
-        self.records[identity] = Rearrangement(identity, request, state, self._clock.now, self._clock.now)
+        identity, now = f"r{len(self.records)}", self._clock.now
+        self.records[identity] = within(lambda: Rearrangement(identity, request, state, now, now))
         return self.records[identity]
 
     def end(self, identity: str, explanation: str | None = None) -> None:

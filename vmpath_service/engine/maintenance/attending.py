@@ -14,9 +14,10 @@ from vmpath_service.engine.maintenance.ports import Hooks, Rearrangements, Recor
 from vmpath_service.engine.perseverance import read_patiently
 from vmpath_service.engine.ports import Clock, Cloud
 from vmpath_service.engine.walk import stored
+from vmpath_service.model.errors import Outdated
 from vmpath_service.model.maintenances import Maintenance
 from vmpath_service.model.placement import Placement
-from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState
+from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
 from vmpath_service.model.snapshot import Snapshot
 
 _READ_ATTEMPTS = 5
@@ -54,7 +55,8 @@ class Surroundings:
     tell: Callable[[str, str, str], None]
     keep_placement: Callable[[str, Placement], dict[str, Any]]
     turn: threading.Lock
-    """Held while hosts are chosen: two maintenances that begin at once must each see what the other takes."""
+    """Held while hosts are chosen: of two maintenances of this engine that begin at once the second one need not
+    choose again. Those of other engines are seen when the choice is written down."""
 
 
 class Stopped(Exception):
@@ -82,7 +84,9 @@ class Attending:
             self._wait()
 
     def _switch(self, beside: tuple[str, ...] = ()) -> HostSwitch:
-        """``beside``: hosts that are disabled for it and are not spoken of."""
+        """``beside``: hosts that are disabled for it and are not spoken of. Raises Fenced."""
+        # to enable them is written down when it is done: it must not be another engine's by now
+        self._record()
         return HostSwitch(
             f"vmpath: maintenance {self._identity}",
             self._around.cloud,
@@ -101,13 +105,35 @@ class Attending:
     def _record(self) -> Maintenance:
         if self._around.stopping():
             raise Stopped
-        return self._stored(lambda: self._around.records.get(self._identity))
+        return self._stored(lambda: self._around.records.get(self._identity, epoch=self._epoch))
 
-    def _change(self, **values: Any) -> Maintenance:
+    def _change(self, seen: Maintenance | None = None, **values: Any) -> Maintenance:
+        """``seen``: what it was decided from; raises Outdated if it has changed since."""
+        return self._stored(lambda: self._change_once(seen, **values))
+
+    def _change_once(self, seen: Maintenance | None = None, **values: Any) -> Maintenance:
+        """The same, within a transaction that may have to be repeated as a whole."""
+
         def made(record: Maintenance, version: int) -> Maintenance:
+            if seen is not None and record.version != seen.version:
+                raise Outdated(f"maintenance {record.id} is at version {record.version} by now, not {seen.version}")
             return msgspec.structs.replace(record, version=version, updated_at=self._around.clock.time(), **values)
 
-        return self._stored(lambda: self._around.records.change(self._identity, made, epoch=self._epoch))
+        return self._around.records.change(self._identity, made, epoch=self._epoch)
+
+    def _begin(self, seen: Maintenance, request: Request, **values: Any) -> Maintenance:
+        """Begin a rearrangement for it, written down with ``values`` as it is made: whoever takes this maintenance
+        over finds it, and an engine from which it has been taken over begins none."""
+
+        def within(make: Callable[[], Rearrangement]) -> Rearrangement:
+            made = make()
+            self._change_once(seen, rearrangement=made.id, **values)
+            return made
+
+        if self._around.stopping():
+            raise Stopped
+        self._around.rearrangements.create(request, within)
+        return self._record()
 
     def _stored(self, call: Callable[[], Answer]) -> Answer:
         return stored(call, self._around.clock, self._around.stopping)

@@ -28,11 +28,10 @@ class Draining(Ending):
             self._fail(self._record(), f"a host could not be disabled: {error}")
             return
         if record.rearrangement is None:
-            # after a crash the drain may be under way though its id was not written down
-            wanted = self._request(record, hosts)
-            same = [each for each in self._around.rearrangements.going() if each.request == wanted]
-            made = same[0] if same else self._around.rearrangements.create(wanted)
-            record = self._change(rearrangement=made.id, drains=record.drains + 1)
+            record = self._record()
+            if record.cancel_requested:
+                return
+            record = self._begin(record, self._request(record, hosts), drains=record.drains + 1)
         drained = self._follow(str(record.rearrangement), cancellable=True)
         if self._record().cancel_requested:
             self._put_back_and_end(self._record(), MaintenanceState.CANCELLED, "cancelled while draining")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from vmpath_service.engine.maintenance.attending import Attending, Stopped
 from vmpath_service.model.errors import Conflict
@@ -40,24 +41,29 @@ class Ending(Attending):
         self._end(record, state, f"{why}; {', '.join(left)} could not be enabled again" if left else why)
 
     def _end(self, record: Maintenance, state: MaintenanceState, why: str | None) -> None:
-        successor = None if state is MaintenanceState.CANCELLED else self._repeated()
-        self._change(state=state, explanation=why, rearrangement=None, successor=successor)
+        following = self._stored(lambda: self._end_once(state, why))
+        if following is not None:
+            self._around.tell("maintenance.scheduled", scheduled_in_words(following), following.id)
         self._tell(state.value, f"maintenance {state.value}" + (f": {why}" if why else ""))
 
-    def _repeated(self) -> str | None:
-        """The next one of a series, scheduled; None where this is the last one: nobody has looked yet at hosts that
-        were kept."""
-        record = self._record()
+    def _end_once(self, state: MaintenanceState, why: str | None) -> Maintenance | None:
+        """Both in one transaction: it has ended, and the next one of its series, which is returned, is there."""
+        with self._around.records.together():
+            following = None if state is MaintenanceState.CANCELLED else self._following()
+            successor = None if following is None else following.id
+            self._change_once(state=state, explanation=why, rearrangement=None, successor=successor)
+            if following is not None:
+                # it is there where this is done again because nobody knew whether it had been done
+                with suppress(Conflict):
+                    self._around.records.create(following.id, following)
+        return following
+
+    def _following(self) -> Maintenance | None:
+        """The next one of a series; None where this is the last one: nobody has looked yet at hosts that were kept."""
+        record = self._around.records.get(self._identity, epoch=self._epoch)
         request = record.request
         if request.recurrence is None or request.dry_run or record.kept:
             return None
         now = self._around.clock.time()
         start = Times(request.recurrence, request.time_zone).following(max(now, record.start))
-        # the same name after a crash in between, so that there is one
-        made = scheduled(next_identity(self._identity), request, start, now)
-        try:
-            self._stored(lambda: self._around.records.create(made.id, made))
-        except Conflict:
-            return made.id
-        self._around.tell("maintenance.scheduled", scheduled_in_words(made), made.id)
-        return made.id
+        return scheduled(next_identity(self._identity), request, start, now)

@@ -10,7 +10,7 @@ from vmpath_service.engine.maintenance.attending import Stopped
 from vmpath_service.engine.maintenance.draining import Draining
 from vmpath_service.engine.maintenance.returning import Returning
 from vmpath_service.engine.maintenance.working import Working
-from vmpath_service.model.errors import NotFound
+from vmpath_service.model.errors import NotFound, Outdated
 from vmpath_service.model.maintenances import Maintenance, MaintenanceState
 
 LOG = logging.getLogger(__name__)
@@ -31,7 +31,10 @@ class Maintaining(Draining, Working, Returning):
             }
             self._look_for_lost_hook(self._record())
             while not (record := self._record()).ended():
-                phases[record.state](record)
+                try:
+                    phases[record.state](record)
+                except Outdated as error:
+                    LOG.info("Maintenance %s: decided anew: %s", self._identity, error)
         except NotFound:
             LOG.info("Maintenance %s: deleted", self._identity)
         except Stopped:

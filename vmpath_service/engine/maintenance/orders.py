@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from vmpath_service.engine.ports import Store
-from vmpath_service.model.records import ENDED, Rearrangement, RearrangementState, Request
+from vmpath_service.engine.ports import Store, Within, just_made
+from vmpath_service.model.records import Rearrangement, Request
 
 
 class Engine(Protocol):
     """Who takes orders; every method raises VmpathError."""
 
-    def create(self, request: Request) -> Rearrangement: ...
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement: ...
     def cancel(self, identity: str) -> Rearrangement: ...
     def delete(self, identity: str) -> None: ...
 
@@ -24,17 +23,13 @@ class EngineRearrangements:
         self._engine = engine
         self._store = store
 
-    def create(self, request: Request) -> Rearrangement:
-        """Begin one."""
-        return self._engine.create(request)
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement:
+        """Begin one, made by ``within``."""
+        return self._engine.create(request, within)
 
     def show(self, identity: str) -> Rearrangement:
         """One as it stands; raises NotFound."""
         return self._store.get(identity)
-
-    def going(self) -> Sequence[Rearrangement]:
-        """All that have not ended."""
-        return self._store.list(states=[state for state in RearrangementState if state not in ENDED])
 
     def cancel(self, identity: str) -> Rearrangement:
         """Let nothing more of it start."""

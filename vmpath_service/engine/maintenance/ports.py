@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from vmpath_service.engine.ports import Within, just_made
 from vmpath_service.model.maintenances import Maintenance, MaintenanceRequest, Outlook
 from vmpath_service.model.records import Rearrangement, Request
 
@@ -22,7 +24,14 @@ class Records(Protocol):
     ) -> Maintenance:
         """Keep a new one, unless ``check`` raises when it sees those in the states ``beside``: in one transaction."""
 
-    def get(self, identity: str) -> Maintenance:
+    def alone(self) -> AbstractContextManager[None]:
+        """One transaction of all that the calling thread does in the block, in which nobody else is who asks for the
+        same."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction of all that the calling thread does in the block."""
+
+    def get(self, identity: str, *, epoch: int | None = None) -> Maintenance:
         """Raises NotFound."""
 
     def list(
@@ -45,14 +54,11 @@ class Records(Protocol):
 class Rearrangements(Protocol):
     """Who carries out rearrangements; every method raises VmpathError."""
 
-    def create(self, request: Request) -> Rearrangement:
-        """Begin one."""
+    def create(self, request: Request, within: Within = just_made) -> Rearrangement:
+        """Begin one, made by ``within``."""
 
     def show(self, identity: str) -> Rearrangement:
         """One as it stands."""
-
-    def going(self) -> Sequence[Rearrangement]:
-        """All that have not ended."""
 
     def cancel(self, identity: str) -> Rearrangement:
         """Let nothing more of it start."""

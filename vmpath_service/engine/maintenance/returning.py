@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from oslo_log import log as logging
 
 from vmpath_service.engine.maintenance.starting import Starting
-from vmpath_service.model.errors import CloudError, VmpathError
+from vmpath_service.model.errors import CloudError, Outdated, StoreError, VmpathError
 from vmpath_service.model.maintenances import Maintenance, MaintenanceState, Round
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.records import RearrangementState, Request
@@ -105,11 +105,12 @@ class Returning(Starting):
             return
         if record.rearrangement is None:
             try:
-                made = self._around.rearrangements.create(self._afterwards_request(record))
+                record = self._begin(record, self._afterwards_request(record))
+            except (Outdated, StoreError):
+                raise
             except VmpathError as error:
                 self._end(record, MaintenanceState.DONE, f"the hosts are back, but what was to follow failed: {error}")
                 return
-            record = self._change(rearrangement=made.id)
         followed = self._follow(str(record.rearrangement), cancellable=True)
         if followed.state is RearrangementState.SUCCEEDED:
             self._end(self._record(), MaintenanceState.DONE, record.explanation)

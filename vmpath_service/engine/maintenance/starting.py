@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
 from vmpath_service.engine.maintenance.ending import Ending
-from vmpath_service.model.errors import CloudError, InvalidInput, PlanningFailed, VmpathError
+from vmpath_service.model.errors import CloudError, InvalidInput, Outdated, PlanningFailed, VmpathError
 from vmpath_service.model.maintenances import GOING, Maintenance, MaintenanceState, Outlook, Round
 
 LOOKS_AHEAD = (3600.0, 600.0)
@@ -11,6 +14,10 @@ LOOKS_AHEAD = (3600.0, 600.0)
 AGAIN = 15.0
 """Seconds until it is tried again to find out which hosts a round may have, where the cloud does not tell."""
 _LATE = 60.0
+
+_WORKING = tuple(state.value for state in GOING if state is not MaintenanceState.SCHEDULED)
+_Begun = tuple[str, int]
+"""A maintenance, and how many rounds of it have begun."""
 
 
 class Starting(Ending):
@@ -45,10 +52,12 @@ class Starting(Ending):
 
     def _holder(self, record: Maintenance) -> Maintenance | None:
         """A maintenance that is at work on one of its hosts, and takes longer than was expected."""
-        hosts = set(record.request.hosts)
-        working = [state.value for state in GOING if state is not MaintenanceState.SCHEDULED]
-        others = self._stored(lambda: self._around.records.list(states=working))
-        return next((each for each in others if each.id != record.id and hosts & set(each.request.hosts)), None)
+        return _holder_among(record, self._stored(self._at_work))
+
+    def _at_work(self) -> Sequence[Maintenance]:
+        """Other maintenances that have begun, and have not ended."""
+        others = self._around.records.list(states=_WORKING)
+        return [each for each in others if each.id != self._identity]
 
     def _wait_for(self, record: Maintenance, other: Maintenance) -> None:
         both = ", ".join(host for host in record.request.hosts if host in other.request.hosts)
@@ -88,7 +97,8 @@ class Starting(Ending):
 
     def _choose_round(self, record: Maintenance) -> None:
         with self._around.turn:
-            if not record.rounds and self._holder(record) is not None:
+            others = self._stored(self._at_work)
+            if not record.rounds and _holder_among(record, others) is not None:
                 return  # it has begun at this very moment
             outlook = self._look(record)
             if not outlook.rounds or (outlook.short is not None and not record.request.rolling):
@@ -102,7 +112,9 @@ class Starting(Ending):
                 # who was moved here by an earlier round was somewhere else before
                 former = {uuid: host for uuid, host in here.items() if host is not None} | former
             first = record.outlook is None or not record.rounds
-            self._change(
+            self._begin_alone(
+                record,
+                _rounds_of(others),
                 former=former,
                 rounds=rounds,
                 state=MaintenanceState.DRAINING,
@@ -121,6 +133,19 @@ class Starting(Ending):
         which = f"round {len(rounds)} of {len(record.rounds) + len(outlook.rounds)}"
         self._tell("draining", f"draining {', '.join(hosts)}" + (f" ({which})" if record.request.rolling else ""))
 
+    def _begin_alone(self, record: Maintenance, seen: Collection[_Begun], **values: Any) -> None:
+        """Begin a round that was chosen when the others were at the rounds ``seen``; raises Outdated if another one
+        has begun since, perhaps by another engine, or something was ordered: it was not reckoned with."""
+
+        def begin() -> None:
+            with self._around.records.alone():
+                begun = sorted(_rounds_of(self._at_work()) - set(seen))
+                if begun:
+                    raise Outdated(f"maintenance {begun[0][0]} has begun a round meanwhile")
+                self._change_once(record, **values)
+
+        self._stored(begin)
+
     def _put_off(self, record: Maintenance, why: str) -> None:
         if record.warning != why:
             self._change(warning=why)
@@ -131,3 +156,13 @@ class Starting(Ending):
         return self._around.rounds.look(
             record, lambda: self._around.stopping() or self._record().cancel_requested
         )
+
+
+def _holder_among(record: Maintenance, others: Sequence[Maintenance]) -> Maintenance | None:
+    hosts = set(record.request.hosts)
+    return next((each for each in others if hosts & set(each.request.hosts)), None)
+
+
+def _rounds_of(records: Iterable[Maintenance]) -> set[_Begun]:
+    """Which rounds of them have begun."""
+    return {(each.id, len(each.rounds)) for each in records}

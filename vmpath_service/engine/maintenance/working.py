@@ -55,7 +55,7 @@ class Working(Ending):
 
     def _run_hook(self, record: Maintenance) -> None:
         hosts, name = record.hosts_now(), str(record.request.hook_name())
-        self._change(hook_begun=True)
+        self._change(record, hook_begun=True)
         self._tell("hook", f"hook {name} begun for {', '.join(hosts)}")
         if self._hook_worked(record, name, "maintenance.ready"):
             self._worked = len(record.rounds)
@@ -75,6 +75,7 @@ class Working(Ending):
         """Run the hook for that, where there is one; else somebody does it. False if it ended with that."""
         if POWER_ON not in self._around.hooks.names():
             return True
+        self._change(record)
         self._tell("hook", f"hook {POWER_ON} begun for {', '.join(record.hosts_now())}")
         return self._hook_worked(record, POWER_ON, "maintenance.completed")
 
