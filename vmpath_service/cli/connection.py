@@ -20,6 +20,7 @@ def connect(url: str | None, cloud: str | None) -> Client:
     credentials = Credentials(cloud, os.environ)
     if url is not None:
         return Client(url, credentials)
+    tried = ""
     if cloud is None:
         here = Client(DEFAULT_URL, credentials)
         try:
@@ -27,12 +28,13 @@ def connect(url: str | None, cloud: str | None) -> Client:
         except NothingAnswers:
             if not credentials.named():
                 raise
+            tried = f"nothing answers at {DEFAULT_URL}, and "
         else:
             return here
     found = credentials.endpoint()
     if found is None:
         raise VmpathError(
-            f"the service catalogue has no service of type {SERVICE_TYPE!r}: name the address of vmpath-service with "
-            "--vmpath-url or VMPATH_URL"
+            f"{tried}the service catalogue has no service of type {SERVICE_TYPE!r}: start vmpath-service, or name its "
+            "address with --vmpath-url or VMPATH_URL"
         )
     return Client(found, credentials)

@@ -36,11 +36,18 @@ class Credentials:
 
     def endpoint(self) -> str | None:
         """Where the service catalogue says that the service is; None if it does not."""
-        return self._ask(
-            lambda session, region: session.get_endpoint(
-                service_type=SERVICE_TYPE, interface="public", region_name=region
-            )
-        )
+        from keystoneauth1 import exceptions
+
+        def look(session: Any, region: str | None) -> str | None:
+            try:
+                found: str | None = session.get_endpoint(
+                    service_type=SERVICE_TYPE, interface="public", region_name=region
+                )
+            except exceptions.EndpointNotFound:
+                return None
+            return found
+
+        return self._ask(look)
 
     def _name_and_password(self) -> str:
         name, password = (self._environment.get(each) for each in (_NAME, _PASSWORD))
@@ -65,4 +72,3 @@ class Credentials:
             return question(cloud.session(), cloud.identity().region)
         except exceptions.ClientException as error:
             raise VmpathError(f"Keystone gives no token: {error}") from error
-
