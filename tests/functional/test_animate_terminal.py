@@ -24,14 +24,15 @@ LIMIT_S = 60.0
 class Terminal:
     """A program at a terminal of 80 columns and 24 lines."""
 
-    def __init__(self, words: list[str]) -> None:
+    def __init__(self, words: list[str], **environment_more: str) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.resize(80, 24)
         self.before = termios.tcgetattr(self.master)
         # whoever runs the tests in the background may have it ignored
         heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
         program = f"{heed}; import sys; from vmpath_service.cmd.vmpath import main; sys.exit(main(sys.argv[1:]))"
-        environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
+        environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
+        environment |= {"TERM": "xterm", **environment_more}
         # its own controlling terminal, so that Ctrl-C reaches it as a signal
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {program}", *words],
@@ -43,14 +44,17 @@ class Terminal:
         self.shown = ""
 
     def read_until(self, text: str) -> str:
-        """What was shown since the last look, once ``text`` is in it."""
+        """What was shown since the last look up to ``text``, once it is there."""
         deadline = time.monotonic() + LIMIT_S
         while text not in self.shown:
             ready, _, _ = select.select([self.master], [], [], deadline - time.monotonic())
             assert ready, f"{text!r} did not come, but {self.shown!r}"
             self.shown += os.read(self.master, 65536).decode()
-        seen, self.shown = self.shown, ""
-        return seen
+        seen, found, self.shown = self.shown.partition(text)
+        return seen + found
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def press(self, key: str) -> None:
         os.write(self.master, key.encode())
@@ -69,19 +73,68 @@ def words(tmp_path):
 def test_a_key_for_each_picture(words):
     terminal = Terminal(words)
     picture = terminal.read_until("q: quit")
-    assert "start: 0 of 2 migrations done" in picture
-    bars = [line for line in picture.splitlines() if line.endswith("%")]
+    assert "start: 2 migrations" in picture
+    bars = [line for line in picture.splitlines() if line.endswith("%\x1b[K")]
     assert len(bars) == 2
     terminal.press(" ")
     assert "migration 1 of 2" in terminal.read_until("q: quit")
+    terminal.press("n")
+    assert "migration 2 of 2" in terminal.read_until("q: quit")
+    terminal.press("b")
+    assert "migration 1 of 2" in terminal.read_until("q: quit")
+    terminal.press("q")
+    assert terminal.process.wait(LIMIT_S) == 0
+    assert termios.tcgetattr(terminal.master) == terminal.before
+    # the screen is as it was, and what was seen last is below
+    left = terminal.read_until("MiB")
+    assert "\x1b[?25h\x1b[?1049l" in left
+    assert "migration 1 of 2" in left.partition("\x1b[?1049l")[2]
+
+
+def test_a_terminal_that_changes_its_size(words):
+    terminal = Terminal(words)
+    wide = terminal.read_until("q: quit")
+    terminal.resize(40, 12)
+    narrow = terminal.read_until("q: quit")
+    first, later = (next(line for line in shown.splitlines() if "%" in line) for shown in (wide, narrow))
+    assert len(first) == len(later) + 40
+    terminal.press("q")
+    assert terminal.process.wait(LIMIT_S) == 0
+
+
+def test_stopped_and_gone_on_with(words):
+    terminal = Terminal(words)
+    terminal.read_until("q: quit")
+    terminal.press("\x1a")
+    # the terminal is given back first; whose parent is no shell goes on at once
+    terminal.read_until("\x1b[?1049l")
+    terminal.read_until("\x1b[?1049h")
+    terminal.read_until("q: quit")
     terminal.press("q")
     assert terminal.process.wait(LIMIT_S) == 0
     assert termios.tcgetattr(terminal.master) == terminal.before
 
 
+def test_without_colour_and_on_a_terminal_that_knows_nothing(words):
+    colourful = Terminal(words)
+    assert "\x1b[34m" in colourful.read_until("q: quit")
+    colourful.press("q")
+    plain = Terminal(words, NO_COLOR="1")
+    assert "\x1b[34m" not in plain.read_until("q: quit")
+    plain.press("q")
+    dumb = Terminal(words, TERM="dumb")
+    shown = dumb.read_until("q: quit")
+    dumb.press(" ")
+    shown += dumb.read_until("q: quit")
+    assert "\x1b" not in shown
+    assert "migration 1 of 2" in shown
+    dumb.press("q")
+    assert [each.process.wait(LIMIT_S) for each in (colourful, plain, dumb)] == [0, 0, 0]
+
+
 def test_by_itself(words):
     terminal = Terminal([*words, "--auto", "0.01"])
-    terminal.read_until("end: 2 of 2 migrations done")
+    terminal.read_until("\x1b[?1049lend: 2 of 2 migrations done")
     assert terminal.process.wait(LIMIT_S) == 0
 
 

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
 from typing import TextIO
+
+from vmpath_service.report.cells import folded_lines, plain
 
 
 def folded(line: str, out: TextIO, further: int = 4) -> str:
-    """The line on as many lines as the terminal needs, no word cut, from the second on ``further`` columns further in.
+    """The line on as many lines as the terminal needs, words cut only where they are longer than a line, from the
+    second on ``further`` columns further in, and with nothing in it that the terminal would act upon.
 
     As it is where ``out`` is no terminal.
     """
     if not out.isatty():
         return line
-    width = shutil.get_terminal_size().columns
-    if len(line) <= width:
-        return line
-    indent = len(line) - len(line.lstrip()) + further
-    return textwrap.fill(
-        line,
-        max(width, 2 * indent),
-        subsequent_indent=" " * indent,
-        replace_whitespace=False,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return "\n".join(folded_lines(plain(line), shutil.get_terminal_size().columns, further))

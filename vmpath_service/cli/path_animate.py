@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vmpath_service.cli import arguments
@@ -14,6 +15,7 @@ from vmpath_service.model.errors import InvalidInput
 if TYPE_CHECKING:
     from vmpath_service.model.plan import Plan
     from vmpath_service.model.snapshot import Snapshot
+    from vmpath_service.report.frames import Frame
 
 
 def add_stage(parser: argparse.ArgumentParser) -> None:
@@ -41,10 +43,13 @@ def play(
     on_terminal = command.app.stdout.isatty()
     if caption and not on_terminal:
         command.tell(caption)
-    animation = Animation(
-        snapshot, plan, of_class=chosen, width=stage.width, height=stage.height, by_wave=parsed.waves
-    )
-    going = stage.show(animation.frames())
+
+    def frames(columns: int, lines: int) -> Iterator[Frame]:
+        return Animation(
+            snapshot, plan, of_class=chosen, columns=columns, lines=lines, by_wave=parsed.waves
+        ).frames()
+
+    going = stage.show(frames)
     if caption and on_terminal:
         command.tell(caption)
     return going
@@ -67,8 +72,8 @@ class Animate(Command):
         from vmpath_service.cli.path import plan_of
 
         snapshot, plan = plan_of(parsed_args.snapshot, parsed_args.plan, self)
-        caption = f"{plan.outcome}: {plan.explanation}" if plan.explanation else None
-        play(self, snapshot, plan, parsed_args, caption)
+        explained = plan.explanation and not self.app.stdout.isatty()
+        play(self, snapshot, plan, parsed_args, f"{plan.outcome}: {plan.explanation}" if explained else None)
         return 0
 
 

@@ -42,10 +42,10 @@ def test_a_plan_moves_picture_by_picture(vmpath: Run, swap: list[str]) -> None:
     assert (shown.status, shown.err) == (0, "")
     frames = pictures(shown.out)
     assert [frame[0] for frame in frames] == [
-        "start: 0 of 3 migrations done, showing MEMORY_MB",
-        "migration 1 of 3: 0 of 3 migrations done",
-        "migration 2 of 3: 1 of 3 migrations done",
-        "migration 3 of 3: 2 of 3 migrations done",
+        "start: 3 migrations, 3 waves, 0.3 s; bars: MEMORY_MB",
+        "migration 1 of 3, wave 1, 0.0 to 0.1 s",
+        "migration 2 of 3, wave 2, 0.1 to 0.2 s",
+        "migration 3 of 3, wave 3, 0.2 to 0.3 s",
         "end: 3 of 3 migrations done",
     ]
     assert all(len(line) <= 80 for line in shown.out.splitlines())
@@ -53,14 +53,15 @@ def test_a_plan_moves_picture_by_picture(vmpath: Run, swap: list[str]) -> None:
     assert [first[host][1] for host in "abc"] == ["60%", "80%", "70%"]
     # x is on its way from a to c: it counts at both ends
     assert (set(first["a"][0]), set(first["b"][0]), set(first["c"][0])) == (set("<."), set("#."), set("#>."))
-    assert frames[1][4].startswith("  x: a -> c  (makes room on a")
+    assert frames[1][4:] == ["  x: a -> c, 6 MiB", "  why: makes room on a before it goes to b", "  next: y: b -> a"]
+    assert frames[2][5:] == ["  waits for x to c", "  next: x: c -> b"]
     last = [line.split()[-1] for line in frames[-1][1:]]
     assert last == ["80%", "60%", "10%"]
 
 
 def test_waves_and_other_classes(vmpath: Run, swap: list[str]) -> None:
     shown = vmpath("path", "animate", *swap[:2], *swap[4:], "--waves")
-    assert "wave 1 of 3: 1 under way, 0 of 3 migrations done" in shown.out
+    assert "wave 2 of 3: 1 migration at once, 1 done before\n" in shown.out
     wrong = vmpath("path", "animate", *swap[:2], *swap[4:], "--resource-class", "DISK_GB")
     assert (wrong.status, wrong.err) == (2, "vmpath: no host has any DISK_GB; the snapshot has MEMORY_MB\n")
 
@@ -241,5 +242,13 @@ def test_a_plan_that_is_empty_has_pictures_too(vmpath: Run, swap: list[str], tmp
     files.save(empty, path)
     shown = vmpath("path", "animate", *swap[:2], "--plan", path)
     assert (shown.status, shown.err) == (0, "infeasible: so it is\n")
-    assert len(pictures(shown.out)) == 2
+    assert pictures(shown.out) == [
+        [
+            "infeasible: no migrations; bars: MEMORY_MB",
+            f"a {'#' * 43}{'.' * 29}  60%",
+            f"b {'#' * 58}{'.' * 14}  80%",
+            f"c {'#' * 7}{'.' * 65}  10%",
+            "so it is",
+        ]
+    ]
     assert vmpath("path", "draw", *swap[:2], "--plan", path, "-o", str(tmp_path / "p.html")).status == 0
