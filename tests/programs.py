@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 BIN = pathlib.Path(sys.executable).parent
 SERVICE = (str(BIN / "vmpath-service"),)
-READY_SECONDS = 60.0
-STOP_SECONDS = 30.0
+READY_SECONDS = 120.0
+STOP_SECONDS = 90.0
 COMMAND_SECONDS = 600.0
 QUICK: Mapping[str, Mapping[str, object]] = {
     "executor": {"poll_seconds": 0.1, "settle_seconds": 0.3, "request_settle_seconds": 2}
@@ -37,7 +37,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(seek: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+def wait_until(seek: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
     """The first true answer of ``seek``; AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := seek()):

@@ -43,7 +43,7 @@ def test_a_real_service_answers_as_documented(service: Service) -> None:
     host, instance = service.answer("host", "list")[0]["name"], service.answer("instance", "list")[0]["uuid"]
     kept = service.answer("maintenance", "create", "--host", host, "--start", "2030-01-01T00:00:00Z")["id"]
     service.answer("schedule", "create", "consolidate", "--name", "nightly", "--cron", "0 1 * * *")
-    document = requests.get(f"{service.url}/v1/openapi.json", timeout=10).json()
+    document = requests.get(f"{service.url}/v1/openapi.json", timeout=60).json()
     seen = 0
     for path, methods in document["paths"].items():
         if "get" not in methods:
@@ -68,8 +68,8 @@ def test_a_real_service_answers_as_documented(service: Service) -> None:
 def test_events_are_waited_for(service: Service) -> None:
     made = service.answer("rearrangement", "create", "consolidate", "--wait")
     there = f"{service.url}/v1/rearrangements/{made['id']}/events"
-    known = requests.get(there, timeout=10).json()["events"][-1]["sequence"]
-    nothing = requests.get(there, params={"after": known, "wait": 1}, timeout=10)
+    known = requests.get(there, timeout=60).json()["events"][-1]["sequence"]
+    nothing = requests.get(there, params={"after": known, "wait": 1}, timeout=60)
     assert nothing.json()["events"] == []
     service.command("rearrangement", "approve", made["id"])
     news = requests.get(there, params={"after": known, "wait": 60}, timeout=90).json()["events"]
@@ -85,11 +85,11 @@ def test_users_with_passwords(cloud: SimulatedCloud, tmp_path: Path) -> None:
         "http_basic_readers": "bob",
     }
     with service_on(tmp_path, cloud, api=api) as service:
-        assert requests.get(f"{service.url}/healthcheck", timeout=10).status_code == 200
+        assert requests.get(f"{service.url}/healthcheck", timeout=60).status_code == 200
         assert requests.get(f"{service.url}/v1/hosts", timeout=60).status_code == 401
         freeze = f"{service.url}/v1/freeze"
-        assert requests.put(freeze, json={}, auth=("bob", "secret"), timeout=10).status_code == 403
-        assert requests.put(freeze, json={}, auth=("ann", "secret"), timeout=10).json()["by"] == "ann"
+        assert requests.put(freeze, json={}, auth=("bob", "secret"), timeout=60).status_code == 403
+        assert requests.put(freeze, json={}, auth=("ann", "secret"), timeout=60).json()["by"] == "ann"
 
 
 def token(cloud: SimulatedCloud, name: str) -> tuple[str, dict[str, Any]]:
@@ -134,7 +134,7 @@ def test_tokens_of_keystone(cloud: SimulatedCloud, tmp_path: Path) -> None:
 
 def test_figures_for_prometheus(service: Service) -> None:
     made = service.answer("rearrangement", "create", "consolidate", "--approve", "--wait")
-    answer = requests.get(f"{service.url}/metrics", timeout=10)
+    answer = requests.get(f"{service.url}/metrics", timeout=60)
     assert answer.status_code == 200
     figures = {
         (sample.name, *sorted(sample.labels.values())): sample.value

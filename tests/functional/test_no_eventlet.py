@@ -37,7 +37,7 @@ def test_the_service_serves_without_eventlet(simulated_cloud: Factory, tmp_path:
     service = service_on(tmp_path, simulated_cloud())
     try:
         service.start([sys.executable, "-c", WITHOUT_EVENTLET])
-        health = requests.get(f"{service.url}/healthcheck", timeout=5)
+        health = requests.get(f"{service.url}/healthcheck", timeout=60)
         assert health.json() == {"status": "ok", "parts": {"database": "ok"}}
         planned = service.answer("rearrangement", "create", "consolidate", "--dry-run", "--wait")
         assert planned["state"] == "planned"

@@ -53,9 +53,15 @@ def test_hooks_are_told_while_the_broker_is_away(cloud: SimulatedCloud, tmp_path
         }
         assert {each["version"] for each in found} == {"1.1"}
 
-        figures = requests.get(f"{service.url}/metrics", timeout=10).text.splitlines()
-        shown = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in figures if not line.startswith("#")}
-        assert shown['vmpath_notifications_delivered_total{queue="hooks"}'] == len(found)
+        def figures() -> dict[str, float]:
+            lines = requests.get(f"{service.url}/metrics", timeout=60).text.splitlines()
+            pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+            return {name: float(value) for name, value in pairs}
+
+        # counted when the hook has ended, a moment after it has written
+        hooks = 'vmpath_notifications_delivered_total{queue="hooks"}'
+        wait_until(lambda: figures()[hooks] == len(found), "all that was told is counted")
+        shown = figures()
         assert shown['vmpath_notifications_delivered_total{queue="broker"}'] == 0
         assert shown['vmpath_notifications_waiting{queue="broker"}'] >= len(found)
         assert shown['vmpath_notifications_dropped_total{queue="broker"}'] == 0

@@ -15,7 +15,7 @@ import requests
 
 from tests.functional.conftest import Factory, connect
 from tests.programs import Service, service_on, wait_until
-from vmpath_service.simulator.clock import ScaledClock
+from vmpath_service.simulator.clock import ScaledClock, SteppedClock
 from vmpath_service.simulator.cloud import SimulatedCloud
 from vmpath_service.simulator.sample import make_sample
 
@@ -111,11 +111,11 @@ def test_nothing_moves_before_a_person_has_said_so(cloud: SimulatedCloud, servic
     made = service.answer("rearrangement", "create", "consolidate", "--wait")
     assert made["state"] == "awaiting approval"
     assert not cloud.world.migrations
-    version = requests.get(f"{service.url}/v1/rearrangements/{made['id']}", timeout=10).headers["ETag"]
+    version = requests.get(f"{service.url}/v1/rearrangements/{made['id']}", timeout=60).headers["ETag"]
     approve = f"{service.url}/v1/rearrangements/{made['id']}/approve"
-    assert requests.post(approve, headers={"If-Match": '"0"'}, timeout=10).status_code == 412
+    assert requests.post(approve, headers={"If-Match": '"0"'}, timeout=60).status_code == 412
     assert not cloud.world.migrations
-    assert requests.post(approve, headers={"If-Match": version}, timeout=10).status_code == 202
+    assert requests.post(approve, headers={"If-Match": version}, timeout=60).status_code == 202
     assert service.answer("rearrangement", "watch", made["id"])["state"] == "succeeded"
     again = service.command("rearrangement", "approve", made["id"])
     assert again.returncode == 1
@@ -126,14 +126,14 @@ def test_of_two_clients_at_once_that_have_seen_the_same_one_is_heard(service: Se
     for _ in range(5):
         made = service.answer("rearrangement", "create", "consolidate", "--wait")
         address = f"{service.url}/v1/rearrangements/{made['id']}"
-        seen = {"If-Match": requests.get(address, timeout=10).headers["ETag"]}
+        seen = {"If-Match": requests.get(address, timeout=60).headers["ETag"]}
         words = ("cancel", "cancel?abort=true", "cancel", "cancel?abort=true")
         together = threading.Barrier(len(words))
 
         def say(
             word: str, address: str = address, seen: dict[str, str] = seen, together: threading.Barrier = together
         ) -> int:
-            together.wait(30)
+            together.wait(60)
             return requests.post(f"{address}/{word}", headers=seen, timeout=30).status_code
 
         with ThreadPoolExecutor(len(words)) as threads:
@@ -159,11 +159,25 @@ def test_freeze_and_pause_hold_everything_back_until_they_are_lifted(cloud: Simu
 
 
 def test_a_cancel_starts_nothing_more_and_follows_what_flies(simulated_cloud: Factory, tmp_path: Path) -> None:
-    cloud = simulated_cloud(make_sample(6, 30), clock=ScaledClock(4))
+    clock = SteppedClock()
+    cloud = simulated_cloud(make_sample(6, 30), clock=clock)
     with service_on(tmp_path, cloud, executor={"in_total": 2}) as service:
         made = service.answer("rearrangement", "create", "consolidate", "--approve")
-        wait_until(lambda: cloud.world.migrations, "something is in flight")
+
+        def begun() -> bool:
+            clock.step(0.05)
+            return bool(cloud.world.migrations)
+
+        wait_until(begun, "something is in flight")
+        # however long this takes, no time passes in the cloud
         service.answer("rearrangement", "cancel", made["id"])
+
+        def over() -> bool:
+            clock.step(1)
+            shown = requests.get(f"{service.url}/v1/rearrangements/{made['id']}", timeout=60).json()
+            return bool(shown["state"] != "running")
+
+        wait_until(over, "what flew has ended")
         done = service.answer("rearrangement", "watch", made["id"], expected=1)
         assert done["state"] == "cancelled"
         states = [each["state"] for each in done["migrations"]]

@@ -68,14 +68,14 @@ def test_it_is_disturbed_from_another_process(simulated_cloud: Factory) -> None:
         clock=SteppedClock(),
     )
     base, compute = f"{cloud.site.base_url}/simulator", connect(cloud).compute
-    wrong = requests.post(f"{base}/faults", json={"fault": "418:GET:/"}, timeout=10)
+    wrong = requests.post(f"{base}/faults", json={"fault": "418:GET:/"}, timeout=60)
     assert wrong.status_code == 400
     given = {"fault": "503:GET:/os-services"}
-    assert requests.post(f"{base}/faults", json=given, timeout=10).status_code == 204
+    assert requests.post(f"{base}/faults", json=given, timeout=60).status_code == 204
     assert compute.get("/os-services").status_code == 503
 
     def put(path: str, **body: bool) -> int:
-        return requests.put(f"{base}/{path}", json=body, timeout=10).status_code
+        return requests.put(f"{base}/{path}", json=body, timeout=60).status_code
 
     assert put("computes/h9", alive=False) == put("cells/x", answers=False) == 404
     assert put("computes/h2") == 400
@@ -85,7 +85,7 @@ def test_it_is_disturbed_from_another_process(simulated_cloud: Factory) -> None:
     assert put("computes/h2", alive=True) == put("cells/c", answers=True) == 204
     assert cloud.world.hosts["h2"].alive
     compute.get("/os-keypairs")
-    shown = requests.get(base, timeout=10).json()
+    shown = requests.get(base, timeout=60).json()
     assert shown["unknown"] == {"GET /compute/v2.1/os-keypairs": 1}
     assert shown["served"]["GET"] >= 3
     assert shown["now"] == cloud.world.now

@@ -147,7 +147,7 @@ def test_answers_have_the_shapes_seen(simulated_cloud: Factory) -> None:
             cloud.cloud.site.base_url + re.sub(r"\{([a-z0-9 -]+)\}", named, seen["path"]),
             data=re.sub(r"\{([a-z0-9 -]+)\}", named, json.dumps(seen["body"])) if seen["body"] else None,
             headers=headers,
-            timeout=10,
+            timeout=60,
         )
         found = None
         if answer.status_code != seen["status"]:
