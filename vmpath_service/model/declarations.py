@@ -55,9 +55,7 @@ class Declaration:
 
     def may_time_out_into_post_copy(self) -> bool:
         """Whether Nova, of itself, may switch a migration that leaves the host to post-copy."""
-        return (
-            self.post_copy_permitted != "no" and self.timeout_action != "abort" and self.completion_timeout_s != 0.0
-        )
+        return self.post_copy_permitted != "no" and self.timeout_action != "abort" and self.completion_timeout_s != 0.0
 
     def times_out_into_post_copy(self) -> bool:
         """Whether that is known rather than feared."""
@@ -101,8 +99,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "max_concurrent_live_migrations",
         "integer",
-        "How many live migrations Nova lets leave a host at a time, the others wait in a queue; 0: any number. Not"
-        " set: unknown (Nova's default is 1).",
+        "How many live migrations Nova lets leave a host at a time, the others wait in a queue; 0: any number. vmpath"
+        " asks for no more at a time than this and [executor] per_source allow. Not set: unknown (Nova's default is"
+        " 1), and per_source counts alone.",
         None,
         minimum=0,
     ),

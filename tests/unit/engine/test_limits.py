@@ -57,6 +57,14 @@ def test_of_a_group_named_by_metadata_too() -> None:
     assert most_at_once(world, "uv") == 1
 
 
+@pytest.mark.parametrize(("declared", "most"), [(1, 1), (3, 3), (8, 4), (0, 4), (None, 4)], ids=lambda each: str(each))
+def test_no_more_leave_a_host_than_nova_lets(declared: int | None, most: int) -> None:
+    world = six(settings(limits=Limits(4, None, None)))
+    world.cloud.hosts["a"].declared = Declaration(max_concurrent=declared)
+    world.keep_facts()
+    assert most_at_once(world, verifying=False) == most
+
+
 @pytest.mark.parametrize("limit", [2, 3])
 def test_the_limit_of_a_group_is_an_option(limit: int) -> None:
     world = six(settings(limits=Limits(None, None, None, per_group=limit)))

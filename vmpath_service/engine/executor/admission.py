@@ -67,7 +67,7 @@ class Load:
         return (
             not self.full()
             and step.source not in self._queued
-            and (limits.per_source is None or self._leaving[step.source] < limits.per_source)
+            and all(self._leaving[step.source] < limit for limit in (limits.per_source, _novas(step)) if limit)
             and (limits.per_destination is None or self._arriving[step.dest] < limits.per_destination)
             and all((limit := most[kind]) is None or self._sharing[kind, name] < limit for kind, name in _shared(step))
         )
@@ -93,6 +93,12 @@ class Load:
         yield from (("group", name) for name in self._facts.groups.get(migration.instance, ()))
         yield from (("zone", name) for name in {source.zone, dest.zone} if name is not None)
         yield from (("link", name) for name in set(source.links) ^ set(dest.links))
+
+
+def _novas(step: Step) -> int | None:
+    """How many live migrations Nova lets leave the source at a time, as declared: one more would only wait in its
+    queue, and with it whatever is decided about it meanwhile."""
+    return step.declared.max_concurrent if step.method == "live" else None
 
 
 def _shared(step: Step) -> Iterable[tuple[str, str]]:
