@@ -42,10 +42,6 @@ class Services(_Part, frozen=True):
     services: tuple[Service, ...]
 
 
-class OneService(_Part, frozen=True):
-    service: Service
-
-
 class HypervisorService(_Part, frozen=True):
     host: str
 
@@ -174,7 +170,6 @@ class Migration(_Part, frozen=True):
     memory_total_bytes: int | None = None
     memory_processed_bytes: int | None = None
     memory_remaining_bytes: int | None = None
-
 
     def moment(self) -> float:
         """When it was changed last, or made, in seconds since the epoch; 0 where that is not shown."""

@@ -18,7 +18,6 @@ from vmpath_service.policies.balance import Goal
 from vmpath_service.policies.board import Board, obstacle
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 # Of how many sources, and of how many destinations for each, the exact gain is worked out; how many of the best pairs
 # are then tried; of how many hosts exchanges are looked for.

@@ -12,7 +12,7 @@ from vmpath_service.model.compiled import CompiledCloud
 from vmpath_service.model.declarations import UNDECLARED, Declaration, declaration_of
 from vmpath_service.model.decoding import learn
 from vmpath_service.model.extras import undecided, wish
-from vmpath_service.model.snapshot import Host, Instance
+from vmpath_service.model.snapshot import Host
 
 Mode = Literal["pre-copy", "post-copy", "auto"]
 MODES: tuple[Mode, ...] = ("pre-copy", "post-copy", "auto")
@@ -31,9 +31,8 @@ class Keys:
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
     """``resources``: what it takes. ``kind``: the same for instances that ask the same of a host. ``mode`` and
-    ``no_go``: as its metadata or its flavor says, unread. ``writes_mb_s``: how fast it writes to its memory, None
-    while unknown; ``memory_mb``: how much it has. ``undecided``: whether only Nova's scheduler can tell where it
-    fits. ``name``: what people call it."""
+    ``no_go``: as its metadata or its flavor says, unread. ``undecided``: whether only Nova's scheduler can tell where
+    it fits. ``name``: what people call it."""
 
     resources: Mapping[str, int]
     kind: str = ""
@@ -41,8 +40,6 @@ class InstanceFacts:
     groups: tuple[str, ...] = ()
     mode: str | None = None
     no_go: str | None = None
-    memory_mb: int = 0
-    writes_mb_s: float | None = None
     undecided: bool = False
     name: str | None = None
 
@@ -108,11 +105,7 @@ def gather(cloud: CompiledCloud, moved: Collection[str], hosts: Collection[str],
     }
     return Facts(
         instances,
-        {
-            host.name: _host(host)
-            for host in snapshot.hosts
-            if host.name in hosts
-        },
+        {host.name: _host(host) for host in snapshot.hosts if host.name in hosts},
         {uuid: found for uuid, found in sorted(groups.items()) if wanted.intersection(found)},
     )
 
@@ -132,16 +125,6 @@ def _instance(cloud: CompiledCloud, position: int, groups: Sequence[str], keys: 
         groups=tuple(groups),
         mode=wish(instance, keys.mode),
         no_go=wish(instance, keys.no_go),
-        memory_mb=instance.memory_mb(),
-        writes_mb_s=_writes(instance),
         undecided=bool(undecided(instance)),
         name=instance.name,
     )
-
-
-def _writes(instance: Instance) -> float | None:
-    memory = instance.memory
-    if memory is None:
-        return None
-    hot = (memory.working_set_mb or 0.0) / memory.working_set_s if memory.working_set_s else 0.0
-    return max(memory.dirty_mb_s or 0.0, hot)
