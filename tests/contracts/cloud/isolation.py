@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -37,16 +38,22 @@ def gold(cloud: CloudUnderTest) -> Iterator[None]:
     assert cloud.placement.put(f"/traits/{GOLD}").status_code == 204
     path = f"/resource_providers/{cloud.providers()[APART]}/traits"
     before = cloud.placement.get(path).json()
-    answer = cloud.placement.put(path, json={**before, "traits": [*before["traits"], GOLD]})
-    assert answer.status_code == 200, answer.text
-    assert GOLD in answer.json()["traits"]
+
+    def has(*more: str) -> dict[str, Any] | None:
+        """Its traits, now those it had and these; None if another wrote in between, as its compute does."""
+        now = cloud.placement.get(path).json()
+        traits = [*(trait for trait in now["traits"] if trait != GOLD), *more]
+        answer = cloud.placement.put(path, json={**now, "traits": traits})
+        assert answer.status_code in (200, 409), answer.text
+        found: dict[str, Any] = answer.json()
+        return found if answer.status_code == 200 else None
+
+    assert GOLD in cloud.until(lambda: has(GOLD), "the trait is written")["traits"]
     assert cloud.placement.put(path, json=before).status_code == 409
     try:
         yield
     finally:
-        now = cloud.placement.get(path).json()
-        kept = [trait for trait in now["traits"] if trait != GOLD]
-        assert cloud.placement.put(path, json={**now, "traits": kept}).status_code == 200
+        cloud.until(has, "the trait is taken away")
 
 
 class IsolationContract:

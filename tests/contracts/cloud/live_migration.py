@@ -215,7 +215,8 @@ class ColdMigrationContract:
         assert server.act("migrate", {"host": "compute1"}).status_code == 400
         assert server.act("migrate", {"host": "nowhere"}).status_code == 400
         assert server.act("migrate", {"host": "compute4"}).status_code == 202
-        assert server.state()[0] == "RESIZE"
+        # or over already, where the answer took its time
+        assert server.state()[0] in ("RESIZE", "VERIFY_RESIZE")
         record = server.settles("VERIFY_RESIZE", "compute4", "finished", source_held=["compute1"])
         assert record["migration_type"] == "migration"
         assert server.under_way() == []

@@ -150,6 +150,17 @@ class CloudUnderTest(abc.ABC):
             self.becomes(server.state, ("ACTIVE", wish.host, None))
         return servers
 
+    def told(self, server: Server) -> Server:
+        """The server, when the end of its boot has been told: what is done to it from now on is told after that.
+
+        Nova says that it is ACTIVE a moment before.
+        """
+        hearing = self.hear()
+        self.until(
+            lambda: any(line.startswith("create.end") for line in hearing.story(server.id)), "its boot has been told"
+        )
+        return server
+
     def ask_for(self, wish: Wish, **more: object) -> Response:
         """Ask for a server, with *more* properties; what becomes of it is not waited for."""
         body: dict[str, Any] = {
