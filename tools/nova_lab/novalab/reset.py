@@ -18,6 +18,7 @@ IN_PROGRESS = ("queued", "accepted", "preparing", "running", "pre-migrating", "p
 WORKERS = 8
 PATIENCE = 120.0
 ASK_AGAIN = 40.0
+ABORT_PATIENCE = 10.0
 
 
 def reset(plane: ControlPlane) -> None:
@@ -87,15 +88,18 @@ def _moving(cloud: identity.Cloud) -> list[str]:
 
 def _abort_migrations(cloud: identity.Cloud) -> None:
     """Ask for the end of live migrations under way; those past aborting end by themselves."""
-    moving = _moving(cloud)
-    for server in moving:
-        body = cloud.compute.get(f"/servers/{server}/migrations").json()
-        for migration in body["migrations"]:
-            url = f"/servers/{server}/migrations/{migration['id']}"
-            _expect(cloud.compute.delete(url, raise_exc=False), 202, 400, 404, 409)
-    deadline = time.monotonic() + 10
-    while moving and time.monotonic() < deadline:
-        moving = _moving(cloud)
+    asked: set[int] = set()
+    deadline = time.monotonic() + ABORT_PATIENCE
+    while (moving := _moving(cloud)) and time.monotonic() < deadline:
+        for server in moving:
+            answer = cloud.compute.get(f"/servers/{server}/migrations", raise_exc=False)
+            _expect(answer, 200, 404)
+            # one that has only just been asked for is not listed yet, and a queued one may have begun meanwhile
+            for migration in answer.json().get("migrations", ()):
+                url = f"/servers/{server}/migrations/{migration['id']}"
+                if migration["id"] not in asked and migration["status"] in ("queued", "running"):
+                    _expect(cloud.compute.delete(url, raise_exc=False), 202, 400, 404, 409)
+                    asked.add(migration["id"])
         time.sleep(0.3)
 
 
