@@ -12,7 +12,7 @@ OPTIONS = (
     cfg.ListOpt(
         "enabled_policies",
         help="Names of the policies on offer. Each is configured by a section [policy:NAME]; one without a section "
-        "is the driver of that name with its defaults. Not set: every policy that has a section, and the drivers "
-        "drain, consolidate, balance and target.",
+        "is the driver of that name with its defaults. Not set: every policy that has a section, and all drivers of "
+        "vmpath.",
     ),
 )
