@@ -40,7 +40,7 @@ def fullest(cloud: SimulatedCloud) -> str:
 
 
 def messages(service: Service, identity: str) -> list[str]:
-    answer = requests.get(f"{service.url}/v1/maintenances/{identity}/events", timeout=10)
+    answer = requests.get(f"{service.url}/v1/maintenances/{identity}/events", timeout=60)
     return [f"{event['kind']}: {event['message']}" for event in answer.json()["events"]]
 
 
@@ -141,7 +141,7 @@ def test_the_first_of_a_series_begins_at_its_time_and_survives_a_crash_while_it_
     cloud: SimulatedCloud, service: Service
 ) -> None:
     host = fullest(cloud)
-    start = (datetime.now(UTC) + timedelta(seconds=20)).isoformat()
+    start = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
     again = ("--recurrence", "0 2 * * 6", "--time-zone", "Europe/Berlin")
     made = service.answer("maintenance", "create", "--host", host, "--start", start, *again)
     # what it is going to take is told before it begins
