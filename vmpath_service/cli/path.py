@@ -12,7 +12,7 @@ from vmpath_service.cli.constraints import add_constraints, chosen_constraints
 from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.path_question import add_question, answer
 from vmpath_service.cli.ticker import Ticker
-from vmpath_service.model.errors import InvalidFile, InvalidInput
+from vmpath_service.model.errors import InvalidFile
 
 if TYPE_CHECKING:
     from vmpath_service.model.plan import Plan
@@ -40,17 +40,17 @@ class Find(DocumentLister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        with FirstInterrupt(self.tell) as self._interrupt:
+        self._ticker = Ticker(self.app.stderr, parsed_args.time_limit)
+        with self._ticker, FirstInterrupt(self._tell_of_interrupt) as self._interrupt:
             return super().take_action(parsed_args)
 
-    def make(self, parsed_args: argparse.Namespace) -> Plan:
-        from vmpath_service.model.semantics import endless
+    def _tell_of_interrupt(self, text: str) -> None:
+        self._ticker.clear()
+        self.tell(text)
 
-        with Ticker(self.app.stderr) as ticker:
-            plan = answer(self.app, parsed_args, progress=ticker.show, stop=self._interrupt.asked)
-        for problem, instance in endless(plan):
-            where = f"--migration-mbps, or a link of the network: the migration of {instance}"
-            raise InvalidInput(f"{where}: {problem.text}")
+    def make(self, parsed_args: argparse.Namespace) -> Plan:
+        asked = self._interrupt.asked
+        self._snapshot, plan = answer(self.app, parsed_args, progress=self._ticker.show, stop=asked)
         self.status = STATUS[plan.outcome]
         return plan
 
@@ -60,6 +60,8 @@ class Find(DocumentLister):
     def produce_output(
         self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
     ) -> int:
+        if parsed_args.formatter in (None, "table") and not parsed_args.columns:
+            column_names, data = _for_people(self._snapshot, column_names, data)
         result = super().produce_output(parsed_args, column_names, data)
         for line in in_words(self._document):
             self.tell(line)
@@ -83,16 +85,31 @@ def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
         )
 
 
+def _for_people(
+    snapshot: Snapshot, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> tuple[Sequence[str], list[list[Any]]]:
+    """The table as a person reads it: instances by their names, and no columns that say nothing."""
+    from vmpath_service.report.cells import labels
+
+    called = labels(snapshot.instances)
+    who = columns.index("instance")
+    listed = [[called[cell] if number == who else cell for number, cell in enumerate(row)] for row in rows]
+    every = list(range(len(columns)))
+    told = [each for each in every if any(row[each] != "" and row[each] is not False for row in listed)] or every
+    return [columns[number] for number in told], [[row[number] for number in told] for row in listed]
+
+
 def in_words(plan: Plan) -> Iterator[str]:
     """What came of it, for a person."""
     summary = plan.summary
     if plan.explanation:
         yield f"{plan.outcome}: {plan.explanation}"
     if plan.outcome in ("found", "partial"):
+        whole = "" if plan.outcome == "found" else "the whole way "
         yield (
             f"{plan.outcome}: {summary.migrations} migrations ({summary.extra_migrations} extra, "
             f"{summary.bypasses} bypasses), {summary.memory_mb} MiB, {summary.waves} waves, "
-            f"{summary.makespan_s:.1f} s (at least {summary.bounds.makespan_s:.1f} s)"
+            f"{summary.makespan_s:.1f} s ({whole}at least {summary.bounds.makespan_s:.1f} s)"
         )
     if plan.time_limited:
         yield "the time limit ended the search"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from vmpath_service.cli.command import Command
 from vmpath_service.cli.folding import folded
 from vmpath_service.cli.interrupt import FirstInterrupt
 from vmpath_service.cli.path_question import add_question
+
+if TYPE_CHECKING:
+    from vmpath_service.model.plan import Plan
+    from vmpath_service.model.snapshot import Snapshot
 
 
 class Debug(Command):
@@ -33,11 +39,29 @@ class Debug(Command):
             out.flush()
 
         with FirstInterrupt(self.tell) as interrupt:
-            plan = answer(self.app, parsed_args, stop=interrupt.asked, trace=Trace(write))
+            snapshot, plan = answer(self.app, parsed_args, stop=interrupt.asked, trace=Trace(write))
         for line in in_words(plan):
-            out.write(f"{line}\n")
-        for step in sorted(plan.migrations, key=lambda each: each.id):
-            after = f", after {', '.join(map(str, step.after))}" if step.after else ""
-            reason = f"  ({step.reason})" if step.reason else ""
-            out.write(f"  {step.id}: {step.instance} {step.source} -> {step.dest}{after}{reason}\n")
+            write(0, line)
+        for line in _steps(snapshot, plan):
+            write(1, line)
         return STATUS[plan.outcome]
+
+
+def _steps(snapshot: Snapshot, plan: Plan) -> Iterator[str]:
+    """All that the plan does, in its order."""
+    from vmpath_service.report.cells import labels
+
+    called = labels(snapshot.instances)
+    for uuid in plan.departures:
+        yield f"first {called[uuid]} is deleted or shelved"
+    done = {step.id: f"{step.action} {step.host}" for step in plan.host_steps}
+    after = {step.id: step.after for step in plan.host_steps}
+    for move in plan.migrations:
+        after[move.id] = move.after
+        done[move.id] = f"{called[move.instance]} {move.source} -> {move.dest}"
+    reasons = {move.id: f"  ({move.reason})" for move in plan.migrations if move.reason}
+    for identity in sorted(done):
+        waits = f", after {', '.join(map(str, after[identity]))}" if after[identity] else ""
+        yield f"{identity}: {done[identity]}{waits}{reasons.get(identity, '')}"
+    for arrival in plan.arrivals:
+        yield f"last {called[arrival.instance]} is placed on {arrival.host}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vmpath_service.cli import arguments
 from vmpath_service.cli.constraints import add_constraints, chosen_constraints
 from vmpath_service.cli.policies import chosen
+from vmpath_service.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from vmpath_service.cli.app import Application
@@ -131,9 +132,10 @@ def answer(
     progress: Progress | None = None,
     stop: Callable[[], bool] | None = None,
     trace: Trace | None = None,
-) -> Plan:
-    """The plan for a question. Raises what reading the files and finding the path raise."""
-    from vmpath_service.model import files
+) -> tuple[Snapshot, Plan]:
+    """The cloud and the plan for a question. Raises what reading the files and finding the path raise, and
+    InvalidInput for rates at which nothing arrives."""
+    from vmpath_service.model import files, semantics
     from vmpath_service.model.compiled import compile_cloud
     from vmpath_service.model.costs import registry as costs
     from vmpath_service.pathfinder import find_path
@@ -157,7 +159,7 @@ def answer(
     )
     cloud = compile_cloud(snapshot, chosen_constraints(parsed))
     score = _score(app, parsed.policy, cloud) if parsed.policy else None
-    return find_path(
+    plan = find_path(
         cloud,
         target,
         settings,
@@ -168,6 +170,11 @@ def answer(
         stop=stop,
         trace=trace,
     )
+    for problem, uuid in semantics.endless(plan):
+        label = snapshot.instances[cloud.instance_index[uuid]].label()
+        where = f"--migration-mbps, or a link of the network: the migration of {label}"
+        raise InvalidInput(f"{where}: {problem.text}")
+    return snapshot, plan
 
 
 def _score(app: Application, name: str, cloud: CompiledCloud) -> Score:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 from vmpath_service.cli import arguments
 from vmpath_service.cli.command import Command
+from vmpath_service.cli.folding import folded
 from vmpath_service.cli.interrupt import FirstInterrupt
+from vmpath_service.cli.ticker import Ticker
 from vmpath_service.model.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ class Soak(Command):
         last = None if parsed_args.count is None else seed + parsed_args.count
         context = multiprocessing.get_context("spawn")
         with (
-            FirstInterrupt(lambda _: self.tell("interrupted: what there is follows")) as interrupt,
+            Ticker(self.app.stderr, until and until - began) as ticker,
+            FirstInterrupt(lambda _: self._say(ticker, "interrupted: what there is follows")) as interrupt,
             _Termination() as termination,
             futures.ProcessPoolExecutor(parsed_args.jobs, mp_context=context, initializer=_deaf) as pool,
         ):
@@ -144,8 +147,12 @@ class Soak(Command):
                     break
                 done, running = futures.wait(running, timeout=1.0, return_when=futures.FIRST_COMPLETED)
                 for each in done:
+                    ticker.clear()
                     self._note(each.result(), parsed_args.directory)
-                if time.monotonic() - told >= _EVERY_S:
+                count, so_far = parsed_args.count or 0, self._outcomes.total()
+                clouds = "clouds" if count else f"{so_far} clouds"
+                ticker.show(f"{self._wrong} disagreements, {clouds}", so_far if count else 0, count)
+                if not ticker.on and time.monotonic() - told >= _EVERY_S:
                     told = time.monotonic()
                     self.tell(self._so_far(told - began))
         self._report(time.monotonic() - began)
@@ -172,13 +179,16 @@ class Soak(Command):
             out.write(f"  {path}\n")
         out.flush()
 
+    def _say(self, ticker: Ticker, text: str) -> None:
+        ticker.clear()
+        self.tell(text)
+
     def _so_far(self, seconds: float) -> str:
         return f"{self._outcomes.total()} clouds in {seconds:.0f} s, {self._wrong} disagreements"
 
     def _report(self, seconds: float) -> None:
         out = self.app.stdout
         outcomes = ", ".join(f"{count} {name}" for name, count in self._outcomes.most_common())
-        out.write(f"{self._so_far(seconds)}; {outcomes or 'nothing'}; {self._judged} judged by exhaustive search\n")
-        out.write("slowest:\n" if self._slowest else "")
-        for trial in self._slowest:
-            out.write(f"  {trial.in_words()}\n")
+        sums = f"{self._so_far(seconds)}; {outcomes or 'nothing'}; {self._judged} judged by exhaustive search"
+        lines = [sums, *(["slowest:"] if self._slowest else []), *(f"  {trial.in_words()}" for trial in self._slowest)]
+        out.writelines(folded(line, out) + "\n" for line in lines)

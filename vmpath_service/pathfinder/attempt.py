@@ -10,28 +10,28 @@ from vmpath_service.pathfinder import admission
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.deadlock import Breaker
 from vmpath_service.pathfinder.greedy import Rehearsal
-from vmpath_service.pathfinder.problem import Problem
+from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.ranking import ranks
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.trace import Trace, told
 
 Progress = Callable[[str, int, int], None]
+"""Is told what the search does now, and how many of how many are done; 0 of 0 where nobody can know that."""
 
 # How many moves go by between two reports.
 REPORT = 1000
-# Steps of a search that are told as one.
-THOUSAND = 1000
 # How many instances a trace names of each kind.
 SHOWN = 20
 
 
-def announce(what: str, budget: Budget, progress: Progress | None) -> None:
-    """From now on, report ``what`` the search does, and how many thousand steps of its budget it has taken."""
+def announce(what: str, progress: Progress | None, problem: Problem | None = None, best: Sequence[Move] = ()) -> None:
+    """Report ``what`` the search does from now on, and the best path that it has so far."""
     if progress is None:
         return
-    whole = budget.left
-    text = f"{what}, thousands of steps"
-    budget.listen(lambda left: progress(text, (whole - left) // THOUSAND, whole // THOUSAND))
+    if problem is not None and best:
+        memory = sum(problem.cloud.snapshot.instances[move.guest].memory_mb() for move in best)
+        what = f"{what} (so far {len(best)} migrations, {memory} MiB)"
+    progress(what, 0, 0)
 
 
 def _short_names(problem: Problem) -> list[str]:

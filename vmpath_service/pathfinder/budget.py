@@ -36,7 +36,6 @@ class Budget:
         self._deadline = deadline
         self._stop = stop
         self._glance = 0
-        self._listener: Callable[[int], None] | None = None
 
     def spend(self, steps: int = 1) -> bool:
         """Take this many steps; False when there is nothing left."""
@@ -55,13 +54,11 @@ class Budget:
         """
         if self._whole is not None:
             return self._whole.ended(steps)
-        if self._deadline is None and self._stop is None and self._listener is None:
+        if self._deadline is None and self._stop is None:
             return False
         self._glance -= steps
         if self._glance <= 0:
             self._glance = _GLANCE
-            if self._listener is not None:
-                self._listener(self.left)
             self.timed_out = self.timed_out or (self._deadline is not None and time.monotonic() > self._deadline)
             self.stopped = self.stopped or (self._stop is not None and self._stop())
         return self.timed_out or self.stopped
@@ -74,11 +71,6 @@ class Budget:
         """Steps beside this budget, which the same clock and the same ``stop`` end."""
         whole = self._all()
         return Budget(steps, whole._deadline, whole._stop, trace=self.trace)
-
-    def listen(self, listener: Callable[[int], None]) -> None:
-        """From now on, tell it now and then how many steps of the whole budget are left."""
-        whole = self._all()
-        whole._listener, whole._glance = listener, 0
 
     def _all(self) -> Budget:
         """The budget that this one is a share of a share of."""

@@ -112,7 +112,7 @@ def solve(
     if answer.outcome != "found" and not budget.ended():
         from vmpath_service.pathfinder.remedies import what_would_help
 
-        announce("trying out what would help", budget, progress)
+        announce("trying out what would help", progress)
         remedy = what_would_help(problem, budget)
         if remedy:
             answer = dataclasses.replace(answer, explanation=f"{answer.explanation}. {remedy}")

@@ -25,20 +25,24 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     if able and settings.objective == "time":
         from vmpath_service.pathfinder.hastening.portfolio import soonest
 
+        announce("laying paths out in time", progress)
         hasty = soonest(problem, budget)
         if hasty is not None:
             return hasty
     frugal = able and settings.objective == "cost"
     # where somebody has to step aside, a walk makes it cheaper, and many deadlocks broken one by one make it very long
     big = able and settings.objective == "balanced" and len(problem.movers) > MANY
+    announce("starting whatever may start", progress)
     rehearsal = rehearse(problem, settings, budget.share(0 if frugal or big else BREAKING), progress)
     if not rehearsal.pending and not frugal:
+        announce("looking for a better path", progress, problem, rehearsal.moves)
         return polished(problem, settings, Answer("found", rehearsal.moves, ends=rehearsal.ends), budget)
     if not able:
         return given_up(problem, rehearsal, settings)
     if big:
         from vmpath_service.pathfinder.hastening.portfolio import soonest
 
+        announce("laying the path out in time", progress)
         hasty = soonest(problem, budget, steps=0)
         if hasty is not None:
             return hasty
@@ -46,18 +50,22 @@ def find(problem: Problem, settings: PathSettings, budget: Budget, progress: Pro
     if found is None or price(problem, found.moves) > least(problem):
         from vmpath_service.pathfinder.serial.cheapest import cheapest_walk
 
+        so_far = () if found is None else found.moves
+        announce("looking for the cheapest path, one migration after the other", progress, problem, so_far)
         found = cheapest_walk(problem, budget) or found
     if found is None and budget.ended():
         return given_up(problem, rehearsal, settings)
     if found is None and frugal:
+        announce("starting whatever may start", progress)
         rehearsal = rehearse(problem, settings, budget.share(BREAKING), progress)
         if not rehearsal.pending:
             found = Answer("found", rehearsal.moves, ends=rehearsal.ends)
     if found is not None:
+        announce("looking for a better path", progress, problem, found.moves)
         return polished(problem, settings, found, budget)
     from vmpath_service.pathfinder import core
 
-    announce("some are stuck, searching for a way or a proof that there is none", budget, progress)
+    announce("some are stuck: looking for a way, or a proof that there is none", progress)
     answer = core.settle(problem, rehearsal, settings, budget)
     if answer is None:
         return given_up(problem, rehearsal, settings)

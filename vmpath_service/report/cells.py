@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vmpath_service.model.snapshot import Instance
 
 _NOTHING_WIDE = ("Mn", "Me", "Cf")
 # Surrogates and separators of lines do no good on a terminal or in a file either; tabulators have no width.
@@ -74,6 +79,18 @@ def short_names(names: Sequence[str], room: int) -> Mapping[str, str]:
     tails = range(room // 2, room - 1)
     tries = ({**result, **{name: _without_middle(result[name], room, tail) for name in wide}} for tail in tails)
     return next(filter(_differ, tries), {**result, **{name: clipped(result[name], room) for name in wide}})
+
+
+def labels(instances: Sequence[Instance]) -> dict[str, str]:
+    """What people are told an instance is called, by uuid: its name, with the beginning of its uuid if others have it.
+    """
+    bearers = collections.Counter(each.name for each in instances)
+    return {
+        each.uuid: plain(
+            each.uuid if not each.name else each.name if bearers[each.name] == 1 else f"{each.name} ({each.uuid[:8]})"
+        )
+        for each in instances
+    }
 
 
 def _differ(shown: Mapping[str, str]) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.model.plan import HostStep, Migration, Plan
-from vmpath_service.model.snapshot import Instance, Snapshot
-from vmpath_service.report.cells import clipped, folded_lines, padded, plain, short_names, width
+from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.report.cells import clipped, folded_lines, labels, padded, plain, short_names, width
 
 SETTLED, LEAVING, ARRIVING, FREE, OVER = "#", "<", ">", ".", "!"
 LEGEND = f"{SETTLED} held   {LEAVING} leaving   {ARRIVING} arriving   {FREE} free   {OVER} over capacity"
@@ -69,17 +68,6 @@ def resource_class(snapshot: Snapshot) -> str:
     if "MEMORY_MB" in limits:
         return "MEMORY_MB"
     return max(sorted(limits), key=lambda name: asked.get(name, 0) / max(1, limits[name]), default="MEMORY_MB")
-
-
-def labels(instances: Sequence[Instance]) -> dict[str, str]:
-    """What a picture calls each instance, by uuid: its name, with the beginning of its uuid if others have it too."""
-    bearers = collections.Counter(each.name for each in instances)
-    return {
-        each.uuid: plain(
-            each.uuid if not each.name else each.name if bearers[each.name] == 1 else f"{each.name} ({each.uuid[:8]})"
-        )
-        for each in instances
-    }
 
 
 class Animation:

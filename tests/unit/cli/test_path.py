@@ -85,11 +85,13 @@ def test_a_rate_at_which_nothing_arrives_is_refused(
     vmpath: Run, case: Callable[..., list[str]], tmp_path: pathlib.Path
 ) -> None:
     big = {"x": ("a", 400_000), "y": ("b", 1)}
-    files_given = case(cloud({"a": 400_000, "b": 400_001}, big), target(x="b"))
-    found = vmpath("path", "find", *files_given, "--migration-mbps", "0.01", "-f", "json")
-    assert found.status == 2
+    of_instance = {"x": {"name": "big"}}
+    files_given = case(cloud({"a": 400_000, "b": 400_001}, big, of_instance=of_instance), target(x="b"))
     words = "found 0.01 Mbit/s, at which 400000 MiB take more than a year"
-    assert found.err == f"vmpath: --migration-mbps, or a link of the network: the migration of x: {words}\n"
+    for command in (("find", "-f", "json"), ("debug",)):
+        found = vmpath("path", *command, *files_given, "--migration-mbps", "0.01")
+        assert found.status == 2
+        assert found.err == f"vmpath: --migration-mbps, or a link of the network: the migration of big (x): {words}\n"
     plan = json.loads(vmpath("path", "find", *files_given, "-f", "json").out)
     plan["migrations"][0]["rate_mbps"] = 0.01
     (tmp_path / "plan.json").write_text(json.dumps(plan))
@@ -364,6 +366,22 @@ def test_a_table_lists_the_migrations(vmpath: Run, case: Callable[..., list[str]
     assert json.loads(as_json.out) == [{"instance": "x", "source": "a", "dest": "b"}]
     assert "dest: b" in vmpath("path", "find", *files_given, "-f", "yaml").out
     assert "| x        | a" in vmpath("path", "find", *files_given).out
+
+
+def test_a_table_calls_instances_by_their_names_and_has_no_empty_columns(
+    vmpath: Run, case: Callable[..., list[str]]
+) -> None:
+    of_instance = {"x": {"name": "web"}}
+    files_given = case(cloud({"a": 10, "b": 10}, {"x": ("a", 6)}, of_instance=of_instance), target(x="b"))
+    heads = ["id", "wave", "instance", "source", "dest", "start_s", "end_s", "memory_mb"]
+    lines = vmpath("path", "find", *files_given).out.splitlines()
+    assert lines[1].split()[1::2] == heads
+    assert lines[3].split()[5] == "web"
+    as_csv = vmpath("path", "find", *files_given, "-f", "csv").out.splitlines()
+    assert as_csv[0].count(",") == 10
+    assert ",x,a,b," in as_csv[1].replace('"', "")
+    nothing = vmpath("path", "find", *case(cloud({"a": 1}, {}), target()))
+    assert (nothing.status, nothing.out.strip()) == (0, "")
 
 
 def test_the_same_input_gives_the_same_plan(vmpath: Run, case: Callable[..., list[str]]) -> None:

@@ -29,7 +29,7 @@ class ExactStrategy(Strategy):
         from vmpath_service.pathfinder.arrangements import reach
         from vmpath_service.pathfinder.fixity import never_moving, proofs
 
-        announce("searching all placements", budget, progress)
+        announce("searching all placements", progress)
         fixed = never_moving(problem, budget.share(core.PACKING) if core.small(problem) else None)
         reasons = proofs(problem, fixed)
         verdict = None
