@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy
 
@@ -62,9 +63,7 @@ def _directory(user: str) -> Iterator[Path]:
 def _run(words: Sequence[str], user: str, directory: Path) -> None:
     done = subprocess.run(
         words,
-        cwd=directory,
-        env=_environment(directory),
-        user=user if os.getuid() == 0 else None,
+        **_surroundings(user, directory),
         capture_output=True,
         text=True,
         timeout=STARTING_SECONDS,
@@ -79,9 +78,7 @@ def _running(words: Sequence[str], user: str, directory: Path, url: str) -> Iter
     with log.open("wb") as output:
         process = subprocess.Popen(
             words,
-            cwd=directory,
-            env=_environment(directory),
-            user=user if os.getuid() == 0 else None,
+            **_surroundings(user, directory),
             stdout=output,
             stderr=output,
             stdin=subprocess.DEVNULL,
@@ -106,8 +103,13 @@ def _running(words: Sequence[str], user: str, directory: Path, url: str) -> Iter
             process.kill()
 
 
-def _environment(directory: Path) -> Mapping[str, str]:
-    return {"PATH": _PATH, "HOME": str(directory), "LANG": "C.UTF-8"}
+def _surroundings(user: str, directory: Path) -> dict[str, Any]:
+    """Where, as whom and with which environment a program of the server runs."""
+    return {
+        "cwd": directory,
+        "env": {"PATH": _PATH, "HOME": str(directory), "LANG": "C.UTF-8"},
+        "user": user if os.getuid() == 0 else None,
+    }
 
 
 @contextmanager

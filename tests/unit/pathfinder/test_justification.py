@@ -1,22 +1,7 @@
 """Pushing what is laid out in time to the end and back to the beginning."""
 
 from tests.clouds import cloud, target
-from vmpath_service.model.compiled import compile_cloud
-from vmpath_service.model.plan import Limits
-from vmpath_service.pathfinder.hastening.justification import Layout
-from vmpath_service.pathfinder.problem import Move, pose
-
-# A MiB takes a second.
-MBPS = 8.0
-
-
-def layout(snapshot, wanted, moves, starts, **more):
-    """A layout of moves (instance, source, destination), by names, that begin then."""
-    compiled = compile_cloud(snapshot)
-    problem = pose(compiled, wanted, Limits(**{"per_host": 1, "migration_mbps": MBPS, **more}))
-    made = [Move(compiled.instance_index[g], compiled.host_index[a], compiled.host_index[b]) for g, a, b in moves]
-    seconds = [compiled.snapshot.instances[move.guest].memory_mb() for move in made]
-    return Layout(problem, made, starts, [start + took for start, took in zip(starts, seconds, strict=True)])
+from tests.layouts import layout
 
 
 def test_gaps_are_closed_and_slots_kept():

@@ -6,6 +6,7 @@ from bisect import bisect_right
 import pytest
 
 from tests.clouds import cloud, target
+from tests.layouts import layout
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder.budget import Budget
@@ -15,21 +16,10 @@ from vmpath_service.pathfinder.hastening.mending import mend
 from vmpath_service.pathfinder.hastening.shifts import Shifts
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.ordering import legal
-from vmpath_service.pathfinder.problem import Move, pose
+from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.samples import Sample, sample
 
-# A MiB takes a second.
-MBPS = 8.0
 PLENTY = 1_000_000
-
-
-def layout(snapshot, wanted, moves, starts, **more):
-    """A layout of moves (instance, source, destination), by names, that begin then."""
-    compiled = compile_cloud(snapshot)
-    problem = pose(compiled, wanted, Limits(**{"per_host": 1, "migration_mbps": MBPS, **more}))
-    made = [Move(compiled.instance_index[g], compiled.host_index[a], compiled.host_index[b]) for g, a, b in moves]
-    seconds = [compiled.snapshot.instances[move.guest].memory_mb() for move in made]
-    return Layout(problem, made, starts, [start + took for start, took in zip(starts, seconds, strict=True)])
 
 
 def at(line, moment):
