@@ -192,17 +192,25 @@ class Database:
             return _revision(connection)
 
     def upgrade(self) -> tuple[str | None, str]:
-        """Bring the schema to what this code expects, creating the file of SQLite; returns what it was and is."""
+        """Bring the schema to what this code expects, creating the file of SQLite; returns what it was and is. Of
+        several at the same time one does it, and the others wait for it."""
         with translated(self.label):
             if self._is_file:
                 os.makedirs(os.path.dirname(os.path.abspath(str(self.url.database))), mode=0o750, exist_ok=True)
             config = _alembic_config()
-            with self._engine().execution_options(**{sqlite.WRITES: True}).begin() as connection:
-                before = _revision(connection)
-                self._refuse_newer(before)
-                config.attributes["connection"] = connection
-                alembic.command.upgrade(config, "head")
-                return before, str(_revision(connection))
+            engine = self._made(answers=False)
+            try:
+                with engine.execution_options(**{sqlite.WRITES: True}).connect() as connection:
+                    if not self._is_file:
+                        servers.take_turn(connection)
+                    with connection.begin():
+                        before = _revision(connection)
+                        self._refuse_newer(before)
+                        config.attributes["connection"] = connection
+                        alembic.command.upgrade(config, "head")
+                        return before, str(_revision(connection))
+            finally:
+                engine.dispose()
 
     def check(self) -> None:
         """Raise StoreError unless the schema is the one that this code was written for."""
@@ -247,19 +255,24 @@ class Database:
 
     def _engine(self) -> Engine:
         if self._opened is None:
-            try:
-                self._opened = self._open()
-            except ModuleNotFoundError as error:
-                raise StoreError(
-                    f"database {self.label}: the Python package {error.name!r} that talks to it is not installed"
-                ) from error
+            self._opened = self._made()
         return self._opened
 
-    def _open(self) -> Engine:
+    def _made(self, *, answers: bool = True) -> Engine:
+        try:
+            return self._open(answers)
+        except ModuleNotFoundError as error:
+            raise StoreError(
+                f"database {self.label}: the Python package {error.name!r} that talks to it is not installed"
+            ) from error
+
+    def _open(self, answers: bool) -> Engine:
+        """``answers``: whether an answer must come in time."""
         if self._is_file:
             return sqlite.create_engine(self.url, self._busy_seconds)
+        url = servers.with_time_limits(_with_character_set(self.url), answers=answers)
         engine: Engine = engines.create_engine(
-            _with_character_set(self.url).render_as_string(hide_password=False),
+            url.render_as_string(hide_password=False),
             max_pool_size=self._pool_size,
             pool_timeout=self._busy_seconds,
             max_retries=self._tries,
