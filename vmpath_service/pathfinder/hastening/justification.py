@@ -105,8 +105,12 @@ class Layout:
         backwards = [-end for end in self.ends], [-start for start in self.starts]
         self._push(*backwards, self._sources, self._dests, self._next, [-most for _ in hosts], self._gained)
         self.starts, self.ends = [-end for end in backwards[1]], [-start for start in backwards[0]]
+        self.advance()
+
+    def advance(self) -> None:
+        """Push everything back to the beginning."""
         boots = self.problem.boots
-        up = [boots.get(host, 0.0) for host in hosts]
+        up = [boots.get(host, 0.0) for host in range(len(self._room.free))]
         self._push(self.starts, self.ends, self._dests, self._sources, self._previous, up, {})
 
     def _push(

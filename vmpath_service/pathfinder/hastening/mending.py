@@ -42,6 +42,11 @@ def mend(layout: Layout, enough: float, budget: Budget) -> Layout:
     return _Mender(layout, enough).mended(layout, budget)
 
 
+def chain_behind(layout: Layout, last: int) -> list[int]:
+    """The positions of a migration, of those it waits for, of those that they wait for, and so on; no network."""
+    return list(_Mender(layout, 0.0)._chain(last))
+
+
 class _Mender:
     def __init__(self, layout: Layout, enough: float) -> None:
         self.problem = layout.problem

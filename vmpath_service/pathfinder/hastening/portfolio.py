@@ -11,6 +11,7 @@ from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.lessons import Lessons
 from vmpath_service.pathfinder.hastening.mending import mend
+from vmpath_service.pathfinder.hastening.neighbourhoods import WORK, improved
 from vmpath_service.pathfinder.hastening.remainder import walked_on
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.hastening.timeline import INFINITY
@@ -120,6 +121,8 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
     best = lessons.best
     if best is None:
         return None
+    if all_for_time and not linked:
+        best = improved(best, enough, budget.apart(WORK))
     return _as_laid_out(best.moves, best.starts, best.ends)
 
 
