@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tests.clouds import cloud
-from vmpath_service.model.compiled import NOWHERE, CompiledCloud
+from vmpath_service.model.compiled import NOWHERE, CompiledCloud, compile_cloud
+from vmpath_service.model.errors import InvalidTarget
 from vmpath_service.model.occupancy import Occupancy
 from vmpath_service.model.placement import Placement
+from vmpath_service.model.plan import Limits
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.pathfinder.admission import check_sanity, obstacles
+from vmpath_service.pathfinder.problem import Problem as PathProblem
+from vmpath_service.pathfinder.problem import pose
 
 Problem = tuple[Snapshot, Placement]
 State = tuple[int, ...]
@@ -151,3 +157,14 @@ def _all_arrive(compiled: CompiledCloud, accounts: Occupancy, arrivals: list[int
             return False
         accounts.hold(guest, goal[guest])
     return True
+
+
+def posed(drawn: Problem) -> PathProblem:
+    """What a strategy is asked; a target that makes no sense, or that something forbids outright, is drawn anew."""
+    problem = pose(compile_cloud(drawn[0]), drawn[1], Limits())
+    try:
+        check_sanity(problem)
+    except InvalidTarget:
+        assume(False)
+    assume(not list(obstacles(problem)))
+    return problem

@@ -3,18 +3,14 @@
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.property.path_problems import placements, problems, reachable
+from tests.property.path_problems import placements, posed, problems, reachable
 from vmpath_service.model.compiled import compile_cloud
-from vmpath_service.model.errors import InvalidTarget
-from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder import core
-from vmpath_service.pathfinder.admission import check_sanity, obstacles
 from vmpath_service.pathfinder.answer import price
 from vmpath_service.pathfinder.arrangements import Arrangements, parts
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.fixity import never_moving
 from vmpath_service.pathfinder.outlines import Outlines
-from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.strategies.contract import legal
 from vmpath_service.pathfinder.vector_arrangements import VectorArrangements
 from vmpath_service.pathfinder.vector_search import VectorSearch
@@ -23,20 +19,16 @@ SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too
 PLENTY = 1_000_000
 
 
-def posed(drawn):
-    problem = pose(compile_cloud(drawn[0]), drawn[1], Limits())
-    try:
-        check_sanity(problem)
-    except InvalidTarget:
-        assume(False)
-    assume(problem.movers and not list(obstacles(problem)))
+def with_movers(drawn):
+    problem = posed(drawn)
+    assume(problem.movers)
     return problem
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=4, most_instances=7), st.booleans())
 def test_all_placements_at_once(drawn, without_the_fixed):
-    problem = posed(drawn)
+    problem = with_movers(drawn)
     fixed = never_moving(problem) if without_the_fixed else ()
     assume(not any(guest in fixed for guest in problem.movers))
     search = VectorSearch(problem, fixed)
@@ -55,7 +47,7 @@ def test_all_placements_at_once(drawn, without_the_fixed):
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=3, most_instances=6))
 def test_who_is_proved_never_to_move_never_does(drawn):
-    problem = posed(drawn)
+    problem = with_movers(drawn)
     still = set(never_moving(problem, Budget(PLENTY)))
     assume(still)
     home = problem.cloud.home
@@ -65,7 +57,7 @@ def test_who_is_proved_never_to_move_never_does(drawn):
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=4, most_instances=7))
 def test_what_is_impossible_without_some_or_by_classes_is_impossible(drawn):
-    problem = posed(drawn)
+    problem = with_movers(drawn)
     there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
     for without in ((), *parts(problem, ())):
         for classes in (False, True):
@@ -76,7 +68,7 @@ def test_what_is_impossible_without_some_or_by_classes_is_impossible(drawn):
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=4, most_instances=7))
 def test_what_the_biggest_cannot_do_however_the_others_are_put_is_impossible(drawn):
-    problem = posed(drawn)
+    problem = with_movers(drawn)
     there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
     forbidden = [Outlines(problem, (), without).forbid(Budget(PLENTY)) for without in parts(problem, ())]
     assert not (there_is_one and any(forbidden))
@@ -85,7 +77,7 @@ def test_what_the_biggest_cannot_do_however_the_others_are_put_is_impossible(dra
 @settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=4, most_instances=7))
 def test_arrangements_at_once_tell_what_can_be_reached(drawn):
-    problem = posed(drawn)
+    problem = with_movers(drawn)
     arrangements = VectorArrangements(problem, ())
     assume(arrangements.applicable())
     there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])

@@ -4,17 +4,15 @@ import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tests.property.path_problems import problems, reachable
+from tests.property.path_problems import posed, problems, reachable
 from tests.property.timings import some_timing_breaks
 from vmpath_service.model import files
 from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.errors import InvalidTarget
 from vmpath_service.model.plan import Limits, Summary
 from vmpath_service.pathfinder import PathSettings, check_plan, find_path
-from vmpath_service.pathfinder.admission import check_sanity, obstacles
 from vmpath_service.pathfinder.arrangements import Arrangements, reach
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.problem import pose
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
@@ -146,12 +144,7 @@ def test_the_replay_catches_damage(problem, data):
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(problems(most_hosts=4, most_instances=7))
 def test_arrangements_of_classes_tell_what_can_be_reached(drawn):
-    problem = pose(compile_cloud(drawn[0]), drawn[1], Limits())
-    try:
-        check_sanity(problem)
-    except InvalidTarget:
-        assume(False)
-    assume(not list(obstacles(problem)))
+    problem = posed(drawn)
     there_is_one = reachable(compile_cloud(drawn[0]), drawn[1])
     known = reach(problem, (), Budget(1_000_000))
     assert known in ("unknown", "reachable" if there_is_one else "unreachable")

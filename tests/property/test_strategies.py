@@ -1,32 +1,18 @@
 """Every strategy keeps the contract; on small clouds the default agrees with the exact one."""
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.property.path_problems import problems
-from vmpath_service.model.compiled import compile_cloud
-from vmpath_service.model.errors import InvalidInput, InvalidTarget
-from vmpath_service.model.plan import Limits
+from tests.property.path_problems import posed, problems
+from vmpath_service.model.errors import InvalidInput
 from vmpath_service.pathfinder import PathSettings
-from vmpath_service.pathfinder.admission import check_sanity, obstacles
 from vmpath_service.pathfinder.answer import price
 from vmpath_service.pathfinder.budget import Budget
-from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.strategies import registry
 from vmpath_service.pathfinder.strategies.contract import StrategyContract
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-
-
-def posed(drawn):
-    problem = pose(compile_cloud(drawn[0]), drawn[1], Limits())
-    try:
-        check_sanity(problem)
-    except InvalidTarget:
-        assume(False)
-    assume(not list(obstacles(problem)))
-    return problem
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
