@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -75,7 +76,7 @@ def read_bytes(path: str) -> bytes:
                 return stream.read()
         with open(path, "rb") as plain:
             return plain.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidFile(path, "", f"cannot be read: {reason}") from error
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 _NOTHING_WIDE = ("Mn", "Me", "Cf")
 # Surrogates and separators of lines do no good on a terminal or in a file either; tabulators have no width.
 _ACTING = ("Cc", "Cs", "Zl", "Zp")
-# They turn the direction of all that follows.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# They turn the direction of all that follows; the last two are no characters, and may be in no document.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufffe\uffff")
 CUT = "~"
 
 

@@ -8,10 +8,12 @@ from html import escape
 
 from vmpath_service.model.plan import HostStep, Migration, Plan
 from vmpath_service.model.snapshot import Snapshot
+from vmpath_service.report.cells import plain, short_names
 
 MOST_HOSTS = 200
 WIDTH = 1200
 NAMES = 150
+NAME_LENGTH = 22
 LANE = 14
 GAP = 6
 HEAD = 64
@@ -26,7 +28,13 @@ text{font:11px sans-serif;fill:#222}.title{font-size:15px;font-weight:bold}.grid
 """
 
 
-PAGE = "body{font:14px sans-serif;margin:1em}td,th{padding:2px 12px;text-align:left}svg{max-width:100%;height:auto}"
+PAGE = """
+body{font:14px/1.4 sans-serif;margin:1em auto;max-width:1240px;padding:0 1em}
+td,th{padding:2px 12px 2px 0;text-align:left;vertical-align:top}td,p{overflow-wrap:anywhere}
+.scroll{overflow-x:auto}.scroll svg{min-width:900px;width:100%;height:auto}
+@media print{body{margin:0;max-width:none}.scroll{overflow:visible}.scroll svg{min-width:0}tr{break-inside:avoid}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+"""
 
 
 def _all_steps(plan: Plan) -> list[HostStep | Migration]:
@@ -74,6 +82,7 @@ def svg(snapshot: Snapshot, plan: Plan, most_hosts: int = MOST_HOSTS, *, critica
     path = critical_path(plan) if critical else ()
     hosts = _hosts(snapshot, plan, path, most_hosts)
     on_host = _steps_by_host(plan, hosts)
+    shown = short_names(hosts, NAME_LENGTH)
     rows = {host: _lanes(on_host[host]) for host in hosts}
     top: dict[str, int] = {}
     head = HEAD if critical else HEAD_BARE
@@ -88,8 +97,8 @@ def svg(snapshot: Snapshot, plan: Plan, most_hosts: int = MOST_HOSTS, *, critica
         f"<style>{STYLE}</style>",
     ]
     if critical:
-        lines.append(f'<text class="title" x="8" y="20">{escape(_title(plan))}</text>')
-        lines.append(f'<text x="8" y="38">{escape(_subtitle(plan, len(path)))}</text>')
+        lines.append(f'<text class="title" x="8" y="20">{_text(_title(plan))}</text>')
+        lines.append(f'<text x="8" y="38">{_text(_subtitle(plan, len(path)))}</text>')
     for number in range(11):
         x = NAMES + number * (WIDTH - NAMES - 20) / 10
         lines.append(f'<line class="grid" x1="{x:.1f}" y1="{head - 8}" x2="{x:.1f}" y2="{height}"/>')
@@ -97,7 +106,7 @@ def svg(snapshot: Snapshot, plan: Plan, most_hosts: int = MOST_HOSTS, *, critica
         lines.append(f'<text x="{x:.1f}" y="{head - 12}"{anchor}>{end * number / 10:.4g} s</text>')
     for host in hosts:
         lines.append(f'<line class="host" x1="0" y1="{top[host] - 3}" x2="{WIDTH}" y2="{top[host] - 3}"/>')
-        lines.append(f'<text x="8" y="{top[host] + 11}">{escape(_short(host))}</text>')
+        lines.append(f'<text x="8" y="{top[host] + 11}">{_text(shown[host])}</text>')
     marked = set(path)
     place: dict[int, tuple[float, float, float]] = {}
     for step in plan.host_steps:
@@ -123,7 +132,7 @@ def svg(snapshot: Snapshot, plan: Plan, most_hosts: int = MOST_HOSTS, *, critica
             lines.append(f'<path class="chain" d="M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f}"/>')
     legend = "blue: arrives, pale: leaves, orange: goes aside, violet: host step"
     legend += ", red: critical path" if critical else ""
-    lines.append(f'<text x="8" y="{height + 18}">{escape(legend + _left_out(snapshot, plan, hosts))}</text></svg>')
+    lines.append(f'<text x="8" y="{height + 18}">{_text(legend + _left_out(snapshot, plan, hosts))}</text></svg>')
     return "\n".join(lines) + "\n"
 
 
@@ -139,12 +148,14 @@ def html(snapshot: Snapshot, plan: Plan) -> str:
         else:
             what = f"{step.action} {step.host}"
         cells = (str(identity), what, f"{step.start_s:g}", f"{step.end_s:g}")
-        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
-    explained = f"<p>{escape(plan.explanation)}</p>" if plan.explanation else ""
+        rows.append("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>")
+    explained = f"<p>{_text(plan.explanation)}</p>" if plan.explanation else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{escape(_title(plan))}</title><style>{PAGE}</style></head><body>\n{explained}\n"
-        f"{svg(snapshot, plan)}<h2>Critical path</h2>\n<table><tr><th>id</th><th>step</th><th>start, s</th>"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_text(_title(plan))}</title><style>{PAGE}</style></head><body>\n{explained}\n"
+        f'<div class="scroll">{svg(snapshot, plan)}</div><h2>Critical path</h2>\n'
+        "<table><tr><th>id</th><th>step</th><th>start, s</th>"
         f"<th>end, s</th></tr>\n{''.join(rows)}</table>\n</body></html>\n"
     )
 
@@ -211,9 +222,11 @@ def _bar(step: HostStep | Migration, kind: str, y: float, scale: float, words: s
     mark = " critical" if critical else ""
     return (
         f'<rect class="{kind}{mark}" x="{x:.1f}" y="{y + 1:.1f}" width="{width:.1f}" height="{LANE - 2}" rx="2">'
-        f"<title>{escape(words)}</title></rect>"
+        f"<title>{_text(words)}</title></rect>"
     )
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 22 else name[:21] + "~"
+
+def _text(words: str) -> str:
+    """As it stands in a document, in which some characters may not be at all."""
+    return escape(plain(words))

@@ -116,6 +116,19 @@ def test_a_picture_shows_the_critical_path(vmpath: Run, swap: list[str], tmp_pat
     assert (wrong.status, wrong.err) == (2, "vmpath: -o plan.png: expected a name that ends in .svg or .html\n")
 
 
+def test_a_picture_can_be_read_whatever_the_names_and_reasons_are(
+    vmpath: Run, swap: list[str], tmp_path: pathlib.Path
+) -> None:
+    found: Plan = files.load_plan(swap[5])
+    odd = [msgspec.structs.replace(each, reason="<&\x00\x1b[2J\uffff") for each in found.migrations]
+    path = str(tmp_path / "odd.json")
+    files.save(msgspec.structs.replace(found, migrations=tuple(odd)), path)
+    picture = tmp_path / "plan.svg"
+    assert vmpath("path", "draw", *swap[:2], "--plan", path, "-o", str(picture)).status == 0
+    titles = xml.dom.minidom.parse(str(picture)).getElementsByTagName("title")
+    assert any("; <&??[2J?" in title.firstChild.nodeValue for title in titles)
+
+
 @pytest.fixture
 def repl(vmpath: Run, swap: list[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     def run(*lines: str) -> Outcome:

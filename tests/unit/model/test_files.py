@@ -267,6 +267,11 @@ def test_a_file_that_cannot_be_read_or_written(tmp_path):
     with pytest.raises(InvalidFile, match=r"absent\.json: cannot be read: No such file"):
         files.load_snapshot(str(tmp_path / "absent.json"))
     broken = tmp_path / "broken.json.gz"
+    # cut off, and spoilt in the middle
+    for data in (gzip.compress(b"x" * 99)[:12], gzip.compress(b"x" * 99)[:10] + b"\xff" * 20):
+        broken.write_bytes(data)
+        with pytest.raises(InvalidFile, match=r"cannot be read"):
+            files.load_snapshot(str(broken))
     broken.write_bytes(b"no gzip")
     with pytest.raises(InvalidFile, match=r"cannot be read"):
         files.load_snapshot(str(broken))
