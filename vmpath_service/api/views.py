@@ -66,10 +66,12 @@ def schedule(record: Schedule, prefix: str, now: float) -> dict[str, Any]:
 
 
 def schedule_address(name: str, prefix: str) -> str:
+    """The address of one schedule; names may hold what addresses may not."""
     return f"{prefix}/v1/schedules/{quote(name, safe='')}"
 
 
 def migration(record: Migration) -> dict[str, Any]:
+    """A migration, with times as ISO 8601."""
     shown: dict[str, Any] = msgspec.to_builtins(record)
     shown["intended_at"] = time(record.intended_at)
     shown["ended_at"] = time(record.ended_at)
@@ -78,12 +80,14 @@ def migration(record: Migration) -> dict[str, Any]:
 
 
 def event(record: Event) -> dict[str, Any]:
+    """An event, with its time as ISO 8601."""
     shown: dict[str, Any] = msgspec.to_builtins(record)
     shown["at"] = time(record.at)
     return shown
 
 
 def freeze(record: Freeze | None) -> dict[str, Any]:
+    """Whether everything is frozen, and since when, why and by whom."""
     if record is None:
         return {"frozen": False, "since": None, "reason": None, "by": None}
     return {"frozen": True, "since": time(record.since), "reason": record.reason, "by": record.by}

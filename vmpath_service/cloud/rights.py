@@ -136,6 +136,7 @@ def judge(right: Right, answer: Answer) -> Finding:
 
 
 def untried(right: Right, reason: str, advice: str) -> Finding:
+    """What is said of a right that could not be tried."""
     return Finding(right.name, Verdict.UNKNOWN, reason, advice)
 
 

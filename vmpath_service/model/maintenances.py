@@ -207,6 +207,7 @@ def scheduled(identity: str, request: MaintenanceRequest, start: float, now: flo
 
 
 def scheduled_in_words(record: Maintenance) -> str:
+    """The sentence in which a new one is told."""
     when = datetime.fromtimestamp(record.start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"maintenance of {', '.join(record.request.hosts)} scheduled for {when}"
 

@@ -140,6 +140,7 @@ def state_path(values: Values) -> Path:
 
 
 def database_settings(values: Values) -> DatabaseSettings:
+    """What the database is told."""
     return DatabaseSettings(
         connection=values.get("database", "connection"),
         busy_seconds=values.get("database", "busy_seconds"),
@@ -244,6 +245,7 @@ def sending_settings(values: Values) -> SendingSettings:
 def engine_settings(
     values: Values, owner: str, policies: Mapping[str, PolicySection], constraints: tuple[Constraint, ...]
 ) -> EngineSettings:
+    """What the engine is told; ``owner``: the name under which it works."""
     return EngineSettings(
         owner=owner,
         policies=policies,
@@ -267,6 +269,7 @@ def engine_settings(
 
 
 def maintenance_settings(values: Values) -> MaintenanceSettings:
+    """What those who carry maintenances on are told."""
     return MaintenanceSettings(
         poll_seconds=values.get("executor", "poll_seconds"),
         return_seconds=values.get("maintenance", "return_seconds"),
