@@ -236,7 +236,7 @@ def test_a_schedule_runs_a_policy(cloud: SimulatedCloud, tmp_path: Path) -> None
         ran = wait_until(
             lambda: (service.answer("schedule", "show", "now")["outcome"] or "").startswith("succeeded"),
             "the schedule has run",
-            120,
+            300,
         )
         assert ran
         assert {each.status for each in cloud.world.migrations.values()} == {"completed"}
