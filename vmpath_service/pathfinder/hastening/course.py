@@ -15,6 +15,8 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add
+from typing import TYPE_CHECKING
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder import admission
@@ -26,6 +28,9 @@ from vmpath_service.pathfinder.problem import Move, Problem
 from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.schedule import direct_seconds
 from vmpath_service.pathfinder.traffic import Traffic
+
+if TYPE_CHECKING:
+    from vmpath_service.pathfinder.hastening.balancing import Balance
 
 # What ends within this time ends at once, in seconds.
 INSTANT = 1e-9
@@ -109,6 +114,12 @@ class Course:
         self._shut: dict[int, tuple[int, bool]] = {}
         self._heaviest = max(self._left, default=0.0) or 1.0
         self._relief = Relief(self)
+        self.balance: Balance | None = None
+        if style.even:
+            # arrays, which take time to load, are for those that need them
+            from vmpath_service.pathfinder.hastening.balancing import Balance
+
+            self.balance = Balance(self)
 
     def run(self, budget: Budget, most: float = float("inf")) -> bool:
         """Carry everything out; False if somebody is stuck, it takes ``most`` seconds or the budget is used up."""
@@ -152,6 +163,8 @@ class Course:
     def claim(self, guest: int, host: int) -> None:
         """Keep a place for an instance."""
         self.room.hold(guest, host)
+        if self.balance is not None:
+            self.balance.note(host, -self.room.need[guest])
         self.claims[guest] = host
         self.claimed[host].add(guest)
         if host == self.problem.goal[guest]:
@@ -189,9 +202,13 @@ class Course:
             self.claimed[dest].discard(guest)
         else:
             self.room.hold(guest, dest)
+            if self.balance is not None:
+                self.balance.note(dest, -self.room.need[guest])
             if dest == goal:
                 self.owed[dest] -= self.room.need[guest]
         self.where[guest] = dest
+        if self.balance is not None:
+            self.balance.note(source, self.room.need[guest])
         self.incoming[dest].discard(guest)
         self.outgoing[source].discard(guest)
         self.residents[source].discard(guest)
@@ -222,6 +239,8 @@ class Course:
         where, fullness, favour = self.where, self._fullness, self._favour
         if self.foresight is not None:
             urgencies = self.foresight.urgencies(guests)
+            if self.balance is not None:
+                urgencies = list(map(add, urgencies, self.balance.merits(guests)))
             return [
                 (False, fullness[where[guest]] + favour[guest] - urgency, guest)
                 for guest, urgency in zip(guests, urgencies, strict=True)
@@ -311,6 +330,8 @@ class Course:
             for guest in first:
                 if not self.try_to_start(guest) and guest not in self.flying and guest not in self.claims:
                     self._relief.make_room_for(guest)
+        if self.balance is not None and not budget.spend(1 + self.balance.even_out(touched)):
+            return False
         for guest in sorted(bound):
             if guest in self.claims:
                 self.try_to_start(guest)

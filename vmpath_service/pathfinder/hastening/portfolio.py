@@ -8,6 +8,7 @@ from vmpath_service.pathfinder.answer import Answer, price
 from vmpath_service.pathfinder.budget import Budget
 from vmpath_service.pathfinder.hastening import MANY
 from vmpath_service.pathfinder.hastening.course import Course
+from vmpath_service.pathfinder.hastening.evenness import evenness
 from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.lessons import Lessons
 from vmpath_service.pathfinder.hastening.mending import mend
@@ -66,6 +67,15 @@ STYLES = (
     Style(big=0.8, claimants=2, ahead=True),
     Style(aside=False),
 )
+# Where time is all that counts and room is free less evenly than so, of those that move at least so many.
+UNEVEN = 0.75
+FEW = 300
+EVEN_STYLES = (
+    Style(big=0.8, ahead=True, even=0.36),
+    Style(big=0.8, ahead=True, even=0.24, seed=1),
+    Style(big=0.8, ahead=True, even=0.36, seed=2),
+    Style(big=0.8, ahead=True),
+)
 
 
 @told("lay paths out in time, and keep the shortest")
@@ -90,7 +100,7 @@ def soonest(problem: Problem, budget: Budget, steps: int | None = None) -> Answe
     all_late: dict[int, float] = {}
     # the first layout comes to its end at any size
     share = budget.apart(BARGAIN_STEPS + FIRST * len(problem.movers))
-    for number, style in enumerate(_styles(problem)):
+    for number, style in enumerate(_styles(problem, mendable and all_for_time)):
         if number == 1:
             if not steps or len(problem.movers) > MANY:
                 break
@@ -180,12 +190,13 @@ def _makespan(problem: Problem, answer: Answer) -> float:
     return best_schedule(problem, answer.moves, after, "balanced", answer.ends).makespan
 
 
-def _styles(problem: Problem) -> Iterator[Style]:
+def _styles(problem: Problem, for_time: bool) -> Iterator[Style]:
     if problem.cloud.snapshot.network is not None:
         for seed in range(LINKED_LAYOUTS):
             links, opening = LINKS[seed % len(LINKS)], OPENING[seed % len(OPENING)]
             yield Style(aside=False, links=links, opening=opening, seed=seed)
         return
-    yield from STYLES
+    uneven = for_time and len(problem.movers) >= FEW and evenness(problem) < UNEVEN
+    yield from EVEN_STYLES if uneven else STYLES
     for seed in range(1, LAYOUTS - len(STYLES) + 1):
         yield Style(big=(0.8, 0.5)[seed % 2], claimants=1 + seed % 2, seed=seed)

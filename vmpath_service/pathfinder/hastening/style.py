@@ -16,6 +16,9 @@ class Style:
     ``opening``: how much more it counts that a migration is short where somebody has to leave a host before any of
     those can come who wait for it, where there are links; 0 to leave that out.
     ``ahead``: whether those go first on whom the longest chain waits, where hosts have slots.
+    ``even``: instances make stops that bring together what is free of one resource class and of the others, where
+    such a stop adds at least so much to what can be taken, for each unit of what the instance takes itself, while all
+    is to be moved yet and room is free evenly; 0 to leave that out.
     ``seed``: of small random changes in who goes first; 0 for none.
     """
 
@@ -26,4 +29,5 @@ class Style:
     links: float = 3.0
     opening: float = 0.0
     ahead: bool = False
+    even: float = 0.0
     seed: int = 0
