@@ -144,3 +144,18 @@ def test_an_interrupt_leaves_the_terminal_as_it_was(words):
     terminal.press("\x03")
     assert terminal.process.wait(LIMIT_S) == 130
     assert termios.tcgetattr(terminal.master) == terminal.before
+
+
+def test_an_interrupt_takes_a_line_of_the_repl_and_nothing_else(words):
+    terminal = Terminal(["path", "repl", *words[2:4]])
+    terminal.read_until("vmpath> ")
+    terminal.press("move y b\r")
+    terminal.read_until("y: a -> b")
+    terminal.read_until("vmpath> ")
+    terminal.press("move x\x03")
+    terminal.read_until("vmpath> ")
+    terminal.press("moves\r")
+    terminal.read_until("  y: a -> b")
+    terminal.read_until("vmpath> ")
+    terminal.press("\x04")
+    assert terminal.process.wait(LIMIT_S) == 0

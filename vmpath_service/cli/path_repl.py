@@ -50,12 +50,17 @@ class Repl(Command):
         from vmpath_service.model.placement import Placement
         from vmpath_service.pathfinder.by_hand import Table
         from vmpath_service.pathfinder.settings import PathSettings
+        from vmpath_service.report.cells import labels
 
         data = files.read_bytes(parsed_args.snapshot)
         cloud = compile_cloud(files.decode_snapshot(data, parsed_args.snapshot), chosen_constraints(parsed_args))
         target = files.load_placement(parsed_args.target) if parsed_args.target else Placement({})
         self._table: Table = Table(cloud, target, PathSettings())
         self._identity = files.identity(data)
+        self._labels = labels(cloud.snapshot.instances)
+        # without any input there is nothing to read commands from
+        if sys.stdin is None:
+            return 0
         talking = sys.stdin.isatty()
         if talking:
             import readline  # noqa: F401  (gives input() its editing)
@@ -66,7 +71,15 @@ class Repl(Command):
             try:
                 line = input("vmpath> " if talking else "")
             except EOFError:
+                if talking:
+                    self._say("")
                 break
+            except KeyboardInterrupt:
+                if not talking:
+                    raise
+                # as in a shell: the line is gone, and nothing else
+                self._say("")
+                continue
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
@@ -74,6 +87,10 @@ class Repl(Command):
                 break
             try:
                 self._do(words)
+            except KeyboardInterrupt:
+                if not talking:
+                    raise
+                self._say("interrupted; moves shows what was done")
             except VmpathError as error:
                 failed = True
                 self._say(f"no: {error}")
@@ -191,8 +208,7 @@ class Repl(Command):
         self._say(f"saved in {path}")
 
     def _label(self, guest: int) -> str:
-        instance = self._table.cloud.snapshot.instances[guest]
-        return instance.name or instance.uuid
+        return self._labels[self._table.cloud.snapshot.instances[guest].uuid]
 
     def _in_words(self, guest: int) -> str:
         table = self._table

@@ -21,6 +21,9 @@ from vmpath_service.pathfinder.room import Room
 from vmpath_service.pathfinder.settings import PathSettings
 from vmpath_service.pathfinder.vetoes import Whereabouts
 
+# Of instances of one name, so many are told.
+SHOWN = 5
+
 
 class Table:
     """A cloud with instances that are moved about on it; ``target``: where they are meant to end."""
@@ -41,8 +44,11 @@ class Table:
             return self.cloud.instance_index[name]
         called = [guest for guest, each in enumerate(self.cloud.snapshot.instances) if each.name == name]
         if len(called) != 1:
-            reason = "there is no instance" if not called else f"{len(called)} instances are called"
-            raise NotFound(f"{reason} {name!r}")
+            if not called:
+                raise NotFound(f"there is no instance {name!r}")
+            uuids = ", ".join(self.cloud.snapshot.instances[guest].uuid for guest in called[:SHOWN])
+            more = f" and {len(called) - SHOWN} more" if len(called) > SHOWN else ""
+            raise NotFound(f"{len(called)} instances are called {name!r}, take a uuid: {uuids}{more}")
         return called[0]
 
     def host(self, name: str) -> int:

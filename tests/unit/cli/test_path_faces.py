@@ -173,6 +173,25 @@ def test_commands_that_make_no_sense(repl: Run) -> None:
     assert "s (1 MEMORY_MB) on c, meant to be on a" in fine.out
 
 
+def test_instances_of_one_name_are_told_by_their_uuids(
+    vmpath: Run, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = str(tmp_path / "cloud.json")
+    of_instance = {"x": {"name": "web"}, "y": {"name": "web"}, "z": {"name": "db"}}
+    guests = dict.fromkeys(of_instance, ("a", 1))
+    files.save(cloud({"a": 10, "b": 10}, guests, of_instance=of_instance), snapshot)
+    monkeypatch.setattr("sys.stdin", io.StringIO("move web b\nmove x b\nmove db b\nmoves\n"))
+    assert vmpath("path", "repl", "--snapshot", snapshot).out.splitlines() == [
+        "no: 2 instances are called 'web', take a uuid: x, y",
+        "x: a -> b",
+        "db: a -> b",
+        "  web (x): a -> b",
+        "  db: a -> b",
+    ]
+    monkeypatch.setattr("sys.stdin", None)
+    assert vmpath("path", "repl", "--snapshot", snapshot) == Outcome(0, "", "")
+
+
 def test_soak_reports(vmpath: Run, tmp_path: pathlib.Path) -> None:
     done = vmpath("path", "soak", "--count", "6", "--jobs", "1", "--hosts", "3", "--directory", str(tmp_path))
     assert done.status == 0
