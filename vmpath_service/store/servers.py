@@ -10,6 +10,9 @@ from oslo_log import log as logging
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, Engine
 
+from vmpath_service.model.errors import StoreError
+from vmpath_service.store.failures import label
+
 LOG = logging.getLogger(__name__)
 
 TURN = 5_062_170_614_093
@@ -69,7 +72,8 @@ def turn_of(database: str | None) -> str:
 
 
 def take_turn(connection: Connection) -> None:
-    """Wait until nobody else changes the schema; the turn is this connection's until it is closed."""
+    """Wait until nobody else changes the schema; the turn is this connection's until it is closed. Raises StoreError
+    if that takes too long."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_lock(:turn)"), {"turn": TURN})
     elif connection.dialect.name in ("mysql", "mariadb"):
@@ -78,6 +82,10 @@ def take_turn(connection: Connection) -> None:
             taken = connection.execute(text("SELECT GET_LOCK(:turn, :seconds)"), question).scalar()
         except exception.DBError as error:
             taken = error
+        if taken == 0:
+            raise StoreError(
+                f"database {label(connection.engine.url)}: another upgrade has been at it for {_LONGEST_TURN_S:g} s"
+            )
         if taken != 1:
             # some clusters refuse such locks; the operator has been told to upgrade once
             LOG.warning("Nobody keeps others from upgrading the database at the same time: %s", taken)

@@ -13,7 +13,8 @@ import sqlalchemy
 
 from tests.database_servers import wipe
 from tests.programs import wait_until
-from vmpath_service.store import Database
+from vmpath_service.model.errors import StoreError
+from vmpath_service.store import Database, servers
 from vmpath_service.store.database import expected_revision
 from vmpath_service.store.servers import take_turn
 
@@ -77,6 +78,18 @@ def test_on_a_server_all_wait_for_the_one_whose_turn_it_is(
             for process in processes:
                 process.kill()
     Database(url).check()
+
+
+def test_who_has_waited_too_long_changes_nothing(
+    database_server: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = database_server("mariadb")
+    monkeypatch.setattr(servers, "_LONGEST_TURN_S", 0)
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as holding:
+        take_turn(holding)
+        with pytest.raises(StoreError, match=r"127\.0\.0\.1:\d+/vmpath: another upgrade has been at it for 0 s"):
+            Database(url).upgrade()
 
 
 def test_on_a_file_they_take_turns(tmp_path: Path) -> None:
