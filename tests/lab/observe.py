@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
-from tests.lab.nova_lab import NovaLab, call
+from tests.lab.nova_lab import NovaLab, call, until
 
 IN_PROGRESS = frozenset(
     ("queued", "accepted", "preparing", "pre-migrating", "running", "post-migrating")
@@ -119,11 +120,23 @@ def assert_groups_intact(lab: NovaLab) -> None:
             assert len(set(hosts)) <= 1, f"affinity group {group['name']} is on {sorted(hosts)}"
 
 
-def assert_allocations_match_hosts(lab: NovaLab) -> None:
+def assert_allocations_match_hosts(lab: NovaLab, seconds: float = 60) -> None:
     """Each server holds its flavor's share of its own host and nobody else holds anything.
 
-    So nothing is held under the uuid of a migration, and nothing has leaked.
+    So nothing is held under the uuid of a migration, and nothing has leaked. Nova frees the source a moment after it
+    has called a migration completed: it is given so many *seconds*.
     """
+    with contextlib.suppress(AssertionError):  # said below, by what differs
+        until(lambda: allocations_by_provider(lab) == allocations_by_servers(lab), "the books are right", seconds)
+    expected, actual = allocations_by_servers(lab), allocations_by_provider(lab)
+    for provider in sorted(expected.keys() | actual.keys()):
+        assert actual.get(provider) == expected.get(provider), (
+            f"Placement's allocations on {provider} are not those of the servers there"
+        )
+
+
+def allocations_by_servers(lab: NovaLab) -> dict[str, dict[str, dict[str, int]]]:
+    """As allocations_by_provider, if each server holds what its flavor takes of its host, and nobody else anything."""
     expected: dict[str, dict[str, dict[str, int]]] = {name: {} for name in providers(lab)}
     for identifier, server in servers(lab).items():
         flavor = server["flavor"]
@@ -134,11 +147,7 @@ def assert_allocations_match_hosts(lab: NovaLab) -> None:
         }
         held = {name: amount for name, amount in wanted.items() if amount}
         expected[server["OS-EXT-SRV-ATTR:hypervisor_hostname"]][identifier] = held
-    actual = allocations_by_provider(lab)
-    for provider in sorted(expected.keys() | actual.keys()):
-        assert actual.get(provider) == expected.get(provider), (
-            f"Placement's allocations on {provider} are not those of the servers there"
-        )
+    return expected
 
 
 def assert_guests_match_hosts(lab: NovaLab) -> None:

@@ -123,7 +123,7 @@ def boot(lab: NovaLab, wishes: Iterable[Wish], seconds: float = 180) -> dict[str
 
 
 def wait_for_status(
-    lab: NovaLab, identifiers: Iterable[str], status: str, seconds: float = 60
+    lab: NovaLab, identifiers: Iterable[str], status: str, seconds: float = 120
 ) -> None:
     """Return when all have *status* and no task; AssertionError when one is in ERROR."""
     wanted = set(identifiers)

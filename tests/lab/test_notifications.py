@@ -66,8 +66,10 @@ def test_a_picture_that_is_kept_is_that_of_a_full_reading(clean_lab: NovaLab, li
     call(clean_lab.compute, "DELETE", f"/servers/{servers['x2']}")
     until(lambda: servers["x2"] not in observe.servers(clean_lab), "x2 is deleted")
     until(
-        lambda: observe.host_of(observe.servers(clean_lab)[servers["x0"]]) == "compute2", "x0 is on compute2"
+        lambda: [each["status"] for each in observe.migrations(clean_lab)] == ["completed"], "x0 has been migrated"
     )
+    assert observe.host_of(observe.servers(clean_lab)[servers["x0"]]) == "compute2"
+    observe.assert_allocations_match_hosts(clean_lab)
     assert listening.changes.told_of([servers[name] for name in ("x0", "x1", "x2")], mark, 30)
     requests()
     found = {each.name: each for each in vmpath.read().instances}

@@ -116,8 +116,13 @@ def force(lab: NovaLab, server: str, host: str) -> None:
     """Move a server past the scheduler, as old clients could."""
     body = {"os-migrateLive": {"host": host, "block_migration": "auto", "force": True}}
     call(lab.compute, "POST", f"/servers/{server}/action", body, microversion="2.67")
-    until(lambda: observe.host_of(observe.servers(lab)[server]) == host, f"{server} is on {host}")
+    until(
+        lambda: [each["status"] for each in observe.migrations(lab, instance_uuid=server)] == ["completed"],
+        f"the migration of {server} is over",
+    )
+    assert observe.host_of(observe.servers(lab)[server]) == host
     scenario.wait_for_status(lab, [server], "ACTIVE")
+    observe.assert_allocations_match_hosts(lab)
 
 
 def status(lab: NovaLab, host: str) -> str:
