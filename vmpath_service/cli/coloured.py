@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vmpath_service.cli.bars import WIDTH, Fill, bar
+from vmpath_service.report.cells import short_names
 
 _WARM = 0.75
 _HOT = 0.9
@@ -22,10 +23,13 @@ _SHORTEST_BAR = 4
 def print_bars(stream: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table whose fills are green, yellow or red bars, as long as the terminal is wide enough for.
 
-    Columns without any content are left out; amounts give way first, then the bars get shorter.
+    Columns without any content are left out; amounts give way first, then the bars get shorter. What stands in the
+    first column are names: long ones lose their middle.
     """
     console = Console(file=stream)
     listed = list(rows)
+    names = short_names([str(row[0]) for row in listed], _LONG)
+    listed = [(names[str(row[0])], *row[1:]) for row in listed]
     shown = [number for number in range(len(columns)) if any(str(row[number]) for row in listed)]
     fills = [number for number in shown if listed and isinstance(listed[0][number], Fill)]
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")

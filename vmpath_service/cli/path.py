@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from vmpath_service.model.plan import Plan
     from vmpath_service.model.snapshot import Snapshot
 
+# How wide a name may be in a table on a terminal.
+_LONGEST = 16
+# What stands around each cell, and what is left out first where a terminal is narrow: animate and debug tell it, too.
+_EDGES = " | "
+_SPARED = ("reason", "bypass", "after", "memory_mb", "start_s")
 STATUS = {"found": 0, "infeasible": 3, "partial": 4, "undecided": 4}
 
 
@@ -61,7 +67,8 @@ class Find(DocumentLister):
         self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Iterable[Sequence[Any]]
     ) -> int:
         if parsed_args.formatter in (None, "table") and not parsed_args.columns:
-            column_names, data = _for_people(self._snapshot, column_names, data)
+            room = shutil.get_terminal_size().columns if self.app.stdout.isatty() else None
+            column_names, data = _for_people(self._snapshot, column_names, data, room)
         result = super().produce_output(parsed_args, column_names, data)
         for line in in_words(self._document):
             self.tell(line)
@@ -86,16 +93,28 @@ def _rows(plan: Plan) -> Iterator[tuple[Any, ...]]:
 
 
 def _for_people(
-    snapshot: Snapshot, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    snapshot: Snapshot, columns: Sequence[str], rows: Iterable[Sequence[Any]], room: int | None
 ) -> tuple[Sequence[str], list[list[Any]]]:
-    """The table as a person reads it: instances by their names, and no columns that say nothing."""
-    from vmpath_service.report.cells import labels
+    """The table as a person reads it: instances by their names, and no columns that say nothing. ``room``: the columns
+    of a terminal, for which names are made shorter, and what can be spared is left out."""
+    from vmpath_service.report.cells import labels, short_names, width
 
     called = labels(snapshot.instances)
-    who = columns.index("instance")
-    listed = [[called[cell] if number == who else cell for number, cell in enumerate(row)] for row in rows]
+    hosts = {host.name: host.name for host in snapshot.hosts}
+    if room is not None:
+        called = {uuid: short_names([label], _LONGEST)[label] for uuid, label in called.items()}
+        hosts = dict(short_names(list(hosts), _LONGEST))
+    names = {"instance": called, "source": hosts, "dest": hosts}
+    listed = [
+        [names[column][cell] if column in names else cell for column, cell in zip(columns, row, strict=True)]
+        for row in rows
+    ]
     every = list(range(len(columns)))
     told = [each for each in every if any(row[each] != "" and row[each] is not False for row in listed)] or every
+    wide = [max(len(columns[each]), *(width(str(row[each])) for row in listed), 0) + len(_EDGES) for each in every]
+    for spared in _SPARED:
+        if room is not None and sum(wide[each] for each in told) >= room:
+            told = [each for each in told if columns[each] != spared]
     return [columns[number] for number in told], [[row[number] for number in told] for row in listed]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.clouds import cloud, target
 from tests.unit.cli.conftest import Outcome
+from vmpath_service.cli.path import _for_people
 from vmpath_service.model import files
 from vmpath_service.model.placement import Placement
 from vmpath_service.model.snapshot import Snapshot
@@ -382,6 +383,18 @@ def test_a_table_calls_instances_by_their_names_and_has_no_empty_columns(
     assert ",x,a,b," in as_csv[1].replace('"', "")
     nothing = vmpath("path", "find", *case(cloud({"a": 1}, {}), target()))
     assert (nothing.status, nothing.out.strip()) == (0, "")
+
+
+def test_a_table_leaves_out_what_can_be_spared_where_the_terminal_is_narrow() -> None:
+    long = "compute-rack07-frankfurt-{:02}.example.net"
+    snapshot = cloud({long.format(1): 9, long.format(2): 9}, {"x": (long.format(1), 1)})
+    columns = ("id", "instance", "source", "dest", "after", "end_s", "memory_mb", "reason")
+    rows = [(1, "x", long.format(1), long.format(2), "", 1.0, 1, "makes room for somebody else who waits for it")]
+    heads, narrow = _for_people(snapshot, columns, rows, 80)
+    assert heads == ["id", "instance", "source", "dest", "end_s", "memory_mb"]
+    assert narrow == [[1, "x", "compute~kfurt-01", "compute~kfurt-02", 1.0, 1]]
+    assert _for_people(snapshot, columns, rows, 300)[0][-1] == "reason"
+    assert _for_people(snapshot, columns, rows, None)[1][0][2] == long.format(1)
 
 
 def test_the_same_input_gives_the_same_plan(vmpath: Run, case: Callable[..., list[str]]) -> None:
