@@ -112,8 +112,19 @@ class NovaLab:
         assert outcome.returncode == 0, outcome.stderr
 
     def start_compute(self, host: str) -> None:
-        """Start the nova-compute of *host* again."""
+        """Start the nova-compute of *host* again; returns when it has shown itself.
+
+        That Nova calls it up is not enough: it does so on the last sign of life of the one before, too, for as long as
+        that is not too old, and then calls it down until the new one shows itself.
+        """
         run_script("start-compute", host.removeprefix("compute"))
+        before = self._shown_at(host)
+        until(lambda: self._shown_at(host) != before, f"{host} shows itself", 180)
+
+    def _shown_at(self, host: str) -> str:
+        """When its compute service was last changed: by a sign of life, or by a request to change it."""
+        [service] = call(self.compute, "GET", f"/os-services?binary=nova-compute&host={host}")["services"]
+        return str(service["updated_at"])
 
 
 def run_script(*words: str, timeout: float = 900) -> str:
@@ -139,7 +150,7 @@ def call(
     return answer.json() if answer.content else None
 
 
-def until(seek: Callable[[], Found], what: str, seconds: float = 60) -> Found:
+def until(seek: Callable[[], Found], what: str, seconds: float = 120) -> Found:
     """The first true answer of *seek*; AssertionError when there is none in time.
 
     It is asked for at most half of the time: what is waited for wants the processors, too.

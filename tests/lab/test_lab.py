@@ -50,7 +50,7 @@ def test_live_migration_moves_guest_and_allocation(clean_lab: NovaLab) -> None:
     assert set(midway["compute1"]) == {moving["uuid"]}
     assert set(midway["compute2"]) == {server}
     with pytest.raises(AssertionError, match="compute1"):
-        observe.assert_allocations_match_hosts(clean_lab)
+        observe.assert_allocations_match_hosts(clean_lab, seconds=0)
 
     until(
         lambda: observe.migrations(clean_lab)[-1]["status"] == "completed",

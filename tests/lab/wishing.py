@@ -42,7 +42,7 @@ def ask_for(service: Service, wish: Mapping[str, str]) -> str:
     return str(service.answer("rearrangement", "create", "wish", "--approve")["id"])
 
 
-def ended(service: Service, identity: str, seconds: float = 300) -> dict[str, Any]:
+def ended(service: Service, identity: str, seconds: float = 600) -> dict[str, Any]:
     """The rearrangement when it has come to an end."""
     address = f"{service.url}/v1/rearrangements/{identity}"
 

@@ -111,14 +111,21 @@ class ControlPlane:
         return not self.missing_computes(computes)
 
     def missing_computes(self, computes: int) -> set[str]:
-        """Which of the first *computes* hosts have not reported since their process began."""
-        up = {
+        """Which of the first *computes* hosts are not up, or have not reported since their process began."""
+        up = {entry["host"] for entry in self.cloud.compute_services() if entry["state"] == "up"}
+        return self.silent_computes(computes) | ({f"compute{number}" for number in range(1, computes + 1)} - up)
+
+    def silent_computes(self, computes: int) -> set[str]:
+        """Which of the first *computes* hosts have not reported since their process began.
+
+        A change of the service counts as a report: to be asked before one is changed.
+        """
+        heard = {
             entry["host"]
             for entry in self.cloud.compute_services()
-            if entry["state"] == "up"
-            and _epoch(entry["updated_at"]) > processes.started_at(self.layout, entry["host"])
+            if _epoch(entry["updated_at"]) > processes.started_at(self.layout, entry["host"])
         }
-        return {f"compute{number}" for number in range(1, computes + 1)} - up
+        return {f"compute{number}" for number in range(1, computes + 1)} - heard
 
     def _check_ports(self) -> None:
         for name, port in self.settings.ports().items():

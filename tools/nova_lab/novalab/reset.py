@@ -30,6 +30,10 @@ def reset(plane: ControlPlane) -> None:
     for number in numbers:
         plane.start_compute(number)
     cloud = plane.cloud
+    # one that was called up for the last report of the process before would be called down in a moment
+    processes.wait_until(
+        lambda: not plane.silent_computes(len(numbers)), PATIENCE, "every compute", plane.layout
+    )
     _enable_services(cloud)
     # a compute that is not up yet would not hear of the deletions
     processes.wait_until(
