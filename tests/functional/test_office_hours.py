@@ -97,7 +97,7 @@ class Office:
             record = self.rearrangements.show(str(begun))
             return record if record.state in ENDED else None
 
-        record: Rearrangement = wait_until(ended, f"{name} has ended", 120)
+        record: Rearrangement = wait_until(ended, f"{name} has ended", 300)
         self.keeper.run_due()
         return record
 

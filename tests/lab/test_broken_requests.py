@@ -60,7 +60,8 @@ def test_requests_that_do_not_come_through(clean_lab: NovaLab, tmp_path: pathlib
     sections = configured(
         tmp_path,
         settle_seconds=1,
-        abort_settle_seconds=8,
+        # what is said to be in error once the abort is seen has to be said by then
+        abort_settle_seconds=20,
         request_settle_seconds=12,
         retry_seconds=1,
         start_wait_seconds=10,
@@ -94,7 +95,7 @@ def test_requests_that_do_not_come_through(clean_lab: NovaLab, tmp_path: pathlib
                     (each["instance_uuid"], each["status"]) == (servers["late error"], "cancelled") for each in records
                 )
 
-            until(aborted, "what does not converge is aborted", 120)
+            until(aborted, "what does not converge is aborted", 300)
             # what libvirt's driver does a second or two after an abort, though the guest runs on
             reset = {"os-resetState": {"state": "error"}}
             call(clean_lab.compute, "POST", f"/servers/{servers['late error']}/action", reset)

@@ -17,7 +17,7 @@ from tests.lab.wishing import ENDLESS, ask_for, configured, ended, migrations
 from tests.programs import Service
 
 pytestmark = slow
-SOME_SECONDS = {"lab_seconds": "8"}
+SOME_SECONDS = {"lab_seconds": "15"}
 Start = Callable[..., Service]
 
 
