@@ -20,6 +20,7 @@ from vmpath_service.engine.maintenance.attending import Surroundings
 from vmpath_service.engine.maintenance.maintaining import Maintaining
 from vmpath_service.engine.maintenance.orders import EngineRearrangements
 from vmpath_service.engine.maintenance.outlooks import RoundPlanner
+from vmpath_service.engine.planning import Work
 from vmpath_service.engine.ports import Within, just_made
 from vmpath_service.engine.schedules import ScheduleKeeper
 from vmpath_service.engine.schedules import Surroundings as Timetable
@@ -249,15 +250,26 @@ def test_a_schedule_runs_once(sides: tuple[Side, Side]) -> None:
     assert sides[0].schedules.get("nightly").last == made.id
 
 
-def test_schedules_of_the_same_hosts_take_turns(sides: tuple[Side, Side]) -> None:
+def test_schedules_of_the_same_hosts_take_turns(sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch) -> None:
+    # what the first one begins must not have ended when the second one looks
+    both_looked = threading.Event()
+
+    def planned(job: Work, cancelled: Callable[[], bool], make: Callable[[Work], bytes]) -> bytes:
+        assert both_looked.wait(PATIENCE)
+        return make(job)
+
+    monkeypatch.setattr(planning, "apart", planned)
     schedules = kept(sides[0], "one", "two")
     meet(sides)
     calls = [
         (lambda side=side, schedule=schedule: side.keeper()._run_if_due(schedule, BEGINNING + 3 * HOUR))
         for side, schedule in zip(sides, schedules, strict=True)
     ]
-    raised = at_once(*calls)
-    assert sorted(type(each) for each in raised if each is not None) == [Outdated]
+    try:
+        raised = at_once(*calls)
+    finally:
+        both_looked.set()
+    assert [type(each) for each in raised if each is not None] == [Outdated]
     (made,) = sides[0].store.list()
     assert [each.last for each in sides[0].schedules.list()].count(made.id) == 1
     assert {each.considered for each in sides[0].schedules.list()} == {0.0, BEGINNING + 3 * HOUR}
