@@ -8,7 +8,6 @@ worker, a fixed seed and limits in CP-SAT's deterministic time: the same cloud g
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
+from vmpath_service.pathfinder.cp_sat import available
 from vmpath_service.policies.board import Board, obstacle
 from vmpath_service.policies.exchanges import settled
 
@@ -28,15 +28,6 @@ _EFFORT = 0.2
 _PATIENCE = 25
 
 Kind = tuple[int, int]
-
-
-def available() -> bool:
-    """Whether OR-Tools is installed."""
-    try:
-        importlib.import_module("ortools.sat.python.cp_model")
-    except ImportError:
-        return False
-    return True
 
 
 def improve_by_neighbourhoods(board: Board, hosts: Sequence[int], number: int, save: str) -> bool:

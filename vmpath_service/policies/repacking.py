@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vmpath_service.model.compiled import CompiledCloud
+from vmpath_service.pathfinder.cp_sat import available
 from vmpath_service.policies.board import Board, obstacle
 from vmpath_service.policies.freeing import Freed, Freeing
 from vmpath_service.policies.homing import send_home
-from vmpath_service.policies.neighbourhoods import available, improve_by_neighbourhoods
+from vmpath_service.policies.neighbourhoods import improve_by_neighbourhoods
 from vmpath_service.policies.packing import Packer, Room
 
 # How full a host is preferred beside the proportions, one after the other.

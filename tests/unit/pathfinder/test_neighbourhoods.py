@@ -11,11 +11,12 @@ from vmpath_service.model.errors import InvalidInput
 from vmpath_service.model.plan import Limits
 from vmpath_service.pathfinder import PathSettings, check_plan, find_path
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.cp_sat import available
 from vmpath_service.pathfinder.hastening import neighbourhoods
 from vmpath_service.pathfinder.hastening.course import Course
 from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.neighbourhoods import STEPS, improved
-from vmpath_service.pathfinder.hastening.retiming import available, timed_anew
+from vmpath_service.pathfinder.hastening.retiming import timed_anew
 from vmpath_service.pathfinder.hastening.style import Style
 from vmpath_service.pathfinder.problem import pose
 from vmpath_service.pathfinder.samples import Sample, sample

@@ -7,9 +7,9 @@ from vmpath_service.model.compiled import compile_cloud
 from vmpath_service.model.constraints import registry as constraints
 from vmpath_service.model.constraints.base import CompiledConstraint, Constraint
 from vmpath_service.model.errors import InvalidInput
+from vmpath_service.pathfinder.cp_sat import available
 from vmpath_service.policies import neighbourhoods, registry, repacking
 from vmpath_service.policies.base import Scope
-from vmpath_service.policies.neighbourhoods import available
 
 
 def consolidate(snapshot, scope=None, **given):

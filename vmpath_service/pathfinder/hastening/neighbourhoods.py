@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from vmpath_service.model.compiled import NOWHERE
 from vmpath_service.pathfinder.budget import Budget
+from vmpath_service.pathfinder.cp_sat import available
 from vmpath_service.pathfinder.hastening.justification import Layout
 from vmpath_service.pathfinder.hastening.mending import chain_behind
-from vmpath_service.pathfinder.hastening.retiming import available, timed_anew
+from vmpath_service.pathfinder.hastening.retiming import timed_anew
 from vmpath_service.pathfinder.problem import Problem
 
 # Only where no more than so many move; how many instances a neighbourhood has, for how many of them stops are looked

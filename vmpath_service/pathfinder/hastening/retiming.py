@@ -10,7 +10,6 @@ One worker, a fixed seed and limits in CP-SAT's deterministic time: the same lay
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import floor
@@ -34,15 +33,6 @@ LATE = 0.9
 
 Account = tuple[str, int, int]
 """Room of a dimension, or a counter, on a host; or something limited, by its key."""
-
-
-def available() -> bool:
-    """Whether OR-Tools is installed."""
-    try:
-        importlib.import_module("ortools.sat.python.cp_model")
-    except ImportError:
-        return False
-    return True
 
 
 def timed_anew(layout: Layout, stops: Mapping[int, Sequence[int]], effort: float) -> Layout | None:
